@@ -1,0 +1,50 @@
+# Two commands do everything on a machine with Python 3.11-3.13 and nothing else: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
+export DAGSTER_DISABLE_TELEMETRY := 1
+export GX_ANALYTICS_ENABLED := false
+export TQDM_DISABLE ?=
+
+.PHONY: demo test test-fast lint ui bench clean lock install
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one with 'make PYTHON=python3.12 ...'"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(BIN)/python -m warehouse.kernels
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m warehouse.cli.demo
+
+test: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+ui: $(STAMP)
+	$(BIN)/warehouse ui
+
+bench: $(STAMP)
+	@test -f benchmarks/$(AREA).py || { echo "AREA=$(AREA): allowed: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py//' | tr '\n' ' ')"; exit 2; }
+	$(BIN)/python benchmarks/$(AREA).py $(ARGS)
+
+lock:
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras \
+	  --python-version 3.11 --extra all --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .warehouse build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +

@@ -1,0 +1,102 @@
+"""DuckDB's one door: connect, fetch (always drained), and a repository snapshot as a relation.
+
+DuckDB 2.0 results own their connection until drained, so nothing outside this module holds one: ``fetch_all`` and ``arrow``
+drain, ``stream`` lends a reader that must be read to its end or closed before the connection is used again.
+Tables of the repository appear as ``repository.<table>``: views in an attached in-memory catalog over the live files of a
+pinned version, so a stored view that names them binds again wherever the same snapshots are attached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from warehouse.contracts import Snapshot
+
+Connection = duckdb.DuckDBPyConnection
+Error = duckdb.Error
+
+
+def connect(
+    path: Path | None = None, *, read_only: bool = False, threads: int | None = None, memory_limit: str | None = None
+) -> Connection:
+    """A connection that never reaches for the network, speaks UTC, and keeps its spill files beside its database."""
+    config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    if threads:
+        config["threads"] = threads
+    if memory_limit:
+        config["memory_limit"] = memory_limit
+    con = duckdb.connect(str(path) if path else ":memory:", read_only=read_only, config=config)
+    con.execute("SET TimeZone = 'UTC'")
+    con.execute("SET enable_progress_bar = false")
+    return con
+
+
+def fetch_all(con: Connection, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
+    """Every row of a query, drained."""
+    return con.execute(sql, parameters).fetchall()
+
+
+def fetch_one(con: Connection, sql: str, parameters: Sequence[Any] | None = None) -> tuple[Any, ...] | None:
+    """The first row of a query, or None; the rest is drained."""
+    rows = con.execute(sql, parameters).fetchall()
+    return rows[0] if rows else None
+
+
+def arrow(con: Connection, sql: str, parameters: Sequence[Any] | None = None) -> pa.Table:
+    """A query's result as one Arrow table; for results known to be small."""
+    return con.sql(sql, params=parameters).to_arrow_table() if parameters else con.sql(sql).to_arrow_table()
+
+
+def stream(
+    con: Connection, sql: str, parameters: Sequence[Any] | None = None, *, batch_rows: int = 8192
+) -> pa.RecordBatchReader:
+    """A query's result in batches of ``batch_rows``; read it to its end before the connection is used again."""
+    relation = con.sql(sql, params=parameters) if parameters else con.sql(sql)
+    return relation.to_arrow_reader(batch_rows)
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """A string as an SQL literal; for the few statements that take no parameters (ATTACH, CREATE VIEW)."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
+    """Make every snapshot visible as ``repository.<table>`` on this connection."""
+    attached = fetch_all(con, "SELECT 1 FROM duckdb_databases() WHERE database_name = 'repository'")
+    if not attached:
+        con.execute("ATTACH ':memory:' AS repository")
+    for snapshot in snapshots:
+        con.execute(f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS {relation_sql(con, snapshot)}")
+        con.execute(
+            f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}"
+        )
+
+
+def relation_sql(con: Connection, snapshot: Snapshot) -> str:
+    """The SELECT that reads a snapshot: its live files by name, or an empty relation of its schema."""
+    if snapshot.files:
+        names = ", ".join(literal(name) for name in snapshot.files)
+        columns = ", ".join(quoted(name) for name in snapshot.schema.names)
+        return f"SELECT {columns} FROM read_parquet([{names}], union_by_name = true)"
+    columns = ", ".join(
+        f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema)
+    )
+    return f"SELECT {columns} WHERE false"
+
+
+def _types(con: Connection, schema: pa.Schema) -> list[tuple[str, str]]:
+    con.register("_schema_probe", schema.empty_table())
+    try:
+        return [(row[0], row[1]) for row in fetch_all(con, "DESCRIBE SELECT * FROM _schema_probe")]
+    finally:
+        con.unregister("_schema_probe")
