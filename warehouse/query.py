@@ -8,7 +8,9 @@ pinned version, so a stored view that names them binds again wherever the same s
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,45 @@ def _types(con: Connection, schema: pa.Schema) -> list[tuple[str, str]]:
         return [(row[0], row[1]) for row in fetch_all(con, "DESCRIBE SELECT * FROM _schema_probe")]
     finally:
         con.unregister("_schema_probe")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One statement of a text: its kind as DuckDB's parser names it (SELECT, COPY, PRAGMA...), and its own text."""
+
+    kind: str
+    sql: str
+
+
+def statements(sql: str) -> list[Statement]:
+    """The statements of a text, parsed but not run. Raises Error where the text is not SQL."""
+    with duckdb.connect() as con:
+        return [Statement(found.type.name, found.query) for found in con.extract_statements(sql)]
+
+
+def syntax_tree(sql: str) -> dict[str, Any]:
+    """DuckDB's syntax tree of SELECTs: {"error": False, "statements": [...]}, or the error and its byte position.
+
+    A common table expression may hold COPY, INSERT, UPDATE or DELETE: a node whose type ends in _QUERY_NODE.
+    """
+    with duckdb.connect() as con:
+        row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0]
+    tree: dict[str, Any] = json.loads(row[0])
+    return tree
+
+
+def attach_file(con: Connection, path: Path, name: str) -> None:
+    """Attach a database file for reading only and make it the default, so that its tables need no prefix."""
+    con.execute(f"ATTACH {literal(str(path))} AS {quoted(name)} (READ_ONLY)")
+    con.execute(f"USE {quoted(name)}")
+
+
+def lock_down(con: Connection, files: Iterable[str]) -> None:
+    """From here on the connection reads no file but ``files``, and no setting can be changed.
+
+    DuckDB has no read-only form of this: COPY TO one of ``files`` would still succeed, so let no statement in that is
+    not a read (publish.only_reads).
+    """
+    con.execute(f"SET allowed_paths = [{', '.join(literal(name) for name in files)}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")

@@ -1,0 +1,10 @@
+"""SQL models: one SELECT a file, order found from the SQL itself, built into one DuckDB file.
+
+Won: a model runs unchanged in a DuckDB shell; its fingerprint ignores comments and layout.
+Lost: no incremental models, a build makes every table again.
+"""
+
+from warehouse.models.build import Built, build
+from warehouse.models.load import Model, load_models
+
+__all__ = ["Built", "Model", "build", "load_models"]

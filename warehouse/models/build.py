@@ -1,0 +1,119 @@
+"""Tables and views of a database file, one for each model, with their comments.
+
+A model whose repository table has not been ingested is skipped with the reason, and so is what reads it; nothing
+else is.
+Whether each grain holds is for the gate to say (gate.grain_suite).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from warehouse import query
+from warehouse.errors import RecipeError
+from warehouse.models.load import REPOSITORY, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What became of a model: rows, columns as (name, type, description) and cost; or why it was skipped."""
+
+    model: Model
+    rows: int = 0
+    columns: tuple[tuple[str, str, str], ...] = ()
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    skipped: str | None = None
+
+
+def build(con: query.Connection, models: Iterable[Model]) -> Iterator[Built]:
+    """Each model made in the connection's database, in the order given (that of load_models).
+
+    The repository's tables must be attached (query.attach_repository). Raises RecipeError with the file's line where
+    DuckDB refuses a model, or where a header names a column that its SELECT does not give.
+    """
+    ingested = _ingested(con)
+    absent: dict[str, str] = {}
+    for model in models:
+        reason = _missing(model, ingested, absent)
+        if reason:
+            absent[model.name] = reason
+            yield Built(model, skipped=reason)
+        else:
+            yield _built(con, model)
+
+
+def _ingested(con: query.Connection) -> list[str]:
+    found = query.fetch_all(con, "SELECT view_name FROM duckdb_views() WHERE database_name = 'repository'")
+    return [REPOSITORY + row[0] for row in found]
+
+
+def _missing(model: Model, ingested: list[str], absent: dict[str, str]) -> str | None:
+    for name in model.depends_on:
+        if name in absent:
+            return absent[name]
+    for name in model.reads:
+        if name not in ingested:
+            close = difflib.get_close_matches(name, ingested, 1, 0.8)
+            return f"{name} has not been ingested" + (f" (did you mean {close[0]}?)" if close else "")
+    return None
+
+
+def _built(con: query.Connection, model: Model) -> Built:
+    began, cpu = time.perf_counter(), time.process_time()
+    try:
+        _create(con, model)
+        counted = query.fetch_one(con, f"SELECT count(*) FROM {_identifier(model)}")
+        columns = _columns(con, model)
+    except query.Error as error:
+        raise _refused(model, error) from None
+    _comment(con, model, columns)
+    return Built(
+        model,
+        rows=counted[0] if counted else 0,
+        columns=columns,
+        cpu_s=time.process_time() - cpu,
+        wall_s=time.perf_counter() - began,
+    )
+
+
+def _create(con: query.Connection, model: Model) -> None:
+    schema, _ = model.name.split(".")
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {query.quoted(schema)}")
+    con.execute(f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.sql}")
+
+
+def _columns(con: query.Connection, model: Model) -> tuple[tuple[str, str, str], ...]:
+    found = {row[0]: row[1] for row in query.fetch_all(con, f"DESCRIBE {_identifier(model)}")}
+    for key, names in (("grain", model.grain), ("columns", tuple(model.columns))):
+        for name in names:
+            if name not in found:
+                line = model.lines.get(f"columns.{name}" if key == "columns" else key, 1)
+                raise RecipeError(f"{model.path}:{line}: no column {name!r} in the SELECT", allowed=", ".join(found))
+    return tuple((name, kind, model.columns.get(name, "")) for name, kind in found.items())
+
+
+def _comment(con: query.Connection, model: Model, columns: Iterable[tuple[str, str, str]]) -> None:
+    """Descriptions into the catalog, where DESCRIBE, Dagster and any BI tool find them."""
+    what = _identifier(model)
+    con.execute(f"COMMENT ON {model.kind.upper()} {what} IS {query.literal(model.description)}")
+    for name, _, description in columns:
+        if description:
+            con.execute(f"COMMENT ON COLUMN {what}.{query.quoted(name)} IS {query.literal(description)}")
+
+
+def _identifier(model: Model) -> str:
+    return ".".join(map(query.quoted, model.name.split(".")))
+
+
+def _refused(model: Model, error: query.Error) -> RecipeError:
+    """DuckDB's refusal with the line of the model's file (the statement has one line before the SELECT)."""
+    said = str(error)
+    line = re.search(r"^LINE (\d+):", said, re.MULTILINE)
+    at = model.sql_line + (int(line[1]) - 2 if line else 0)
+    first = " ".join(said.partition("\n\n")[0].split())
+    return RecipeError(f"{model.path}:{at}: {first}", do=f"mend the SELECT of {model.name}")

@@ -1,0 +1,115 @@
+"""What a SELECT reads and what it means, from DuckDB's own syntax tree: no regular expression over SQL.
+
+DuckDB's ``get_table_names`` fails on USING joins and counts common table expressions; the walk below does neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from warehouse import query
+from warehouse.errors import RecipeError
+
+TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
+"""Those a model may call: pure functions of their arguments. Any other could read what no version is pinned for."""
+
+
+def select_tree(path: Path, sql: str, sql_line: int) -> dict[str, Any]:
+    """The syntax tree of a model's one SELECT. Raises RecipeError with the file's line for anything else."""
+    tree = query.syntax_tree(sql)
+    if tree["error"]:
+        raise _refused(path, sql, sql_line, tree)
+    found = tree["statements"]
+    if len(found) != 1:
+        line = _second_line(sql, sql_line) if found else sql_line
+        raise RecipeError(f"{path}:{line}: {len(found)} statements", allowed="one SELECT in a file")
+    for node in _nodes(found[0]):
+        if str(node.get("type", "")).endswith("_QUERY_NODE"):
+            word = str(node["type"]).removesuffix("_QUERY_NODE")
+            raise RecipeError(f"{path}:{sql_line}: {word} inside the query", allowed="one SELECT that only reads")
+    only: dict[str, Any] = found[0]
+    return only
+
+
+def _refused(path: Path, sql: str, sql_line: int, tree: dict[str, Any]) -> RecipeError:
+    if "position" in tree:
+        before = sql.encode()[: int(tree["position"])]
+        return RecipeError(f"{path}:{sql_line + before.count(10)}: {tree['error_message']}", allowed="one SELECT")
+    kinds = ", ".join(found.kind for found in query.statements(sql))
+    hint = "give PIVOT its values with IN (...)" if "MULTI" in kinds else ""
+    return RecipeError(f"{path}:{sql_line}: {kinds} is not a SELECT", allowed="one SELECT in a file", do=hint)
+
+
+def _second_line(sql: str, sql_line: int) -> int:
+    first, second = query.statements(sql)[:2]
+    gap = len(second.sql) - len(second.sql.lstrip())
+    return sql_line + first.sql.count("\n") + second.sql[:gap].count("\n")
+
+
+def tables(path: Path, tree: Any, sql: str, sql_line: int) -> list[tuple[str, int]]:
+    """What a tree reads, as (``schema.name`` or a bare ``name``, line of the file); common table expressions left out.
+
+    Raises RecipeError for a table function that is not one of TABLE_FUNCTIONS.
+    """
+    found: dict[str, int] = {}
+    for name, position in _tables(tree, frozenset()):
+        line = sql_line + sql.encode()[:position].count(10) if position < len(sql.encode()) else sql_line
+        found[name] = min(line, found.get(name, line))
+    for function, position in _functions(tree):
+        if function not in TABLE_FUNCTIONS:
+            line = sql_line + sql.encode()[:position].count(10) if position < len(sql.encode()) else sql_line
+            raise RecipeError(
+                f"{path}:{line}: reads {function}(...)",
+                allowed="repository.<table>, <schema>.<model>, " + ", ".join(sorted(TABLE_FUNCTIONS)),
+                do="bring the file in with 'warehouse ingest', so that its version is pinned",
+            )
+    return sorted(found.items())
+
+
+def _tables(tree: Any, ctes: frozenset[str]) -> Iterator[tuple[str, int]]:
+    """Every BASE_TABLE, with the names of common table expressions in scope removed."""
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _tables(item, ctes)
+    elif isinstance(tree, dict):
+        ctes |= {entry["key"].lower() for entry in (tree.get("cte_map") or {}).get("map", [])}
+        if tree.get("type") == "BASE_TABLE":
+            parts = [part for part in tree["qualified_name"]["path"] if part]
+            if len(parts) > 1 or parts[0].lower() not in ctes:
+                yield ".".join(parts), tree["query_location"]
+        for value in tree.values():
+            yield from _tables(value, ctes)
+
+
+def _functions(tree: Any) -> Iterator[tuple[str, int]]:
+    for node in _nodes(tree):
+        if node.get("type") == "TABLE_FUNCTION":
+            yield node["function"].get("function_name", "?").lower(), node["query_location"]
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for item in tree:
+            yield from _nodes(item)
+
+
+def fingerprint(tree: Any, kind: str, upstream: Iterable[str]) -> str:
+    """16 hexadecimal digits that change when a result could: by the tree, the kind, or a model upstream.
+
+    Positions are left out of the tree, so comments, white space and the letter case of keywords do not count.
+    """
+    text = json.dumps([_without_positions(tree), kind, sorted(upstream)], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _without_positions(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _without_positions(value) for key, value in tree.items() if not key.startswith("query_location")}
+    return [_without_positions(item) for item in tree] if isinstance(tree, list) else tree

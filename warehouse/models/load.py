@@ -1,0 +1,137 @@
+"""SQL models in the order in which they must be built, found from the SQL itself."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import RecipeError
+from warehouse.models.header import Header, Kind, read_header
+from warehouse.models.lineage import fingerprint, select_tree, tables
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
+REPOSITORY = "repository."
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One SELECT and what it says of itself.
+
+    name: ``schema.name``, from the path; depends_on: the models it reads; reads: the repository tables it reads
+    (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
+    of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys.
+    """
+
+    name: str
+    path: Path
+    sql: str
+    sql_line: int
+    description: str
+    kind: Kind
+    grain: tuple[str, ...]
+    owner: str
+    columns: Mapping[str, str] = field(default_factory=dict)
+    depends_on: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    fingerprint: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+
+def load_models(paths: Iterable[Path]) -> list[Model]:
+    """The models of ``paths`` in dependency order, ties by name.
+
+    Raises RecipeError with file and line for a wrong header, for anything that is not one SELECT, for a table that
+    neither a model nor the repository gives, and for a cycle.
+    """
+    read = [_read(path) for path in sorted(paths)]
+    names = _by_name(read)
+    return list(_ordered({name: _linked(model, tree, names) for name, (model, tree) in names.items()}))
+
+
+def _read(path: Path) -> tuple[Model, Any]:
+    name = f"{path.parent.name}.{path.stem}"
+    if not (_NAME.match(path.stem) and _NAME.match(path.parent.name)) or name.startswith(REPOSITORY):
+        raise RecipeError(f"{path}:1: {name!r} is no model name", allowed="sql/<schema>/<name>.sql in snake_case")
+    header = read_header(path)
+    tree = select_tree(path, header.sql, header.sql_line)
+    return _model(name, path, header), tree
+
+
+def _model(name: str, path: Path, header: Header) -> Model:
+    return Model(
+        name=name,
+        path=path,
+        sql=header.sql.rstrip().rstrip(";"),
+        sql_line=header.sql_line,
+        description=header.description,
+        kind=header.kind,
+        grain=header.grain,
+        owner=header.owner,
+        columns=header.columns,
+        lines=header.lines,
+    )
+
+
+def _by_name(read: list[tuple[Model, Any]]) -> dict[str, tuple[Model, Any]]:
+    found: dict[str, tuple[Model, Any]] = {}
+    for model, tree in read:
+        if model.name in found:
+            raise RecipeError(
+                f"{model.path}:1: {model.name} is also {found[model.name][0].path}", allowed="one file a name"
+            )
+        found[model.name] = (model, tree)
+    return found
+
+
+def _linked(model: Model, tree: Any, names: Mapping[str, Any]) -> tuple[Model, Any]:
+    """The model with what it reads."""
+    depends, reads = [], []
+    for table, line in tables(model.path, tree, model.sql, model.sql_line):
+        if table.startswith(REPOSITORY):
+            reads.append(table)
+        elif table in names:
+            depends.append(table)
+        else:
+            raise _unknown(model, table, line, names)
+    return replace(model, depends_on=tuple(depends), reads=tuple(reads)), tree
+
+
+def _unknown(model: Model, table: str, line: int, names: Mapping[str, Any]) -> RecipeError:
+    """The error for a table that nothing gives; a file's name is recognised as the model it holds."""
+    last = Path(table.replace("'", "")).stem if table.endswith(".sql") else table.rpartition(".")[2]
+    close = [name for name in sorted(names) if name.split(".")[1] == last]
+    close = close or difflib.get_close_matches(table, names, 2)
+    if table.endswith(".sql"):
+        came = f"reads the file {table!r}; a model reads another by its name"
+    else:
+        came = f"no model or repository table is called {table!r}"
+    do = f"write {' or '.join(close)}" if close else f"add sql/<schema>/{last}.sql, or read repository.{last}"
+    return RecipeError(f"{model.path}:{line}: {came}", allowed="<schema>.<model>, repository.<table>", do=do)
+
+
+def _ordered(models: Mapping[str, tuple[Model, Any]]) -> Iterator[Model]:
+    waiting, prints = dict(sorted(models.items())), dict[str, str]()
+    while waiting:
+        ready = next((name for name, (model, _) in waiting.items() if prints.keys() >= set(model.depends_on)), None)
+        if ready is None:
+            raise _cycle({name: model for name, (model, _) in waiting.items()})
+        model, tree = waiting.pop(ready)
+        prints[ready] = fingerprint(tree, model.kind, [prints[name] for name in model.depends_on])
+        yield replace(model, fingerprint=prints[ready])
+
+
+def _cycle(waiting: Mapping[str, Model]) -> RecipeError:
+    """The error that names a cycle: walk what is waited for until a name returns."""
+    walked, name = list[str](), next(iter(waiting))
+    while name not in walked:
+        walked.append(name)
+        name = next(other for other in waiting[name].depends_on if other in waiting)
+    ring = [*walked[walked.index(name) :], name]
+    return RecipeError(
+        f"{waiting[name].path}:{waiting[name].sql_line}: a cycle, {' reads '.join(ring)}",
+        allowed="models that read no model that reads them",
+    )
