@@ -1,0 +1,266 @@
+"""The repository measured, modelled, audited and published.
+
+``signals`` and ``paragraphs`` measure only what is not measured yet. ``build_snapshot`` is one step on purpose: it
+builds every SQL model in a file nobody else can see, audits it, and switches it in only when every check has passed,
+so what fails leaves the last good snapshot in place and no half-built file behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import dagster as dg
+import pyarrow as pa
+from tqdm import tqdm
+
+from pipelines.costs import Meter, metered
+from pipelines.gates import audit, check_results, check_specs, columns_metadata, table_metadata
+from pipelines.ingest import OWNERS
+from warehouse import curation, models, publish
+from warehouse.contracts import Batches, Check
+from warehouse.gate import Suite, grain_suite, run_suite
+from warehouse.models import Built, Model
+from warehouse.project import Project
+from warehouse.query import Connection, attach_repository, connect, fetch_one, stream
+from warehouse.repository import Repository
+
+PUBLISHED = dg.AssetKey(["published", "snapshot"])
+Event = dg.MaterializeResult[None] | dg.AssetCheckResult
+COMMIT_BYTES = 512 << 20
+"""Text measured between two commits: what a killed run repeats at most."""
+
+Measure = Callable[[pa.RecordBatch], pa.RecordBatch]
+Suites = Mapping[str, Sequence[Suite]]
+"""Suites by the table they hold for; a table without one has an empty list."""
+
+
+def unmeasured(repository: Repository, table: str) -> Batches:
+    """Batches of (doc_id, text) of the documents that ``table`` says nothing about yet."""
+    known = table in repository.tables()
+    con = connect(memory_limit="400MB")
+    attach_repository(con, [repository.snapshot("documents"), *([repository.snapshot(table)] if known else [])])
+    missing = f"ANTI JOIN (SELECT DISTINCT doc_id FROM repository.{table}) USING (doc_id)" if known else ""
+    total = fetch_one(con, f"SELECT count(*) FROM repository.documents {missing}")
+    with tqdm(total=total[0] if total else 0, desc=table, unit="doc", disable=None, delay=2) as progress:
+        for batch in stream(con, f"SELECT doc_id, text FROM repository.documents {missing}", batch_rows=2048):
+            progress.update(batch.num_rows)
+            yield batch
+    con.close()
+
+
+def measure(
+    repository: Repository, table: str, function: Measure, *, schema: pa.Schema, keys: tuple[str, ...], run_id: str
+) -> tuple[int, int]:
+    """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes."""
+    rows = size = 0
+
+    def measured(batches: Batches) -> Batches:
+        nonlocal size
+        for batch in batches:
+            size += batch.nbytes
+            yield function(batch)
+
+    for batches in _chunks(unmeasured(repository, table)):
+        rows += repository.append(
+            table, measured(batches), schema=schema, source="curation", run_id=run_id, keys=keys
+        ).rows_out
+    return rows, size
+
+
+def _chunks(batches: Batches, *, max_bytes: int = COMMIT_BYTES) -> Iterator[Batches]:
+    """The same batches in runs of about ``max_bytes``; each run must be consumed before the next is asked for."""
+    for first in batches:
+        yield _run(first, batches, max_bytes)
+
+
+def _run(first: pa.RecordBatch, rest: Batches, max_bytes: int) -> Batches:
+    size = first.nbytes
+    yield first
+    while size < max_bytes and (batch := next(rest, None)) is not None:
+        size += batch.nbytes
+        yield batch
+
+
+def measure_asset(
+    project: Project,
+    table: str,
+    function: Measure,
+    *,
+    schema: pa.Schema,
+    keys: tuple[str, ...],
+    description: str,
+    suites: Sequence[Suite],
+) -> dg.AssetsDefinition:
+    """The asset ``repository/<table>`` of group curation: one row or more for each document, audited by its suite."""
+    key = dg.AssetKey(["repository", table])
+
+    @dg.asset(
+        key=key,
+        deps=[dg.AssetKey(["repository", "documents"])],
+        group_name="curation",
+        description=description,
+        kinds={"delta", "numba"},
+        owners=OWNERS,
+        code_version=str(curation.SIGNALS_VERSION),
+        check_specs=check_specs(key, suites),
+    )
+    def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        repository = Repository(project.root)
+        with metered(repository, f"repository/{table}", context.run_id) as meter:
+            meter.rows, meter.bytes_read = measure(
+                repository, table, function, schema=schema, keys=keys, run_id=context.run_id
+            )
+            results = audit(key, suites, repository)
+        snapshot = repository.snapshot(table)
+        return dg.MaterializeResult(
+            metadata={**table_metadata(snapshot), "new_rows": meter.rows},
+            data_version=dg.DataVersion(str(snapshot.version)),
+            check_results=results,
+        )
+
+    return _measured
+
+
+def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinition]:
+    """Signals and paragraphs of every document."""
+    return [
+        measure_asset(
+            project,
+            "signals",
+            curation.measure,
+            schema=curation.SIGNALS,
+            keys=("doc_id",),
+            description="Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
+            suites=suites["repository.signals"],
+        ),
+        measure_asset(
+            project,
+            "paragraphs",
+            curation.paragraphs,
+            schema=curation.PARAGRAPHS,
+            keys=("doc_id", "ordinal"),
+            description="Hash and length of every paragraph, for duplicates across documents.",
+            suites=suites["repository.paragraphs"],
+        ),
+    ]
+
+
+class BuildConfig(dg.Config):
+    """env: the published environment that the snapshot is switched into."""
+
+    env: str = "prod"
+
+
+def model_key(name: str) -> dg.AssetKey:
+    """``marts.chips`` as an asset key."""
+    return dg.AssetKey(name.split("."))
+
+
+def snapshot_asset(project: Project, loaded: Sequence[Model], suites: Suites) -> dg.AssetsDefinition:
+    """Every SQL model and the snapshot that holds them, one step: build, audit, switch."""
+    audits = {model.name: [grain_suite(model.name, model.grain), *suites[model.name]] for model in loaded}
+
+    @dg.multi_asset(
+        name="build_snapshot",
+        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded)],
+        check_specs=[spec for name, own in audits.items() for spec in check_specs(model_key(name), own)],
+    )
+    def _build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
+        repository = Repository(project.root)
+        with metered(repository, "published/snapshot", context.run_id) as meter:
+            yield from _published(project, loaded, audits, env=config.env, run_id=context.run_id, meter=meter)
+
+    return _build
+
+
+def _published(
+    project: Project,
+    loaded: Sequence[Model],
+    audits: Suites,
+    *,
+    env: str,
+    run_id: str,
+    meter: Meter,
+) -> Iterator[Event]:
+    """Build in a file of its own, audit it, and switch it in if nothing failed; else remove it and publish nothing."""
+    repository = Repository(project.root)
+    inputs = [repository.snapshot(table) for table in repository.tables()]
+    path = publish.building(project.published, env)
+    try:
+        with connect(path) as con:
+            attach_repository(con, inputs)
+            built, checks = list[Built](), list[Check]()
+            for each in models.build(con, loaded):
+                built.append(each)
+                meter.parts[each.model.name.replace(".", "/")] = (each.cpu_s, each.wall_s, each.rows)
+                yield from _model_events(con, each, audits[each.model.name], checks)
+        if all(check.success for check in checks):
+            done = publish.publish(
+                project.published,
+                env,
+                path,
+                inputs=inputs,
+                checks=checks,
+                models=built,
+                created_at=datetime.now(UTC),
+                run_id=run_id,
+            )
+            yield _materialised(done, env, len(checks), built)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _model_events(con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check]) -> Iterator[Event]:
+    """A model's materialisation and its verdicts, which are added to ``checks``; of a skipped model, nothing."""
+    key = model_key(built.model.name)
+    if built.skipped:
+        return
+    yield dg.MaterializeResult(asset_key=key, metadata=columns_metadata(built.rows, built.columns))
+    verdicts = [check for suite in suites for check in run_suite(con, suite)]
+    checks += verdicts
+    yield from check_results(key, suites, verdicts)
+
+
+def _materialised(done: publish.Published, env: str, checks: int, built: list[Built]) -> dg.MaterializeResult[None]:
+    return dg.MaterializeResult(
+        asset_key=PUBLISHED,
+        metadata={
+            "generation": done.n,
+            "env": env,
+            "path": str(done.path),
+            "bytes": done.path.stat().st_size,
+            "checks_passed": checks,
+            "models": sum(not each.skipped for each in built),
+            "skipped": "; ".join(f"{each.model.name}: {each.skipped}" for each in built if each.skipped) or "none",
+        },
+    )
+
+
+def _model_spec(model: Model) -> dg.AssetSpec:
+    schema = model.name.split(".")[0]
+    measured = {"repository.runs", "repository.rejects"}
+    reads = [name for name in (*model.depends_on, *model.reads) if name not in measured]
+    return dg.AssetSpec(
+        model_key(model.name),
+        deps=[model_key(name) for name in reads],
+        group_name=schema,
+        description=model.description,
+        kinds={"duckdb", "sql", model.kind},
+        owners=[model.owner],
+        code_version=model.fingerprint,
+        skippable=True,
+        metadata={"grain": ", ".join(model.grain)},
+    )
+
+
+def _published_spec(loaded: Sequence[Model]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        PUBLISHED,
+        deps=[model_key(model.name) for model in loaded],
+        group_name="published",
+        description="The analysts' DuckDB file: every model of one moment, switched in when all checks have passed.",
+        kinds={"duckdb"},
+        owners=OWNERS,
+        skippable=True,
+    )

@@ -1,0 +1,71 @@
+"""What Dagster loads: every asset, check and job of the project it is started in.
+
+Assets come from the project's files: one for each recipe of a source, each table that sources write, each SQL model and
+each recipe of a data set. So adding a file adds an asset, and this module never changes for it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.build import Suites, curation_assets, snapshot_asset
+from pipelines.export import dataset_asset
+from pipelines.ingest import source_asset, table_asset
+from warehouse.datasets import load_recipe
+from warehouse.gate import Suite, load_suites
+from warehouse.models import load_models
+from warehouse.project import Project, find
+from warehouse.sources import Source, load_source
+
+
+def build_definitions(project: Project) -> dg.Definitions:
+    """Assets, checks and jobs of ``project``. Raises RecipeError, with file and line, for a file that is refused."""
+    sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
+    suites: dict[str, list[Suite]] = defaultdict(list)
+    for suite in load_suites(project.files("expectations", "*.json")):
+        suites[suite.table].append(suite)
+    models = load_models(project.files("sql", "*.sql"))
+    recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
+    ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, suites)]
+    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites)]
+    exporting = [dataset_asset(project, recipe) for recipe in recipes]
+    return dg.Definitions(
+        assets=[*ingesting, *building, *exporting], jobs=_jobs(sources, bool(recipes)), executor=dg.in_process_executor
+    )
+
+
+def _tables(project: Project, sources: Sequence[Source], suites: Suites) -> list[dg.AssetsDefinition]:
+    writers: dict[str, list[dg.AssetKey]] = defaultdict(list)
+    writers["documents"] = []
+    for source in sources:
+        writers[source.table].append(dg.AssetKey(["sources", source.name]))
+    return [table_asset(project, table, keys, suites[f"repository.{table}"]) for table, keys in writers.items()]
+
+
+def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJobDefinition]:
+    """One job for each writing verb of the command line."""
+    ingested = dg.AssetSelection.groups("sources", "repository")
+    exported = dg.AssetSelection.groups("datasets")
+    everything = dg.AssetSelection.all()
+    jobs = [
+        dg.define_asset_job(
+            "run", everything - exported if exports else everything, description="Sources to published snapshot."
+        )
+    ]
+    if sources:
+        jobs.append(dg.define_asset_job("ingest", ingested, description="Read what is new into the repository."))
+    if exports:
+        jobs.append(dg.define_asset_job("export", exported, description="A new release of every data set."))
+    return jobs
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The project named by WAREHOUSE_PROJECT, else the one that the working directory lies in."""
+    named = os.environ.get("WAREHOUSE_PROJECT")
+    return build_definitions(find(Path(named) if named else None))

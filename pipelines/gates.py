@@ -1,0 +1,85 @@
+"""Suites as asset checks: one check an expectation, all of a suite in one query, each of them blocking."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from warehouse.contracts import Check, Snapshot
+from warehouse.gate import Expectation, Suite, run_suite
+from warehouse.query import attach_repository, connect
+from warehouse.repository import Repository
+
+Metadata = Mapping[str, Any]
+
+
+def check_specs(key: dg.AssetKey, suites: Iterable[Suite]) -> list[dg.AssetCheckSpec]:
+    """A blocking check for each expectation of the suites of one asset."""
+    return [
+        dg.AssetCheckSpec(name, asset=key, blocking=True, description=_described(expectation))
+        for name, expectation in _named(suites)
+    ]
+
+
+def check_results(key: dg.AssetKey, suites: Sequence[Suite], checks: Sequence[Check]) -> Iterator[dg.AssetCheckResult]:
+    """The verdicts of those suites, in the order of their expectations."""
+    for (name, _), check in zip(_named(suites), checks, strict=True):
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=name,
+            passed=check.success,
+            metadata={
+                "element_count": check.element_count,
+                "unexpected_count": check.unexpected_count,
+                **({"observed": str(check.observed)} if check.observed is not None else {}),
+                **({"samples": ", ".join(str(sample) for sample in check.samples)} if check.samples else {}),
+            },
+        )
+
+
+def audit(key: dg.AssetKey, suites: Sequence[Suite], repository: Repository) -> list[dg.AssetCheckResult]:
+    """The verdicts of a repository table's suites on its newest version."""
+    with connect() as con:
+        attach_repository(con, [repository.snapshot(key.path[-1])])
+        checks = [check for suite in suites for check in run_suite(con, suite)]
+    return list(check_results(key, suites, checks))
+
+
+def _named(suites: Iterable[Suite]) -> Iterator[tuple[str, Expectation]]:
+    """Each expectation with a name that is unique within its asset and the same on every load."""
+    seen: Counter[str] = Counter()
+    for expectation in (each for suite in suites for each in suite.expectations):
+        column = expectation.kwargs.get("column") or expectation.kwargs.get("column_A")
+        words = expectation.type.removeprefix("expect_").replace("column_values_to_", "").replace("column_", "")
+        name = f"{column}_{words}" if column else words
+        seen[name] += 1
+        yield (name if seen[name] == 1 else f"{name}_{seen[name]}"), expectation
+
+
+def _described(expectation: Expectation) -> str:
+    kwargs = ", ".join(f"{key}={value!r}" for key, value in expectation.kwargs.items())
+    return f"{expectation.type}({kwargs})"
+
+
+def table_metadata(snapshot: Snapshot) -> Metadata:
+    """Rows, bytes, version and columns of a Delta table, as Dagster shows them."""
+    columns = [
+        dg.TableColumn(field.name, str(field.type), (field.metadata or {}).get(b"comment", b"").decode() or None)
+        for field in snapshot.schema
+    ]
+    return {
+        "dagster/row_count": snapshot.rows,
+        "dagster/column_schema": dg.TableSchema(columns=columns),
+        "delta_version": snapshot.version,
+        "bytes": snapshot.bytes,
+        "files": len(snapshot.files),
+    }
+
+
+def columns_metadata(rows: int, columns: Iterable[tuple[str, str, str]]) -> Metadata:
+    """Rows and (name, type, description) columns of a SQL model, as Dagster shows them."""
+    schema = dg.TableSchema(columns=[dg.TableColumn(name, kind, text or None) for name, kind, text in columns])
+    return {"dagster/row_count": rows, "dagster/column_schema": schema}

@@ -1,0 +1,206 @@
+"""The same runs as in Dagster's UI, from the command line: recorded in the same instance, with the library's errors."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+
+from pipelines.definitions import build_definitions
+from warehouse.contracts import Cost
+from warehouse.errors import CheckFailed, UsageError
+from warehouse.project import Project, prepare
+from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.repository import Repository
+
+HOME_YAML = """\
+# Dagster's home of this warehouse: run records, event log and compute logs, always local.
+telemetry:
+  enabled: false
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Materialised:
+    """One asset of a run: rows it wrote and what it used; metadata as shown in the UI."""
+
+    name: str
+    rows: int | None
+    cost: Cost | None
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run that succeeded: its assets in order, and the checks it passed."""
+
+    run_id: str
+    assets: tuple[Materialised, ...]
+    checks: int
+
+
+def dagster_home(project: Project) -> Path:
+    """The folder of Dagster's instance, made on first use; telemetry is off there."""
+    prepare(project)
+    home = project.state / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "dagster.yaml").exists():
+        (home / "dagster.yaml").write_text(HOME_YAML)
+    return home
+
+
+def environment(project: Project) -> dict[str, str]:
+    """What a Dagster process of this project needs in its environment."""
+    return {
+        "DAGSTER_HOME": str(dagster_home(project)),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "WAREHOUSE_PROJECT": str(project.folder),
+        "WAREHOUSE_ROOT": str(project.root),
+        "WAREHOUSE_STATE": str(project.state),
+    }
+
+
+def ui_command(project: Project, *, host: str, port: int) -> tuple[list[str], dict[str, str]]:
+    """The command and environment that serve Dagster's UI and daemon for this project."""
+    workspace = project.folder / "workspace.yaml"
+    target = ["-w", str(workspace)] if workspace.exists() else ["-m", "pipelines.definitions"]
+    argv = [sys.executable, "-m", "dagster", "dev", *target, "-h", host, "-p", str(port)]
+    return argv, {**os.environ, **environment(project)}
+
+
+def asset_names(project: Project) -> list[str]:
+    """Every asset of the project as ``group/name``, sources first."""
+    return [key.to_python_identifier("/") for key in _keys(_job(project))]
+
+
+def run_assets(
+    project: Project,
+    names: Sequence[str] | None = None,
+    *,
+    reread: bool = False,
+    env: str = "prod",
+    processes: int = 1,
+) -> Outcome:
+    """Materialise assets in this process; without names, everything up to the published snapshot.
+
+    A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it.
+    Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name.
+    """
+    os.environ |= environment(project)
+    job = _job(project)
+    selected = _select(_keys(job), _downstream(job), names)
+    run_id = str(uuid4())
+    with dg.DagsterInstance.get() as instance:
+        try:
+            result = job.execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                asset_selection=selected,
+                run_config=_config(selected, reread=reread, env=env, processes=processes),
+            )
+        except dg.DagsterError:
+            raise _refusal(instance, run_id) from None
+        return _outcome(project, result)
+
+
+def _job(project: Project) -> dg.JobDefinition:
+    return build_definitions(project).resolve_implicit_global_asset_job_def()
+
+
+def _keys(job: dg.JobDefinition) -> list[dg.AssetKey]:
+    graph = job.asset_layer.asset_graph
+    return [key for key in graph.toposorted_asset_keys if graph.get(key).is_executable]
+
+
+def _downstream(job: dg.JobDefinition) -> dict[dg.AssetKey, set[dg.AssetKey]]:
+    """Every asset with all that comes after it."""
+    graph, after = job.asset_layer.asset_graph, dict[dg.AssetKey, set[dg.AssetKey]]()
+    for key in reversed(_keys(job)):
+        children = graph.get(key).child_keys
+        after[key] = set(children).union(*(after.get(child, set()) for child in children))
+    return after
+
+
+def _select(
+    keys: Sequence[dg.AssetKey], after: Mapping[dg.AssetKey, set[dg.AssetKey]], names: Sequence[str] | None
+) -> list[dg.AssetKey]:
+    if not names:
+        return [key for key in keys if key.path[0] != "datasets"]
+    chosen: set[dg.AssetKey] = set()
+    for name in names:
+        key = _find(keys, name.removesuffix("+"))
+        chosen |= {key} | (after[key] if name.endswith("+") else set())
+    return [key for key in keys if key in chosen]
+
+
+def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:
+    """The asset that a name means: its whole path, or its last part where only one asset has it."""
+    path = name.replace(".", "/").split("/")
+    found = [key for key in keys if list(key.path) == path] or [key for key in keys if key.path[-1:] == path]
+    if len(found) == 1:
+        return found[0]
+    all_names = ["/".join(key.path) for key in keys]
+    near = ["/".join(key.path) for key in found] or get_close_matches(name, all_names, 3, 0.4) or all_names
+    came = f"{name!r} names {len(found)} assets" if found else f"no asset is called {name!r}"
+    raise UsageError(came, allowed=", ".join(near), do="'warehouse status' lists them all")
+
+
+def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processes: int) -> dict[str, Any]:
+    """Run configuration: what each selected step is told; the console stays quiet, the event log has it all."""
+    ops: dict[str, Any] = {}
+    for group, name in (key.path[:2] for key in selected):
+        if group == "sources" and reread:
+            ops[f"sources__{name}"] = {"config": {"reread": True}}
+        elif group == "datasets":
+            ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
+        elif group == "published":
+            ops["build_snapshot"] = {"config": {"env": env}}
+    return {"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+def _refusal(instance: dg.DagsterInstance, run_id: str) -> CheckFailed:
+    """What the gate refused in a run: every failed check with its numbers, also as ``checks``."""
+    logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    evaluations = [entry.get_dagster_event().asset_check_evaluation_data for entry in logs]
+    failed = [
+        {"asset": "/".join(each.asset_key.path), "check": each.check_name}
+        | {key: value.value for key, value in each.metadata.items()}
+        for each in evaluations
+        if not each.passed
+    ]
+    names = ", ".join(f"{each['asset']}:{each['check']}" for each in failed)
+    return CheckFailed(
+        f"{len(failed)} of {len(evaluations)} checks failed: {names}",
+        do="nothing was published; the last good snapshot stays. Mend the source or the expectation, then run again",
+        checks=failed,
+    )
+
+
+def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
+    costs = run_costs(project, result.run_id)
+    assets = []
+    for event in result.get_asset_materialization_events():
+        materialisation = event.step_materialization_data.materialization
+        metadata = {key: value.value for key, value in materialisation.metadata.items()}
+        name = "/".join(materialisation.asset_key.path)
+        assets.append(Materialised(name, metadata.get("dagster/row_count"), costs.get(name), metadata))
+    return Outcome(result.run_id, tuple(assets), len(result.get_asset_check_evaluations()))
+
+
+def run_costs(project: Project, run_id: str) -> dict[str, Cost]:
+    """What each asset of a run used, by name, from the ``runs`` table."""
+    con = connect()
+    attach_repository(con, [Repository(project.root).snapshot("runs")])
+    rows = fetch_all(
+        con,
+        "SELECT asset, wall_s, cpu_s, peak_rss, bytes_read, bytes_written FROM repository.runs WHERE run_id = ?",
+        [run_id],
+    )
+    return {row[0]: Cost(*row[1:]) for row in rows}

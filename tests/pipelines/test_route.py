@@ -1,0 +1,119 @@
+"""Laws of the whole route, on a small project of real text: counts add up, nothing is done twice, nothing leaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from pydoc_data.topics import topics
+
+import pytest
+
+from pipelines.run import run_assets
+from warehouse import publish
+from warehouse.errors import CheckFailed, UsageError
+from warehouse.project import Project
+from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.repository import Repository
+
+MakeProject = Callable[[], Project]
+
+
+def rows(project: Project, sql: str) -> list[tuple[object, ...]]:
+    """A query on the repository's newest versions."""
+    repository = Repository(project.root)
+    con = connect()
+    attach_repository(con, [repository.snapshot(table) for table in repository.tables()])
+    return fetch_all(con, sql)
+
+
+def versions(project: Project) -> dict[str, int]:
+    """The version of every table but ``runs``, which each run writes."""
+    repository = Repository(project.root)
+    return {table: repository.snapshot(table).version for table in repository.tables() if table != "runs"}
+
+
+def test_every_record_is_a_row_or_a_reject(make_project: MakeProject) -> None:
+    project = make_project()
+    run_assets(project, ["sources/manual", "sources/chips"])
+    lines = sum(len(path.read_text().splitlines()) for path in (project.folder / "data").glob("*.jsonl"))
+    receipts = Repository(project.root).receipts("documents")
+    assert sum(receipt.rows_in for receipt in receipts) == lines
+    assert all(receipt.balanced for receipt in receipts)
+    assert rows(project, "SELECT count(*) FROM repository.documents") == [(lines - 1,)]
+    assert rows(project, "SELECT reason, count(*) FROM repository.rejects GROUP BY 1") == [("invalid_json", 1)]
+    assert rows(project, "SELECT sum(units) FROM repository.chips") == [(30,)]
+
+
+def test_a_second_run_finds_nothing_to_do(make_project: MakeProject) -> None:
+    project = make_project()
+    run_assets(project)
+    before = versions(project)
+    run_assets(project)
+    assert versions(project) == before
+
+
+def test_a_then_b_then_a_again_is_three_facts(make_project: MakeProject) -> None:
+    project = make_project()
+    file = project.folder / "data/manual-2.jsonl"
+    texts = [topics[name] for name in sorted(topics)[60:62]]
+    for text in (texts[0], texts[1], texts[0]):
+        file.write_text(json.dumps({"name": "n", "body": text}) + "\n")
+        run_assets(project, ["sources/manual"])
+    facts = rows(project, "SELECT text FROM repository.documents WHERE uri LIKE '%manual-2%' ORDER BY known_at")
+    assert [text for (text,) in facts] == [texts[0], texts[1], texts[0]]
+    run_assets(project, ["sources/manual"])
+    assert len(rows(project, "SELECT 1 FROM repository.documents WHERE uri LIKE '%manual-2%'")) == 3
+
+
+def test_decisions_account_for_every_current_document(make_project: MakeProject) -> None:
+    project = make_project()
+    run_assets(project)
+    with publish.connect_current(project.published, "prod") as con:
+        decided = fetch_all(con, "SELECT rule_set, count(*) FROM curation.decisions GROUP BY 1")
+        current = fetch_all(con, "SELECT count(*) FROM staging.current_documents")[0][0]
+        silent = fetch_all(con, "SELECT count(*) FROM curation.decisions WHERE NOT kept AND reason IS NULL")
+        twins = fetch_all(con, "SELECT count(*) FROM curation.decisions WHERE reason = 'duplicate_document'")
+        funnel = fetch_all(con, "SELECT sum(documents) FROM curation.funnel WHERE rule_set = 'house'")
+    assert {count for _, count in decided} == {current}
+    assert silent == [(0,)]
+    assert twins[0][0] > 0, "five topics stand in both files"
+    assert funnel == [(current,)]
+
+
+def test_a_poisoned_input_publishes_and_exports_nothing(make_project: MakeProject) -> None:
+    project = make_project()
+    _expect(project, "repository.chips", "expect_column_values_to_be_between", column="units", min_value=0)
+    run_assets(project, None)
+    run_assets(project, ["datasets/corpus"])
+    good = publish.current(project.published, "prod")
+    (project.folder / "data/chips.csv").write_text("owner,units\nA,-5\n")
+    with pytest.raises(CheckFailed) as refusal:
+        run_assets(project, ["sources/chips+"])
+    assert refusal.value.values["checks"][0]["unexpected_count"] == 1
+    assert publish.current(project.published, "prod") == good
+    assert sorted(path.name for path in (project.datasets / "corpus").iterdir() if path.name.isdigit()) == ["1"]
+    assert not list((project.published / "prod").glob(".building*"))
+
+
+def test_a_failing_mart_leaves_the_last_snapshot(make_project: MakeProject) -> None:
+    project = make_project()
+    run_assets(project)
+    good = publish.current(project.published, "prod")
+    _expect(project, "curation.decisions", "expect_table_row_count_to_be_between", min_value=10**6)
+    with pytest.raises(CheckFailed, match=r"curation/decisions"):
+        run_assets(project)
+    assert publish.current(project.published, "prod") == good
+    assert not list((project.published / "prod").glob(".building*"))
+
+
+def test_an_unknown_asset_is_refused_with_the_nearest(make_project: MakeProject) -> None:
+    with pytest.raises(UsageError, match="sources/manual"):
+        run_assets(make_project(), ["sources/manul"])
+
+
+def _expect(project: Project, table: str, kind: str, **kwargs: object) -> None:
+    folder = project.folder / "expectations"
+    folder.mkdir(exist_ok=True)
+    suite = {"name": table, "expectations": [{"type": kind, "kwargs": kwargs}], "meta": {}}
+    Path(folder / f"{table}.json").write_text(json.dumps(suite))
