@@ -21,6 +21,7 @@ from warehouse.contracts import Snapshot
 
 Connection = duckdb.DuckDBPyConnection
 Error = duckdb.Error
+CatalogError = duckdb.CatalogException
 
 
 def connect(

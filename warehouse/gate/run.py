@@ -1,0 +1,87 @@
+"""Verdicts: a suite's query run on a connection, one Check for each expectation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from warehouse import query
+from warehouse.contracts import Check
+from warehouse.errors import RecipeError
+from warehouse.gate.compile import Compiled, compile_suite, samples
+from warehouse.gate.measures import Measure, table_sql
+from warehouse.gate.suite import Suite
+
+SAMPLES = 5
+
+
+def run_suite(con: query.Connection, suite: Suite) -> list[Check]:
+    """One Check for each expectation, in order; a second query for each failing one shows up to five values.
+
+    A table that does not exist is one failed check ``table_exists``, which passes where the suite is optional. Raises
+    RecipeError where DuckDB refuses the query (a row condition in SQL that names no column, for one).
+    """
+    columns = table_columns(con, suite.table)
+    if columns is None:
+        return [_absent(suite)]
+    compiled = compile_suite(suite, columns)
+    try:
+        row = query.fetch_all(con, compiled.sql, compiled.values)[0]
+        return [_check(con, compiled, n, row) for n in range(len(compiled.measures))]
+    except query.Error as error:
+        said = " ".join(str(error).partition("\n\n")[0].split())
+        raise RecipeError(f"{suite.path or suite.name}:1: {said}", do="mend the suite's row conditions") from None
+
+
+def table_columns(con: query.Connection, table: str) -> dict[str, str] | None:
+    """The columns of ``schema.table`` and their DuckDB types; None where there is no such table."""
+    try:
+        return {row[0]: row[1] for row in query.fetch_all(con, f"DESCRIBE {table_sql(table)}")}
+    except query.CatalogError:
+        return None
+
+
+def _absent(suite: Suite) -> Check:
+    said = "absent; the suite is optional" if suite.optional else "absent"
+    return Check(suite.name, suite.table, "table_exists", None, {}, suite.optional, 0, 0, observed=said)
+
+
+def _check(con: query.Connection, compiled: Compiled, n: int, row: tuple[Any, ...]) -> Check:
+    found = compiled.measures[n]
+    figures = {name: row[place] for name, place in compiled.places[n].items()}
+    success = _holds(found, figures)
+    unexpected = int(figures.get("unexpected") or 0)
+    return Check(
+        suite=compiled.suite.name,
+        table=compiled.suite.table,
+        expectation=found.expectation.type,
+        column=_column(found.expectation.kwargs),
+        kwargs=found.expectation.kwargs,
+        success=success,
+        element_count=int(figures.get("elements") or 0),
+        unexpected_count=unexpected,
+        observed=found.problem or figures.get("observed"),
+        samples=_samples(con, compiled.suite, found) if unexpected and not success else (),
+    )
+
+
+def _holds(found: Measure, figures: Mapping[str, Any]) -> bool:
+    """As Great Expectations: nothing judged passes, else the share of them that is as expected reaches mostly."""
+    if found.problem:
+        return False
+    if "holds" in figures:
+        return figures["holds"] is True
+    judged, unexpected = figures["judged"], figures["unexpected"]
+    mostly = float(found.expectation.kwargs.get("mostly", 1))
+    return judged == 0 or (float(judged) - float(unexpected)) / float(judged) >= mostly
+
+
+def _column(kwargs: Mapping[str, Any]) -> str | None:
+    if "column_A" in kwargs:
+        return f"{kwargs['column_A']}, {kwargs['column_B']}"
+    return kwargs.get("column") or ", ".join(kwargs.get("column_list", ())) or None
+
+
+def _samples(con: query.Connection, suite: Suite, found: Measure) -> tuple[Any, ...]:
+    asked = samples(suite, found, SAMPLES)
+    return tuple(row[0] for row in query.fetch_all(con, asked.text, asked.values))
