@@ -5,12 +5,14 @@ compiles (``python -m warehouse.kernels`` does it at install time), and the cach
 so it is never shipped. Many small functions compile in 1.6-1.9 s each where one inlined kernel took 124 s.
 
 numba fixes its cache folder when it is first imported, and a function with ``cache=True`` fails at import without a
-writable one; so the folder is chosen here, before any decorator: NUMBA_CACHE_DIR where it is set, else a folder of the
-user's cache. The version stands in the path because an edit in another module does not invalidate numba's cache.
+writable one; so the folder is chosen here, before any decorator: below NUMBA_CACHE_DIR where that is set, else below
+the user's cache folder. Its last part names the version and a digest of this package's sources, because numba compares
+only a function's own file: an edit of a callee in another module would go unseen.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -18,18 +20,28 @@ from pathlib import Path
 from warehouse import __version__
 
 
+def _edition() -> str:
+    """The version and a digest of every source file of this package."""
+    state = hashlib.blake2b(digest_size=6)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        state.update(path.read_bytes())
+    return f"kernels-{__version__}-{state.hexdigest()}"
+
+
 def _cache_folder() -> str:
-    """The first folder that can be written: NUMBA_CACHE_DIR, the user's cache, a temporary one."""
+    """A folder that can be written: below NUMBA_CACHE_DIR, the user's cache, else a temporary one."""
+    edition = _edition()
     named = os.environ.get("NUMBA_CACHE_DIR")
-    if named:
+    if named and Path(named).name == edition:
         return named
-    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    folder = base / "ml-warehouse" / f"numba-{__version__}"
+    users = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ml-warehouse"
+    folder = (Path(named) if named else users).absolute() / edition
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
     except OSError:
         return tempfile.mkdtemp(prefix="ml-warehouse-numba-")
-    return str(folder) if os.access(folder, os.W_OK) else tempfile.mkdtemp(prefix="ml-warehouse-numba-")
 
 
 os.environ["NUMBA_CACHE_DIR"] = _cache_folder()

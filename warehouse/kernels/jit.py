@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar, cast
 
-from numba import njit
+import numba
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
+vars(numba.config)["CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]  # also when numba was imported before this package
+
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """The function compiled at its first call; annotations are for readers and mypy, numba infers its own types."""
-    return cast("Callable[Parameters, Result]", njit(nogil=True, cache=True)(function))
+    return cast("Callable[Parameters, Result]", numba.njit(nogil=True, cache=True)(function))

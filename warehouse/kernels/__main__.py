@@ -1,0 +1,31 @@
+"""Compile every kernel and run it once, so that the first real batch is not slow: ``python -m warehouse.kernels``."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import numpy as np
+import pyarrow as pa
+
+from warehouse.kernels import c4, lines, pack, paragraphs, profile, words
+from warehouse.kernels.texts import texts
+
+SAMPLE = "The first of two lines, and one that repeats [1].\nThe first of two lines, and one that repeats [1].\n"
+
+
+def warm() -> float:
+    """Seconds that it took to have every kernel compiled, cached and run once."""
+    start = time.perf_counter()
+    column = texts(pa.array([SAMPLE * 40]))
+    for module in (profile, lines, c4):
+        module.measure(column)
+    words.measure(column, "unicode")
+    words.measure(texts(pa.array([SAMPLE * 12_000])), "unicode")
+    paragraphs.rows(column)
+    pack.best_fit(np.array([3, 2, 1], np.int32), 4)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    print(f"kernels ready after {warm():.1f} s in {os.environ['NUMBA_CACHE_DIR']}")

@@ -1,0 +1,298 @@
+"""Lines as str.splitlines sees them: Gopher's bullets and ellipses, and which C4 rule drops each line.
+
+C4 (Raffel et al. 2020, section 2.2) and datatrove 0.10.1: a line falls to the first rule that it breaks, in this order:
+a word of more than 1,000 characters; citations are cut out; no terminal mark at its end; fewer than 3 words; "lorem
+ipsum" (drops the document); "javascript"; "{" (drops the document); a policy phrase. ``c4_open_*`` are the same without
+the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its dropped lines + its kept ones.
+
+What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
+phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign); sentences of a kept line are
+counted by characters (see ``_sentences``) where spaCy's sentencizer knows abbreviations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from warehouse.kernels import characters
+from warehouse.kernels.characters import (
+    BREAK,
+    CATEGORY_P,
+    DIGIT,
+    SPACE,
+    TERMINAL,
+    WORD,
+    flags,
+    read,
+    skip_space,
+    trim_space,
+)
+from warehouse.kernels.jit import compiled
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.texts import Counts, Texts
+
+COLUMNS = (
+    "lines",
+    "bullet_lines",
+    "ellipsis_lines",
+    "c4_long_word_lines",
+    "c4_kept_lines",
+    "c4_few_words_lines",
+    "c4_lorem_ipsum_lines",
+    "c4_javascript_lines",
+    "c4_curly_bracket_lines",
+    "c4_policy_lines",
+    "c4_sentences",
+    "c4_no_terminal_lines",
+    "c4_open_kept_lines",
+    "c4_open_few_words_lines",
+    "c4_open_lorem_ipsum_lines",
+    "c4_open_javascript_lines",
+    "c4_open_curly_bracket_lines",
+    "c4_open_policy_lines",
+    "c4_open_sentences",
+)
+_KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY = range(6)
+_MAX_WORD_CHARS = 1000
+_MIN_WORDS = 3
+
+
+def _packed(phrase: bytes) -> tuple[int, int, int, int]:
+    """(bytes 0-7, bytes 8-15, length, first byte) of an ASCII phrase, for comparison byte by byte."""
+    return (
+        int.from_bytes(phrase[:8], "little"),
+        int.from_bytes(phrase[8:16], "little"),
+        len(phrase),
+        phrase[0],
+    )
+
+
+_EDIT = _packed(b"edit]")
+_NEEDED = (_packed(b"citation"), _packed(b" needed]"))
+_PHRASES = tuple(
+    (*_packed(phrase), outcome)
+    for phrase, outcome in (
+        (b"lorem ipsum", _LOREM),
+        (b"javascript", _JAVASCRIPT),
+        (b"terms of use", _POLICY),
+        (b"privacy policy", _POLICY),
+        (b"cookie policy", _POLICY),
+        (b"uses cookies", _POLICY),
+        (b"use of cookies", _POLICY),
+        (b"use cookies", _POLICY),
+    )
+)
+_INITIALS = sum(1 << (phrase[3] - 97) for phrase in _PHRASES)
+
+
+def measure(column: Texts) -> Counts:
+    """int64[n, len(COLUMNS)] of a column of texts."""
+    out = np.zeros((column.count, len(COLUMNS)), np.int64)
+    line = np.empty(column.longest + 1, np.uint8)
+    _documents(column.offsets, column.data, column.count, characters.CLASSES, line.ctypes.data, out.ctypes.data)
+    return out
+
+
+@compiled
+def _documents(offsets: int, data: int, texts: int, classes: int, spare: int, out: int) -> None:
+    for index in range(texts):
+        at = data + load_i64(offsets + 8 * index)
+        end = data + load_i64(offsets + 8 * index + 8)
+        while at < end:
+            stop, after = _break(at, end, classes)
+            first, last = skip_space(classes, at, stop), trim_space(classes, at, stop)
+            _line(first, max(first, last), classes, spare, out + 152 * index)
+            at = after
+
+
+@compiled
+def _break(at: int, end: int, classes: int) -> tuple[int, int]:
+    """(where the line ends, where the next begins), as str.splitlines does."""
+    while at < end:
+        character = read(at, end)
+        after = at + (character & 7)
+        if flags(classes, character >> 3) & BREAK:
+            if character >> 3 == 0x0D and after < end and load_u8(after) == 0x0A:
+                after += 1
+            return at, after
+        at = after
+    return end, end
+
+
+@compiled
+def _add(place: int, number: int) -> None:
+    store_i64(place, load_i64(place) + number)
+
+
+@compiled
+def _line(begin: int, end: int, classes: int, spare: int, out: int) -> None:
+    """Count one stripped line under its outcomes."""
+    _add(out, 1)
+    _add(out + 8, _bullet(begin, end))
+    _add(out + 16, _ellipsis(begin, end))
+    words = _words(begin, end, classes)
+    if words < 0:
+        _add(out + 24, 1)
+        return
+    begin, end = _without_citations(begin, end, classes, spare)
+    outcome = _FEW_WORDS if words < _MIN_WORDS else _outcome(begin, end)
+    sentences = _sentences(begin, end, classes) if outcome == _KEPT else 0
+    _add(out + 96 + 8 * outcome, 1)
+    _add(out + 144, sentences)
+    if _ends_sentence(begin, end):
+        _add(out + 32 + 8 * outcome, 1)
+        _add(out + 80, sentences)
+    else:
+        _add(out + 88, 1)
+
+
+@compiled
+def _bullet(begin: int, end: int) -> int:
+    """Whether the line starts with a hyphen or U+2022."""
+    if begin >= end:
+        return 0
+    return int(load_u8(begin) == 0x2D or (end - begin >= 3 and read(begin, end) >> 3 == 0x2022))
+
+
+@compiled
+def _dots(begin: int, end: int) -> bool:
+    """Whether the line ends with three dots."""
+    return end - begin >= 3 and load_u8(end - 1) == 0x2E and load_u8(end - 2) == 0x2E and load_u8(end - 3) == 0x2E
+
+
+@compiled
+def _ellipsis(begin: int, end: int) -> int:
+    """Whether the line ends with three dots or U+2026."""
+    return int(_dots(begin, end) or (end - begin >= 3 and read(end - 3, end) == 0x2026 * 8 + 3))
+
+
+@compiled
+def _ends_sentence(begin: int, end: int) -> bool:
+    """Whether the line ends in one of . ? ! " ' but not in three dots."""
+    if begin >= end:
+        return False
+    mark = load_u8(end - 1)
+    ends = mark in (0x2E, 0x3F, 0x21, 0x22, 0x27)
+    return ends and not _dots(begin, end)
+
+
+@compiled
+def _words(begin: int, end: int, classes: int) -> int:
+    """Words between white space; -1 if one has more than 1,000 characters."""
+    words = chars = 0
+    at = begin
+    while at < end:
+        character = read(at, end)
+        at += character & 7
+        if flags(classes, character >> 3) & SPACE:
+            chars = 0
+            continue
+        words += chars == 0
+        chars += 1
+        if chars > _MAX_WORD_CHARS:
+            return -1
+    return words
+
+
+@compiled
+def _lower(byte: int) -> int:
+    return byte + 32 if 0x41 <= byte <= 0x5A else byte
+
+
+@compiled
+def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
+    """Whether ``size`` bytes at ``at``, letters in lower case, are the packed phrase."""
+    if end - at < size:
+        return False
+    for index in range(size):
+        wanted = (low if index < 8 else high) >> (8 * (index & 7)) & 0xFF
+        if _lower(load_u8(at + index)) != wanted:
+            return False
+    return True
+
+
+@compiled
+def _outcome(begin: int, end: int) -> int:
+    """The first of lorem ipsum, javascript, curly bracket, policy that the line holds, else kept."""
+    worst = 6
+    for at in range(begin, end):
+        byte = load_u8(at)
+        if byte == 0x7B:
+            worst = min(worst, _CURLY)
+        letter = _lower(byte) - 97
+        if 0 <= letter < 26 and _INITIALS >> letter & 1:
+            for low, high, size, initial, outcome in _PHRASES:
+                if initial == letter + 97 and outcome < worst and _same(at, end, low, high, size):
+                    worst = outcome
+    return worst if worst < 6 else _KEPT
+
+
+@compiled
+def _citation(at: int, end: int, classes: int) -> int:
+    r"""Where the citation that opens at ``at`` ends: [\d*], [edit] or [citation needed]; else ``at``."""
+    inner = at + 1
+    if _exact(inner, end, _EDIT[0], 5):
+        return inner + 5
+    if _exact(inner, end, _NEEDED[0][0], 8) and _exact(inner + 8, end, _NEEDED[1][0], 8):
+        return inner + 16
+    while inner < end:
+        character = read(inner, end)
+        if character >> 3 == 0x5D:
+            return inner + 1
+        if not flags(classes, character >> 3) & DIGIT:
+            break
+        inner += character & 7
+    return at
+
+
+@compiled
+def _exact(at: int, end: int, low: int, size: int) -> bool:
+    """Whether ``size`` (at most 8) bytes at ``at`` are the packed ones."""
+    if end - at < size:
+        return False
+    for index in range(size):
+        if load_u8(at + index) != low >> (8 * index) & 0xFF:
+            return False
+    return True
+
+
+@compiled
+def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[int, int]:
+    """The line without citations: itself if it holds no bracket, else a copy in ``spare``."""
+    at = begin
+    while at < end and load_u8(at) != 0x5B:
+        at += 1
+    if at == end:
+        return begin, end
+    place, at = spare, begin
+    while at < end:
+        byte = load_u8(at)
+        after = _citation(at, end, classes) if byte == 0x5B else at
+        if after > at:
+            at = after
+            continue
+        store_u8(place, byte)
+        place += 1
+        at += 1
+    return spare, place
+
+
+@compiled
+def _sentences(begin: int, end: int, classes: int) -> int:
+    """Sentences of a line, at least 1: one more where something but punctuation or space follows a terminal mark.
+
+    An ASCII mark with a word character right after it ("3.14", "a.b") ends nothing.
+    """
+    sentences, ended, at = 1, False, begin
+    while at < end:
+        character = read(at, end)
+        at += character & 7
+        point = character >> 3
+        kind = flags(classes, point)
+        if kind & TERMINAL:
+            joined = point < 0x80 and at < end and flags(classes, read(at, end) >> 3) & WORD != 0
+            ended = ended or not joined
+        elif ended and not kind & (SPACE | CATEGORY_P):
+            sentences += 1
+            ended = False
+    return sentences

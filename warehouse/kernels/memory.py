@@ -1,0 +1,74 @@
+"""Memory as int64 addresses: loads and stores without bounds, and the multiplication that hashes are made of.
+
+Every value is an int64, so that numba never mixes signed and unsigned numbers (which it would turn into floats). The
+caller answers for the bounds. Loads of eight bytes need no alignment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+Loader = Callable[[int], int]
+Storer = Callable[[int, int], None]
+
+
+def _loader(bits: int, *, signed: bool = False) -> Loader:
+    """A function from an address to the integer of ``bits`` bits that lies there."""
+
+    @intrinsic
+    def load(_context: Any, address: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            place = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+            value = builder.load(place, align=1)
+            if bits == 64:
+                return value
+            return (builder.sext if signed else builder.zext)(value, ir.IntType(64))
+
+        return types.int64(types.int64), generate
+
+    return cast("Loader", load)
+
+
+def _storer(bits: int) -> Storer:
+    """A function that writes the low ``bits`` bits of its second argument at its first."""
+
+    @intrinsic
+    def store(_context: Any, address: Any, number: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            place = builder.inttoptr(arguments[0], ir.IntType(bits).as_pointer())
+            value = arguments[1] if bits == 64 else builder.trunc(arguments[1], ir.IntType(bits))
+            builder.store(value, place, align=1)
+            return _target.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    return cast("Storer", store)
+
+
+load_u8 = _loader(8)
+load_u16 = _loader(16)
+load_i32 = _loader(32, signed=True)
+load_i64 = _loader(64)
+store_u8 = _storer(8)
+store_i32 = _storer(32)
+store_i64 = _storer(64)
+
+
+@intrinsic
+def _fold(_context: Any, left: Any, right: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
+        high = builder.trunc(builder.lshr(product, wide(64)), ir.IntType(64))
+        return builder.xor(high, builder.trunc(product, ir.IntType(64)))
+
+    return types.int64(types.int64, types.int64), generate
+
+
+fold = cast("Callable[[int, int], int]", _fold)
+"""Both halves of the unsigned 128-bit product, combined by exclusive or: the step of wyhash."""

@@ -1,0 +1,148 @@
+"""Repeated n-grams of one document's words (Rae et al. 2021, "Scaling Language Models", table A1).
+
+An n-gram is named by the pair of names of its two (n-1)-grams; only positions where both repeat are carried on:
+``positions`` (where), ``names`` (which, dense in order of first occurrence), ``counts`` by name. All int32.
+"""
+
+from __future__ import annotations
+
+from warehouse.kernels.hashing import MULTIPLIER, SEED, clear, slots_for
+from warehouse.kernels.jit import compiled
+from warehouse.kernels.memory import fold, load_i32, load_i64, store_i32, store_i64
+
+COLUMNS = (
+    *(f"top_{n}_gram_chars" for n in (2, 3, 4)),
+    *(f"duplicate_{n}_gram_chars" for n in range(5, 11)),
+)
+
+
+def scratch_bytes(words: int) -> int:
+    """Memory that a document of ``words`` words needs: hashes, sums of lengths, two levels of names, one table."""
+    slots = 16
+    while slots < 2 * words:
+        slots *= 2
+    return 16 * words + 8 + 28 * words + 16 * slots
+
+
+@compiled
+def repetition(words: int, hashes: int, ends: int, scratch: int, capacity: int, out: int) -> int:
+    """The number of distinct words; COLUMNS at ``out``."""
+    positions, names, counts = scratch, scratch + 4 * capacity, scratch + 8 * capacity
+    next_positions, next_names, next_counts = scratch + 12 * capacity, scratch + 16 * capacity, scratch + 20 * capacity
+    firsts, table = scratch + 24 * capacity, scratch + 28 * capacity
+    distinct = _name_words(words, hashes, positions, names, counts, table)
+    entries = words
+    for n in range(2, 11):
+        entries, kinds = _pair(
+            entries, positions, names, counts, next_positions, next_names, next_counts, firsts, table
+        )
+        positions, next_positions = next_positions, positions
+        names, next_names = next_names, names
+        counts, next_counts = next_counts, counts
+        if n <= 4:
+            chars = _top(n, words, kinds, counts, firsts, ends)
+        else:
+            chars = _duplicates(n, entries, positions, names, counts, firsts, ends)
+        store_i64(out + 8 * (n - 2), chars)
+    return distinct
+
+
+@compiled
+def _name(table: int, slots: int, key: int, fresh: int) -> int:
+    """The name under ``key``, or ``fresh``, which it then has. A slot is a key and its name plus one (0: empty)."""
+    slot = fold(key ^ SEED, MULTIPLIER) & (slots - 1)
+    while True:
+        place = table + 16 * slot
+        name = load_i64(place + 8)
+        if name == 0:
+            store_i64(place, key)
+            store_i64(place + 8, fresh + 1)
+            return fresh
+        if load_i64(place) == key:
+            return name - 1
+        slot = (slot + 1) & (slots - 1)
+
+
+@compiled
+def _count(counts: int, name: int, fresh: int) -> int:
+    """Count one more of ``name``; how many names there are now."""
+    if name == fresh:
+        store_i32(counts + 4 * name, 1)
+        return fresh + 1
+    store_i32(counts + 4 * name, load_i32(counts + 4 * name) + 1)
+    return fresh
+
+
+@compiled
+def _name_words(words: int, hashes: int, positions: int, names: int, counts: int, table: int) -> int:
+    """How many distinct words there are; all positions, their names and counts."""
+    slots = slots_for(words)
+    clear(table, 2 * slots)
+    kinds = 0
+    for index in range(words):
+        name = _name(table, slots, load_i64(hashes + 8 * index), kinds)
+        kinds = _count(counts, name, kinds)
+        store_i32(positions + 4 * index, index)
+        store_i32(names + 4 * index, name)
+    return kinds
+
+
+@compiled
+def _pair(
+    entries: int,
+    positions: int,
+    names: int,
+    counts: int,
+    next_positions: int,
+    next_names: int,
+    next_counts: int,
+    firsts: int,
+    table: int,
+) -> tuple[int, int]:
+    """(positions, distinct n-grams) of the next n, from neighbours that both repeat; ``firsts``: where a name began."""
+    slots = slots_for(entries)
+    clear(table, 2 * slots)
+    found = kinds = 0
+    for index in range(entries - 1):
+        position = load_i32(positions + 4 * index)
+        if load_i32(positions + 4 * index + 4) != position + 1:
+            continue
+        left, right = load_i32(names + 4 * index), load_i32(names + 4 * index + 4)
+        if load_i32(counts + 4 * left) < 2 or load_i32(counts + 4 * right) < 2:
+            continue
+        name = _name(table, slots, left << 32 | right, kinds)
+        if name == kinds:
+            store_i32(firsts + 4 * name, position)
+        kinds = _count(next_counts, name, kinds)
+        store_i32(next_positions + 4 * found, position)
+        store_i32(next_names + 4 * found, name)
+        found += 1
+    return found, kinds
+
+
+@compiled
+def _top(n: int, words: int, kinds: int, counts: int, firsts: int, ends: int) -> int:
+    """Characters of the most frequent n-gram, spaces between words included, times its count; the first of equals."""
+    if words < n:
+        return 0
+    position, most = 0, 1
+    for name in range(kinds):
+        if load_i32(counts + 4 * name) > most:
+            most = load_i32(counts + 4 * name)
+            position = load_i32(firsts + 4 * name)
+    return (load_i64(ends + 8 * (position + n)) - load_i64(ends + 8 * position) + n - 1) * most
+
+
+@compiled
+def _duplicates(n: int, entries: int, positions: int, names: int, counts: int, firsts: int, ends: int) -> int:
+    """Characters in n-grams met before, taken from left to right without overlap; ``firsts`` becomes -1 where met."""
+    chars = resume = 0
+    for index in range(entries):
+        position, name = load_i32(positions + 4 * index), load_i32(names + 4 * index)
+        if position < resume or load_i32(counts + 4 * name) < 2:
+            continue
+        if load_i32(firsts + 4 * name) < 0:
+            chars += load_i64(ends + 8 * (position + n)) - load_i64(ends + 8 * position)
+            resume = position + n
+        store_i32(firsts + 4 * name, -1)
+    return chars
