@@ -1,0 +1,80 @@
+"""The data set card: README.md with Hugging Face front matter, from the manifest and the recipe alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import yaml
+
+from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.manifest import Manifest
+
+SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
+
+
+def card(manifest: Manifest, recipe: DatasetRecipe) -> str:
+    """The whole README.md."""
+    return "\n".join(["---", _front_matter(manifest, recipe) + "---", "", *_body(manifest, recipe)]) + "\n"
+
+
+def _front_matter(manifest: Manifest, recipe: DatasetRecipe) -> str:
+    languages = [name for name in manifest.composition["language"] if name != "unknown"]
+    licences = [name.lower() for name in manifest.composition["licence"]]
+    samples = sum(split.samples for split in manifest.splits.values())
+    values = {
+        "pretty_name": recipe.name,
+        "license": licences[0] if len(licences) == 1 and licences != ["unknown"] else "other",
+        **({"language": languages} if languages else {}),
+        "size_categories": [next((size for most, size in SIZES if samples < most), "n>10M")],
+        "task_categories": ["text-generation"],
+        "dataset_info": {
+            "splits": [
+                {"name": name, "num_examples": split.samples, "num_bytes": _bytes(manifest, name)}
+                for name, split in manifest.splits.items()
+            ]
+        },
+    }
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+
+
+def _bytes(manifest: Manifest, split: str) -> int:
+    return sum(manifest.files[shard.data].bytes for shard in manifest.splits[split].shards)
+
+
+def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
+    yield f"# {recipe.name}\n"
+    yield f"{recipe.description or 'A training data set.'}\n"
+    yield f"Id `{manifest.id}`. {manifest.documents:,} documents as samples of {manifest.sequence_length:,} ids"
+    yield f"({manifest.dtype}, {manifest.vocab_size:,} entries, packed {manifest.packing}), tokenizer in `recipe/`.\n"
+    yield "| split | documents | samples | tokens | text bytes | shards |\n|---|--:|--:|--:|--:|--:|"
+    for name, split in manifest.splits.items():
+        counts = (split.documents, split.samples, split.tokens, split.text_bytes, len(split.shards))
+        yield f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |"
+    yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
+    yield "\n## Composition\n"
+    for name in ("source", "language", "licence"):
+        yield from _table(name, manifest.composition[name])
+    yield "## Licences and attribution\n"
+    yield "Each document keeps its own licence. `documents.parquet` lists every one with source, uri, licence and the"
+    yield "sha256 of the object it came from: that table is the attribution, and it travels with the shards."
+    yield "`unknown` means that the source stated none.\n"
+    yield from _usage(manifest, recipe)
+
+
+def _table(name: str, rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    yield f"| {name} | documents | tokens | text bytes |\n|---|--:|--:|--:|"
+    for value, counts in sorted(rows.items(), key=lambda row: (-row[1]["tokens"], row[0])):
+        yield f"| {value.replace('|', '/')} | {counts['documents']:,} | {counts['tokens']:,} | {counts['bytes']:,} |"
+    yield ""
+
+
+def _usage(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
+    split = next(iter(manifest.splits))
+    yield "## Load\n\n```python\nfrom warehouse.loader import Loader  # pip install ml-warehouse: numpy, xxhash\n"
+    yield f'for tokens in Loader("path/to/this/folder", split="{split}", batch=64):'
+    yield f"    ...  # [64, {manifest.sequence_length}] {manifest.dtype}\n```\n"
+    yield f"Each `.bin` with its `.idx` is a Megatron data set of the same bytes. Padding is id {manifest.pad_id}, the"
+    yield f"end of a document id {manifest.eos_id}.\n\n## Verify\n"
+    yield "`warehouse verify path/to/this/folder` checks every hash of `manifest.json`; with `--rebuild` it makes the"
+    yield "release again from `documents.parquet` and `recipe/` and compares the bytes."
+    yield f"`warehouse trace {recipe.name} SAMPLE` leads from a sample to its documents."

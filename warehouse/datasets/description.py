@@ -1,0 +1,96 @@
+"""The manifest of a rendered release: counts, composition, inputs and hashes, all of it deterministic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse import __version__
+from warehouse.contracts import Check
+from warehouse.datasets.rendering import Rendered
+from warehouse.datasets.selection import synthetic_share
+from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
+
+DIMENSIONS = ("source", "language", "licence")
+
+
+def describe(
+    made: Rendered,
+    *,
+    inputs: Sequence[tuple[str, int]],
+    checks: Sequence[Check],
+    model_fingerprints: Mapping[str, str],
+) -> Manifest:
+    """The manifest over the content files, not yet sealed: the card's entry is still to come."""
+    files = content_files(made)
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=made.recipe.name,
+        id=content_id(files.values()),
+        dtype=made.vocabulary.dtype,
+        sequence_length=made.recipe.sequence_length,
+        packing=made.recipe.packing,
+        vocab_size=made.vocabulary.size,
+        eos_id=made.vocabulary.eos_id,
+        pad_id=made.vocabulary.pad_id,
+        seed=made.recipe.seed,
+        splits=_splits(made),
+        documents=made.documents.num_rows,
+        synthetic_share=round(synthetic_share(made.documents), 6),
+        composition={name: _composition(made.documents, name) for name in DIMENSIONS},
+        inputs=dict(sorted(inputs)),
+        model_fingerprints=dict(sorted(model_fingerprints.items())),
+        checks=_summary(checks),
+        recipe_sha256=files["recipe/recipe.yaml"].sha256,
+        tokenizer_sha256=made.vocabulary.sha256,
+        code={"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")},
+        files=files,
+    )
+
+
+def content_files(made: Rendered) -> dict[str, FileEntry]:
+    """The entry of every file in the folder, by path relative to it."""
+    paths = sorted(path.relative_to(made.folder).as_posix() for path in made.folder.rglob("*") if path.is_file())
+    return {path: hash_file(made.folder, path) for path in paths}
+
+
+def _splits(made: Rendered) -> dict[str, Split]:
+    shards: dict[str, list[Shard]] = {name: [] for name, _ in made.recipe.splits}
+    first = 0
+    for task, done in zip(made.tasks, made.done, strict=True):
+        names = (f"{task.stem}.bin", f"{task.stem}.idx", f"{task.stem}.segments.parquet")
+        shards[task.split].append(Shard(*names, done.samples, int(done.tokens.sum()), first, int(done.tokens.size)))
+        first += int(done.tokens.size)
+    return {name: _split(made.documents, found) for name, found in shards.items()}
+
+
+def _split(documents: pa.Table, shards: list[Shard]) -> Split:
+    rows = sum(shard.documents for shard in shards)
+    sizes = documents["bytes"].slice(shards[0].first_document, rows)
+    return Split(
+        samples=sum(shard.samples for shard in shards),
+        tokens=sum(shard.tokens for shard in shards),
+        documents=rows,
+        text_bytes=int(pc.sum(sizes).as_py() or 0),
+        shards=tuple(shards),
+    )
+
+
+def _composition(documents: pa.Table, name: str) -> dict[str, dict[str, int]]:
+    """Documents, tokens and text bytes by the values of a column; unknown ones under ``unknown``."""
+    known = documents.set_column(0, "key", pc.fill_null(documents[name], "unknown"))
+    sums = known.group_by("key").aggregate([("tokens", "count"), ("tokens", "sum"), ("bytes", "sum")])
+    rows = sorted(sums.to_pylist(), key=lambda row: row["key"])
+    return {
+        row["key"]: {"documents": row["tokens_count"], "tokens": row["tokens_sum"], "bytes": row["bytes_sum"]}
+        for row in rows
+    }
+
+
+def _summary(checks: Sequence[Check]) -> dict[str, object]:
+    held = sum(check.success for check in checks)
+    return {"expectations": len(checks), "held": held, "suites": dict(sorted(Counter(c.suite for c in checks).items()))}

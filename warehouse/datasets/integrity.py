@@ -1,0 +1,107 @@
+"""Whether a release is what it says: every hash, or made again and compared byte for byte."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from warehouse.contracts import Snapshot
+from warehouse.datasets.recipe import load_recipe
+from warehouse.datasets.rendering import DOCUMENTS, Progress, render
+from warehouse.datasets.selection import FROZEN
+from warehouse.errors import IntegrityError
+from warehouse.manifest import BLOCK_BYTES, FileEntry, check_file, content_id, hash_file, read_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A release that is sound: its id, and how many files, blocks of 1 MiB and bytes were compared."""
+
+    path: Path
+    id: str
+    files: int
+    blocks: int
+    bytes: int
+
+
+def verify(path: Path) -> Verified:
+    """Check every hash of the release. Raises IntegrityError naming the file, block and byte range that differ."""
+    manifest = read_manifest(path)
+    for entry in manifest.files.values():
+        check_file(path, entry)
+    content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
+    if content_id(content) != manifest.id:
+        raise IntegrityError(f"{path}: the id {manifest.id} is not that of its files", do="export the release again")
+    return _verified(path, manifest.id, list(manifest.files.values()))
+
+
+def rebuild(
+    path: Path,
+    documents: Snapshot,
+    *,
+    processes: int = 1,
+    batch_rows: int = 4096,
+    scratch: Path | None = None,
+    progress: Progress | None = None,
+) -> Verified:
+    """Make the release again from documents.parquet, recipe/ and the stored texts, and compare each byte.
+
+    documents: any version of the table that still has the texts; scratch: room for a second copy (default: the
+    system's temporary folder). Raises IntegrityError naming the first byte that differs, NotFound for missing texts.
+    """
+    manifest = read_manifest(path)
+    recipe = load_recipe(path / "recipe" / "recipe.yaml")
+    frozen = pq.read_table(path / DOCUMENTS, columns=FROZEN.names)
+    with tempfile.TemporaryDirectory(prefix="rebuild-", dir=scratch) as folder:
+        render(
+            recipe,
+            frozen,
+            documents,
+            folder=Path(folder),
+            processes=processes,
+            batch_rows=batch_rows,
+            progress=progress,
+        )
+        content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
+        for entry in content:
+            _compare(path, Path(folder), entry)
+    return _verified(path, manifest.id, content)
+
+
+def _verified(path: Path, identity: str, files: list[FileEntry]) -> Verified:
+    blocks = sum(len(entry.blocks) for entry in files)
+    return Verified(path, identity, len(files), blocks, sum(entry.bytes for entry in files))
+
+
+def _compare(path: Path, folder: Path, entry: FileEntry) -> None:
+    again = hash_file(folder, entry.path)
+    if again.sha256 == entry.sha256:
+        return
+    at = _first_difference(path / entry.path, folder / entry.path)
+    raise IntegrityError(
+        f"{entry.path} comes out differently from byte {at} (block {at // BLOCK_BYTES}) on: "
+        f"{entry.bytes} bytes released, {again.bytes} made again",
+        allowed="the same bytes",
+        do="look whether code or tokenizers changed since (manifest.json, code)",
+        path=entry.path,
+        byte=at,
+    )
+
+
+def _first_difference(left: Path, right: Path) -> int:
+    """The first byte at which two files differ; the shorter one's length if it is the other's beginning."""
+    at = 0
+    with left.open("rb") as one, right.open("rb") as two:
+        while True:
+            first, second = one.read(BLOCK_BYTES), two.read(BLOCK_BYTES)
+            size = min(len(first), len(second))
+            differ = np.flatnonzero(np.frombuffer(first[:size], np.uint8) != np.frombuffer(second[:size], np.uint8))
+            if differ.size:
+                return at + int(differ[0])
+            at += size
+            if len(first) != len(second) or not first:
+                return at

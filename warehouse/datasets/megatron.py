@@ -1,0 +1,42 @@
+"""The Megatron index beside a .bin: boundaries of pieces and samples over the same bytes, stored once.
+
+Layout (Megatron-LM, megatron/core/datasets/indexed_dataset.py), little-endian::
+
+    "MMIDIDX\\0\\0" | u64 version 1 | u8 dtype | u64 sequences | u64 entries | i32 lengths[sequences]
+    | i64 byte pointers[sequences] | i64 document_indices[entries], from 0 to sequences
+
+A sequence is a piece (padding is one too), a document a sample: so Megatron's readers see whole samples, and cu_seqlens
+come from the lengths. The format has no uint32: ids above 65,535 are marked int32 (4), the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from warehouse.datasets.packing import Ints, Pieces
+
+DTYPES = {"<u2": 8, "<u4": 4}
+
+
+def write_index(path: Path, pieces: Pieces, *, sequence_length: int, dtype: str) -> None:
+    """Write the index of a shard whose samples are ``pieces`` padded to ``sequence_length`` tokens."""
+    lengths, firsts = padded(pieces, sequence_length)
+    width = np.dtype(dtype).itemsize
+    pointers = (np.cumsum(lengths) - lengths) * width
+    with path.open("wb") as stream:
+        stream.write(b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, DTYPES[dtype], lengths.size, firsts.size))
+        for array, kind in ((lengths, "<i4"), (pointers, "<i8"), (firsts, "<i8")):
+            stream.write(array.astype(kind).tobytes())
+
+
+def padded(pieces: Pieces, sequence_length: int) -> tuple[Ints, Ints]:
+    """Lengths of all pieces with those of padding, and the first piece of each sample with the total at the end."""
+    used = np.bincount(pieces.sample, pieces.length, minlength=pieces.samples).astype(np.int64)
+    filler = np.flatnonzero(used < sequence_length)
+    order = np.argsort(np.concatenate([pieces.sample, filler]), kind="stable")
+    lengths = np.concatenate([pieces.length, sequence_length - used[filler]])[order]
+    counts = np.bincount(pieces.sample, minlength=pieces.samples) + (used < sequence_length)
+    return lengths, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

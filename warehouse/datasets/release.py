@@ -1,0 +1,138 @@
+"""A release of a recipe: selected, frozen, tokenised, packed, hashed, described, and shown in one rename.
+
+Equal recipes over equal tables give equal bytes, on any number of processes and with any batch size; a release whose id
+is that of a live version is not written again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from warehouse import manifest as manifests
+from warehouse import query
+from warehouse.contracts import Check, Snapshot
+from warehouse.datasets import shelf
+from warehouse.datasets.card import card
+from warehouse.datasets.description import describe
+from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.rendering import Progress, Rendered, render
+from warehouse.datasets.selection import freeze, select
+from warehouse.errors import CheckFailed
+from warehouse.manifest import Manifest, hash_file
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version on the shelf. written is False if an equal one was there already; run: what run.json says."""
+
+    name: str
+    version: int
+    path: Path
+    manifest: Manifest
+    written: bool
+    run: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+
+def export(
+    recipe: DatasetRecipe,
+    *,
+    con: query.Connection,
+    snapshot_documents: Snapshot,
+    inputs: Sequence[tuple[str, int]],
+    datasets: Path,
+    created_at: datetime,
+    run_id: str,
+    checks: Sequence[Check],
+    model_fingerprints: Mapping[str, str],
+    processes: int = 1,
+    batch_rows: int = 4096,
+    progress: Progress | None = None,
+) -> Release:
+    """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
+
+    Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
+    for documents the pinned version lacks, Busy while another process exports this data set, StorageFull.
+    """
+    refuse_failed(checks)
+    before = time.perf_counter(), cpu_seconds()
+    home = datasets / recipe.name
+    with shelf.building(home) as folder:
+        frozen = freeze(recipe, select(recipe, con), con, snapshot_documents)
+        made = render(
+            recipe,
+            frozen,
+            snapshot_documents,
+            folder=folder,
+            processes=processes,
+            batch_rows=batch_rows,
+            progress=progress,
+        )
+        manifest = describe(made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints)
+        for there in shelf.versions_of(home):
+            if there.state == "live" and there.id == manifest.id:
+                return Release(recipe.name, there.version, there.path, there.manifest, False, there.run)
+        manifest = _seal(manifest, recipe, folder)
+        run = _run(made, before, created_at=created_at, run_id=run_id, batch_rows=batch_rows, processes=processes)
+        (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
+        version = shelf.place(folder, home)
+    return Release(recipe.name, version, home / str(version), manifest, True, run)
+
+
+def refuse_failed(checks: Sequence[Check]) -> None:
+    """Raise CheckFailed, naming the first, unless every check held."""
+    failed = [check for check in checks if not check.success]
+    if failed:
+        first = failed[0]
+        raise CheckFailed(
+            f"{len(failed)} of {len(checks)} checks failed, first {first.suite}: {first.expectation} on {first.table}"
+            f"{f'.{first.column}' if first.column else ''} ({first.unexpected_count} of {first.element_count})",
+            allowed="none",
+            do="mend the rows or the expectation; nothing was exported",
+        )
+
+
+def _seal(manifest: Manifest, recipe: DatasetRecipe, folder: Path) -> Manifest:
+    """Write the card and manifest.json, which holds the card's hash and its own seal."""
+    (folder / "README.md").write_text(card(manifest, recipe), "utf-8")
+    whole = replace(manifest, files={**manifest.files, "README.md": hash_file(folder, "README.md")})
+    sealed = replace(whole, seal=manifests.seal(whole))
+    (folder / manifests.NAME).write_bytes(manifests.encode(sealed))
+    return sealed
+
+
+def _run(
+    made: Rendered, before: tuple[float, float], *, created_at: datetime, run_id: str, batch_rows: int, processes: int
+) -> dict[str, Any]:
+    """What differs from run to run: time, cost, and which processes did the work."""
+    return {
+        "created_at": created_at.isoformat(),
+        "run_id": run_id,
+        "wall_s": round(time.perf_counter() - before[0], 3),
+        "cpu_s": round(cpu_seconds() - before[1], 3),
+        "tokenise_cpu_s": round(sum(done.cpu_s for done in made.done), 3),
+        "processes": processes,
+        "batch_rows": batch_rows,
+        "pids": sorted({done.pid for done in made.done}),
+        "exporter_pid": os.getpid(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and of the children it waited for."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)

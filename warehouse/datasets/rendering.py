@@ -1,0 +1,76 @@
+"""From frozen documents to the content files of a release: what ``export`` and ``rebuild`` both do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse import engine
+from warehouse.contracts import Snapshot
+from warehouse.datasets.recipe import DatasetRecipe, resolved
+from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
+from warehouse.datasets.vocabulary import Vocabulary, make_vocabulary
+
+Progress = Callable[[str, int, int], None]
+"""Called with a step's name, the parts done and the parts in all."""
+
+DOCUMENTS = "documents.parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """The files of a release in ``folder``; documents: the frozen table with the tokens of each."""
+
+    folder: Path
+    recipe: DatasetRecipe
+    vocabulary: Vocabulary
+    documents: pa.Table
+    tasks: tuple[ShardTask, ...]
+    done: tuple[ShardDone, ...]
+
+
+def render(
+    recipe: DatasetRecipe,
+    frozen: pa.Table,
+    documents: Snapshot,
+    *,
+    folder: Path,
+    processes: int,
+    batch_rows: int,
+    progress: Progress | None,
+) -> Rendered:
+    """Write recipe/, all shards and documents.parquet into ``folder``."""
+    (folder / "recipe").mkdir()
+    (folder / "recipe" / "recipe.yaml").write_text(resolved(recipe), "utf-8")
+    (folder / "recipe" / "select.sql").write_text(recipe.select + "\n", "utf-8")
+    vocabulary = make_vocabulary(recipe, frozen, documents, folder / "recipe")
+    tasks = _tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
+    done = []
+    for result in engine.run_tasks(make_shard, tasks, processes=processes):
+        done.append(result)
+        if progress:
+            progress("shards", len(done), len(tasks))
+    tokens = np.concatenate([result.tokens for result in done])
+    counted = frozen.append_column("tokens", pa.array(tokens, pa.int64()))
+    write_parquet(folder / DOCUMENTS, counted)
+    return Rendered(folder, recipe, vocabulary, counted, tuple(tasks), tuple(done))
+
+
+def _tasks(
+    recipe: DatasetRecipe, frozen: pa.Table, documents: Snapshot, *, folder: Path, batch_rows: int, processes: int
+) -> list[ShardTask]:
+    return [
+        ShardTask(folder, name, shard, recipe, _wanted(frozen, name, shard), documents, batch_rows, processes == 1)
+        for name, _ in recipe.splits
+        for shard in range(recipe.shards)
+    ]
+
+
+def _wanted(frozen: pa.Table, split: str, shard: int) -> pa.Table:
+    mine = pc.and_(pc.equal(frozen["split"], split), pc.equal(frozen["shard"], shard))
+    return frozen.select(["doc_id", "content_hash"]).filter(mine)

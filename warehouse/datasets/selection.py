@@ -1,0 +1,187 @@
+"""Which documents a release holds: the recipe's SELECT, frozen with their facts in an order that SQL never decides.
+
+Split, shard and order are seeded hashes (xxh3-64) of the cluster and of doc_id, so a document's place depends on
+nothing but itself: one document more or less changes one shard. Won: equal texts never lie in two splits. Lost: shares
+of splits and sizes of shards are met on average only. Memory: some 400 bytes a document.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from warehouse import query
+from warehouse.contracts import TIMESTAMP, Snapshot
+from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.errors import CheckFailed, NotFound, RecipeError
+
+FROZEN = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("split", pa.string()),
+        ("shard", pa.int32()),
+        ("cluster", pa.string()),
+        ("source", pa.string()),
+        ("uri", pa.string()),
+        ("record", pa.string()),
+        ("object_sha256", pa.string()),
+        ("content_hash", pa.string()),
+        ("licence", pa.string()),
+        ("language", pa.string()),
+        ("known_at", TIMESTAMP),
+        ("synthetic", pa.bool_()),
+        ("generation", pa.int32()),
+        ("bytes", pa.int64()),  # UTF-8 bytes of the text
+    ]
+)
+
+SAME_TEXT = r"md5(regexp_replace(lower(trim(text)), '\s+', ' ', 'g'))"
+"""The default cluster: texts that differ in case and white space only are one."""
+
+# A text is known under the last facts of its doc_id: a licence stated later holds.
+_FREEZE = """
+WITH documents AS ({documents}),
+facts AS (
+    SELECT doc_id, source, uri, record, object_sha256, content_hash, licence, known_at, synthetic, generation,
+           strlen(text) AS bytes, {cluster} AS own_cluster
+    FROM documents
+    SEMI JOIN selection USING (doc_id)
+    QUALIFY row_number() OVER (PARTITION BY doc_id ORDER BY known_at DESC, object_sha256, receipt_id) = 1
+)
+SELECT facts.* EXCLUDE (own_cluster), CAST({given} AS VARCHAR) AS cluster, CAST({language} AS VARCHAR) AS language
+FROM facts JOIN selection USING (doc_id)
+"""
+
+
+def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
+    """What the recipe's SELECT gives: doc_id, and cluster and language where it has them; no row twice.
+
+    Raises RecipeError for anything but one SELECT with doc_id, for null or repeated ids, and for an empty selection.
+    """
+    table = _run(recipe, con)
+    if "doc_id" not in table.column_names:
+        raise RecipeError(f"{recipe.at}: the select gives {', '.join(table.column_names)}", allowed="doc_id among them")
+    if not table.num_rows:
+        raise RecipeError(
+            f"{recipe.at}: the select gives no document",
+            do="run it with 'warehouse sql' and look which condition empties it",
+        )
+    ids = table["doc_id"].cast(pa.string())
+    distinct = pc.count_distinct(ids, mode="only_valid").as_py()
+    if distinct != table.num_rows:
+        raise RecipeError(
+            f"{recipe.at}: the select gives {table.num_rows} rows but {distinct} documents",
+            allowed="each doc_id once, none null",
+            do="add DISTINCT or the condition that was forgotten (a rule_set?)",
+        )
+    kept = [name for name in ("cluster", "language") if name in table.column_names]
+    return pa.table({"doc_id": ids} | {name: table[name] for name in kept})
+
+
+def _run(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
+    try:
+        statements = con.extract_statements(recipe.select)
+        if len(statements) != 1 or statements[0].type.name != "SELECT":
+            kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
+            raise RecipeError(f"{recipe.at}: the select holds {kinds}", allowed="one SELECT")
+        return query.arrow(con, statements[0].query)
+    except query.Error as error:
+        first = str(error).strip().splitlines()[0]
+        raise RecipeError(f"{recipe.at}: {first}", do="try the select in 'warehouse sql'") from None
+
+
+def freeze(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:
+    """The selected documents with their facts, split, shard and order (FROZEN): sorted by split, shard, seeded hash.
+
+    Raises NotFound if a selected document is not in ``documents``, CheckFailed if synthetic text passes the cap.
+    """
+    facts = _facts(recipe, selection, con, documents)
+    if facts.num_rows != selection.num_rows:
+        raise NotFound(
+            f"{selection.num_rows - facts.num_rows} of {selection.num_rows} selected documents are not in "
+            f"{documents.table} at version {documents.version}",
+            do="publish again, so that the snapshot and the repository are of one run",
+        )
+    check_synthetic(recipe, facts)
+    return arranged(recipe, facts)
+
+
+def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:
+    given = "selection.cluster" if "cluster" in selection.column_names else "facts.own_cluster"
+    language = "selection.language" if "language" in selection.column_names else "NULL"
+    private = con.cursor()  # names registered on it are its own
+    private.register("selection", selection)
+    relation = query.relation_sql(private, documents)
+    try:
+        return query.arrow(
+            private,
+            _FREEZE.format(documents=relation, cluster=recipe.cluster or SAME_TEXT, given=given, language=language),
+        )
+    except query.Error as error:
+        first = str(error).strip().splitlines()[0]
+        raise RecipeError(f"{recipe.at}: cluster {recipe.cluster!r}: {first}", allowed="SQL over documents") from None
+    finally:
+        private.close()
+
+
+def check_synthetic(recipe: DatasetRecipe, facts: pa.Table) -> None:
+    """Raise CheckFailed if more than max_synthetic_share of the text bytes are synthetic."""
+    share = synthetic_share(facts)
+    if share > recipe.max_synthetic_share:
+        raise CheckFailed(
+            f"{share:.1%} of the selected text is synthetic ({synthetic_bytes(facts):,} of {_total(facts):,} bytes)",
+            allowed=f"max_synthetic_share of {recipe.max_synthetic_share:.1%}",
+            do="select more real documents, fewer synthetic ones, or raise the share in the recipe",
+            share=share,
+        )
+
+
+def synthetic_bytes(facts: pa.Table) -> int:
+    """Text bytes of synthetic documents."""
+    return int(pc.sum(facts["bytes"].filter(pc.fill_null(facts["synthetic"], False))).as_py() or 0)
+
+
+def synthetic_share(facts: pa.Table) -> float:
+    """Their share of all text bytes; 0 for no text."""
+    return synthetic_bytes(facts) / max(_total(facts), 1)
+
+
+def _total(facts: pa.Table) -> int:
+    return int(pc.sum(facts["bytes"]).as_py() or 0)
+
+
+def arranged(recipe: DatasetRecipe, facts: pa.Table) -> pa.Table:
+    """``facts`` with split and shard, in the order of the release."""
+    clusters = facts["cluster"].to_pylist() if facts.num_rows else []
+    named = [cluster if cluster is not None else doc for cluster, doc in zip(clusters, ids(facts), strict=True)]
+    split = split_of(recipe, hashes("split", recipe.seed, named))
+    shard = (hashes("shard", recipe.seed, named) % np.uint64(recipe.shards)).astype(np.int32)
+    place = np.lexsort((hashes("order", recipe.seed, ids(facts)), shard, split))
+    names = np.array([name for name, _ in recipe.splits], dtype=object)
+    columns = {"split": pa.array(names[split], pa.string()), "shard": shard, "cluster": pa.array(named, pa.string())}
+    table = pa.table({**{name: facts[name] for name in facts.column_names}, **columns})
+    return table.select(FROZEN.names).cast(FROZEN).take(place)
+
+
+def ids(table: pa.Table) -> list[str]:
+    """The doc_id column."""
+    return list(table["doc_id"].to_pylist())
+
+
+def hashes(purpose: str, seed: int, values: list[str]) -> npt.NDArray[np.uint64]:
+    """xxh3-64 of each value, under a seed of its own for each purpose."""
+    key = xxhash.xxh3_64_intdigest(f"{purpose}/{seed}".encode())
+    return np.array([xxhash.xxh3_64_intdigest(value.encode(), key) for value in values], dtype=np.uint64)
+
+
+def split_of(recipe: DatasetRecipe, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """The number of the split of each cluster: its hash against the cumulated shares of 2^64."""
+    shares = [Fraction(str(share)) for _, share in recipe.splits[:-1]]
+    ends = [int(sum(shares[: count + 1]) * (1 << 64)) for count in range(len(shares))]
+    bounds = np.array([min(end, (1 << 64) - 1) for end in ends], dtype=np.uint64)
+    return np.searchsorted(bounds, hashed, side="right").astype(np.int64)

@@ -1,0 +1,172 @@
+"""One shard from its documents: read, tokenise, pack, write. Runs in a worker process; the same bytes in any of them.
+
+Three files: the .bin (samples of sequence_length ids, padded), its Megatron index, and the segments, which map each
+piece to its document, token offset and text offset. Won: any number of shards at once, nothing shared. Lost: a shard's
+token ids and their text offsets are held in memory (10 to 12 bytes a token, twice while joined), and each task scans
+the documents' files for its texts.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from warehouse.contracts import Snapshot
+from warehouse.datasets.megatron import write_index
+from warehouse.datasets.packing import Ints, Pieces, arrange
+from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary, read_texts
+
+SEGMENTS = pa.schema(
+    [
+        ("sample", pa.int64()),  # within the shard
+        ("position", pa.int32()),  # of the first token in the sample
+        ("length", pa.int32()),  # tokens, the end-of-text one included
+        ("document", pa.int64()),  # row among the shard's documents
+        ("token_offset", pa.int64()),  # of the first token in the document
+        ("text_start", pa.int64()),  # UTF-8 byte in the document's text
+        ("text_end", pa.int64()),
+    ]
+)
+
+BLOCK_SAMPLES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """A shard to make; ``wanted`` holds doc_id and content_hash of its documents in order. Picklable."""
+
+    folder: Path
+    split: str
+    shard: int
+    recipe: DatasetRecipe
+    wanted: pa.Table
+    documents: Snapshot
+    batch_rows: int
+    threads: bool
+
+    @property
+    def stem(self) -> str:
+        return f"{self.split}-{self.shard:05d}-of-{self.recipe.shards:05d}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDone:
+    """What a task made: samples, and the tokens of each of its documents; who made it, and at what cost."""
+
+    samples: int
+    tokens: npt.NDArray[np.int64]
+    pid: int
+    cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A shard's documents as ids, one after another; lengths[i] and text offsets belong to document i.
+
+    text_ends: for each id, the text bytes of its document up to its end.
+    """
+
+    ids: Ids
+    lengths: Ints
+    text_ends: Ints
+
+
+def make_shard(task: ShardTask) -> ShardDone:
+    """Write the three files of a shard into the task's folder."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads else "false"
+    before = _cpu()
+    vocabulary = open_vocabulary(task.folder / "recipe" / "tokenizer.json", task.recipe)
+    stream = _stream(task, vocabulary)
+    pieces = arrange(stream.lengths, task.recipe.sequence_length, task.recipe.packing)
+    _write_samples(task.folder / f"{task.stem}.bin", stream.ids, pieces, task.recipe.sequence_length, vocabulary)
+    write_index(
+        task.folder / f"{task.stem}.idx", pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype
+    )
+    write_parquet(task.folder / f"{task.stem}.segments.parquet", _segments(pieces, stream))
+    return ShardDone(pieces.samples, stream.lengths, os.getpid(), _cpu() - before)
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _stream(task: ShardTask, vocabulary: Vocabulary) -> Stream:
+    """Tokenise the shard's texts in batches as they come, and put the documents into their order."""
+    found: list[tuple[Ids, Ints]] = [(np.empty(0, vocabulary.dtype), np.empty(0, np.int64))] * task.wanted.num_rows
+    texts = read_texts(task.wanted, task.documents, threads=1, batch_rows=task.batch_rows)
+    for batch in _batches(texts, task.batch_rows):
+        for (row, _), tokens in zip(batch, encode([text for _, text in batch], vocabulary), strict=True):
+            found[row] = tokens
+    lengths = np.array([tokens.size for tokens, _ in found], dtype=np.int64)
+    if not found:
+        return Stream(np.empty(0, vocabulary.dtype), lengths, np.empty(0, np.int64))
+    return Stream(np.concatenate([ids for ids, _ in found]), lengths, np.concatenate([ends for _, ends in found]))
+
+
+def _batches(texts: Iterator[tuple[int, str]], rows: int) -> Iterator[list[tuple[int, str]]]:
+    """Batches of at most ``rows`` texts and some 4 MB."""
+    batch, size = [], 0
+    for item in texts:
+        batch.append(item)
+        size += len(item[1])
+        if len(batch) >= rows or size >= 4 << 20:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def encode(texts: list[str], vocabulary: Vocabulary) -> Iterator[tuple[Ids, Ints]]:
+    """For each text its ids with the end-of-text one, and the UTF-8 byte at which each id ends."""
+    for text, encoding in zip(
+        texts, vocabulary.tokenizer.encode_batch_fast(texts, add_special_tokens=False), strict=True
+    ):
+        tokens = np.array([*encoding.ids, vocabulary.eos_id], dtype=vocabulary.dtype)
+        ends = np.cumsum(vocabulary.byte_lengths[tokens])
+        size = len(text) if text.isascii() else len(text.encode())
+        yield tokens, ends if ends[-1] == size else _slow_ends(text, vocabulary)
+
+
+def _slow_ends(text: str, vocabulary: Vocabulary) -> Ints:
+    """The same ends from the tokenizer's own character offsets, for tokenizers that rewrite text (5 times slower)."""
+    offsets = vocabulary.tokenizer.encode(text, add_special_tokens=False).offsets
+    bytes_at = np.concatenate([[0], np.cumsum([len(character.encode()) for character in text])]).astype(np.int64)
+    return np.append(bytes_at[[end for _, end in offsets]], bytes_at[-1]) if offsets else bytes_at[-1:]
+
+
+def _write_samples(path: Path, ids: Ids, pieces: Pieces, sequence_length: int, vocabulary: Vocabulary) -> None:
+    """The .bin, in blocks of some thousand samples."""
+    bounds = np.searchsorted(pieces.sample, np.arange(0, pieces.samples + BLOCK_SAMPLES, BLOCK_SAMPLES))
+    with path.open("wb") as stream:
+        for number, (first, last) in enumerate(pairwise(bounds)):
+            base = number * BLOCK_SAMPLES
+            block = np.full((min(pieces.samples - base, BLOCK_SAMPLES), sequence_length), vocabulary.pad_id, ids.dtype)
+            for piece in range(first, last):
+                position, length, start = pieces.position[piece], pieces.length[piece], pieces.start[piece]
+                block[pieces.sample[piece] - base, position : position + length] = ids[start : start + length]
+            stream.write(block.tobytes())
+
+
+def _segments(pieces: Pieces, stream: Stream) -> pa.Table:
+    ends = stream.text_ends[pieces.start + pieces.length - 1] if pieces.start.size else pieces.start
+    starts = np.where(pieces.offset > 0, stream.text_ends[pieces.start - 1], 0) if pieces.start.size else pieces.start
+    columns = [pieces.sample, pieces.position, pieces.length, pieces.document, pieces.offset, starts, ends]
+    return pa.table([pa.array(column) for column in columns], names=SEGMENTS.names).cast(SEGMENTS)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """The table as Parquet whose bytes depend on its values alone."""
+    pq.write_table(
+        table.combine_chunks(), path, compression="zstd", row_group_size=1 << 17, version="2.6", store_schema=True
+    )

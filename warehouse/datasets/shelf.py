@@ -1,0 +1,168 @@
+"""Where releases lie: ``<datasets>/<name>/<version>/``, written in a hidden folder and shown in one rename.
+
+One process at a time builds a data set (a lock on ``.lock``), so a hidden building folder that another one left is dead
+and is removed. ``index.json`` says of each version whether it is live or revoked: the one mutable file, replaced whole;
+a version that a crash kept out of it counts as live.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from warehouse import manifest
+from warehouse.errors import Busy, NotFound, StorageFull, UsageError
+from warehouse.manifest import Manifest, read_manifest
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+BUILDING = ".building-"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A version on the shelf. state: ``live`` or ``revoked`` (why says it); run: what run.json says (time, cost)."""
+
+    name: str
+    version: int
+    path: Path
+    state: str
+    why: str
+    manifest: Manifest
+    run: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+
+@contextmanager
+def building(home: Path) -> Iterator[Path]:
+    """A new hidden folder in ``home`` under its lock; what is left of it at the end is removed, whatever happened.
+
+    Raises Busy if another process builds here, StorageFull instead of the system's error when the disk is full.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / ".lock").open("a") as lock:
+            _hold(lock.fileno(), home)
+            _sweep(home)
+            folder = home / f"{BUILDING}{os.getpid()}"
+            folder.mkdir()
+            yield folder
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise StorageFull(
+            f"no space left at {home} while the release was written",
+            allowed="room for the shards and their indexes",
+            do="free some space and export again; nothing half-written is visible",
+        ) from error
+    finally:
+        shutil.rmtree(home / f"{BUILDING}{os.getpid()}", ignore_errors=True)
+
+
+def _hold(lock: int, home: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Busy(f"another process exports {home.name}", do="wait for it to end, then export again") from None
+
+
+def _sweep(home: Path) -> None:
+    for left in home.glob(f"{BUILDING}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def place(folder: Path, home: Path) -> int:
+    """Show the built folder as the next version of ``home``: synced to disk, renamed in one step, then indexed."""
+    version = max((number for number, _ in _folders(home)), default=0) + 1
+    sync(folder)
+    os.rename(folder, home / str(version))
+    write_index(home)
+    return version
+
+
+def sync(folder: Path) -> None:
+    """Bring every file and folder below ``folder`` to the disk."""
+    for path in [folder, *folder.rglob("*")]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_index(home: Path) -> None:
+    """index.json of a data set, from its folders and what it said before of their state."""
+    versions = [
+        {"version": found.version, "id": found.id, "state": found.state, "why": found.why}
+        for found in versions_of(home)
+    ]
+    draft = home / f"{BUILDING}index"
+    draft.write_text(json.dumps({"name": home.name, "versions": versions}, indent=1) + "\n", "utf-8")
+    os.replace(draft, home / "index.json")
+
+
+def versions_of(home: Path) -> list[Listed]:
+    """The versions of the data set in ``home``, oldest first."""
+    return [_listed(home, version, path) for version, path in _folders(home)]
+
+
+def list_releases(datasets: Path) -> list[Listed]:
+    """Every version of every data set, by name and version."""
+    if not datasets.is_dir():
+        return []
+    return [found for home in sorted(datasets.iterdir()) if home.is_dir() for found in versions_of(home)]
+
+
+def _folders(home: Path) -> list[tuple[int, Path]]:
+    found = [path for path in home.iterdir() if path.name.isdecimal() and (path / manifest.NAME).is_file()]
+    return sorted((int(path.name), path) for path in found)
+
+
+def _listed(home: Path, version: int, path: Path) -> Listed:
+    said = _states(home).get(version, {})
+    run = path / "run.json"
+    values = json.loads(run.read_text("utf-8")) if run.is_file() else {}
+    return Listed(home.name, version, path, said.get("state", "live"), said.get("why", ""), read_manifest(path), values)
+
+
+def _states(home: Path) -> dict[int, dict[str, str]]:
+    index = home / "index.json"
+    if not index.is_file():
+        return {}
+    return {entry["version"]: entry for entry in json.loads(index.read_text("utf-8"))["versions"]}
+
+
+def resolve(datasets: Path, reference: str | Path) -> Path:
+    """The folder that ``name@version``, ``name`` (its last live version) or a path means.
+
+    Raises NotFound where there is none, naming what there is, and where the version was revoked.
+    """
+    if (Path(reference) / manifest.NAME).is_file():
+        return Path(reference)
+    name, _, version = str(reference).partition("@")
+    if version and not version.isdecimal():
+        raise UsageError(f"version {version!r} in {reference!s}", allowed="NAME@NUMBER, NAME or a folder")
+    simple = re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name) and (datasets / name).is_dir()
+    found = versions_of(datasets / name) if simple else []
+    wanted = [item for item in found if (item.version == int(version) if version else item.state == "live")]
+    if not wanted:
+        there = sorted({item.name for item in list_releases(datasets)}) if not found else _versions(found)
+        raise NotFound(f"no release {reference!s} in {datasets}", allowed=", ".join(there), do="'warehouse export' one")
+    if wanted[-1].state != "live":
+        raise NotFound(f"{reference!s} was {wanted[-1].state}: {wanted[-1].why}", allowed=", ".join(_versions(found)))
+    return wanted[-1].path
+
+
+def _versions(found: list[Listed]) -> list[str]:
+    return [f"{item.name}@{item.version}" for item in found if item.state == "live"]

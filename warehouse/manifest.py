@@ -1,0 +1,204 @@
+"""What a release says about itself: the values of manifest.json, and the hashes that hold its bytes to it.
+
+Only deterministic things stand here (times and costs are in run.json), so equal recipes give equal manifests. Each file
+has a sha256, for the world, and an xxh3-64 for each block of 1 MiB, so that a reader checks what it touches, at some
+10 GB/s, and an error can name the block. Lost: 23 bytes of JSON a MiB of data. The release's id covers its content
+files by path and sha256; ``seal`` covers every other field of the manifest. Needs the standard library, numpy and
+xxhash only: a training job reads it without the stack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from warehouse.errors import FormatError, IntegrityError, NotFound
+
+SCHEMA_VERSION = 1
+BLOCK_BYTES = 1 << 20
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file of a release: path relative to the release, size, sha256 and the xxh3-64 of each 1 MiB block, in hex."""
+
+    path: str
+    bytes: int
+    sha256: str
+    blocks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One shard of a split; ``documents`` rows of documents.parquet from ``first_document`` on are its own.
+
+    data: the .bin; index: the Megatron .idx; segments: the Parquet file that maps samples to documents.
+    tokens counts real tokens with the end-of-text ones, not padding.
+    """
+
+    data: str
+    index: str
+    segments: str
+    samples: int
+    tokens: int
+    first_document: int
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A split: its totals (text_bytes: UTF-8 bytes of its documents, for bits per byte) and its shards in order."""
+
+    samples: int
+    tokens: int
+    documents: int
+    text_bytes: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything deterministic about a release.
+
+    id: 32 hexadecimal digits over the content files; composition: source | language | licence -> value -> documents,
+    tokens, bytes; inputs: table -> version; model_fingerprints: SQL model -> hash of what it was built by; checks: how
+    many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes.
+    """
+
+    schema_version: int
+    name: str
+    id: str
+    dtype: str
+    sequence_length: int
+    packing: str
+    vocab_size: int
+    eos_id: int
+    pad_id: int
+    seed: int
+    splits: Mapping[str, Split]
+    documents: int
+    synthetic_share: float
+    composition: Mapping[str, Mapping[str, Mapping[str, int]]]
+    inputs: Mapping[str, int]
+    model_fingerprints: Mapping[str, str]
+    checks: Mapping[str, Any]
+    recipe_sha256: str
+    tokenizer_sha256: str
+    code: Mapping[str, str]
+    files: Mapping[str, FileEntry]
+    seal: str = ""
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the release in ``folder``.
+
+    Raises NotFound where there is none, FormatError for another schema version, IntegrityError if it was altered.
+    """
+    path = Path(folder) / NAME
+    try:
+        values = json.loads(path.read_bytes())
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise FormatError(
+                f"{path} has schema version {values['schema_version']!r}",
+                allowed=str(SCHEMA_VERSION),
+                do="read it with the release of ml-warehouse that wrote it",
+            )
+        manifest = _parsed(values)
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(
+            f"no {NAME} in {folder}", do="name the folder of a release, <datasets>/<name>/<version>"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(
+            f"{path} is not a manifest: {error}", do="fetch or export the release again", path=str(path)
+        ) from None
+    if manifest.seal != seal(manifest):
+        raise IntegrityError(
+            f"{path} was altered: its seal differs", do="fetch or export the release again", path=str(path)
+        )
+    return manifest
+
+
+def _parsed(values: dict[str, Any]) -> Manifest:
+    values["splits"] = {
+        name: Split(**{**split, "shards": tuple(Shard(**shard) for shard in split["shards"])})
+        for name, split in values["splits"].items()
+    }
+    values["files"] = {
+        path: FileEntry(**{**entry, "blocks": tuple(entry["blocks"])}) for path, entry in values["files"].items()
+    }
+    return Manifest(**values)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as the bytes of manifest.json, keys in order."""
+    return (json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def seal(manifest: Manifest) -> str:
+    """sha256 over every field but the seal itself."""
+    return hashlib.sha256(encode(replace(manifest, seal=""))).hexdigest()
+
+
+def content_id(files: Iterable[FileEntry]) -> str:
+    """Identity of a release: the first 32 digits of a sha256 over the paths and sha256 of its content files."""
+    state = hashlib.sha256()
+    for entry in sorted(files, key=lambda entry: entry.path):
+        state.update(f"{entry.sha256}  {entry.path}\n".encode())
+    return state.hexdigest()[:32]
+
+
+def hash_file(folder: Path, path: str) -> FileEntry:
+    """The entry of the file ``path`` in ``folder``, from what is on disk; memory of one block."""
+    whole, blocks, size = hashlib.sha256(), [], 0
+    with (folder / path).open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            whole.update(block)
+            blocks.append(xxhash.xxh3_64_hexdigest(block))
+            size += len(block)
+    return FileEntry(path, size, whole.hexdigest(), tuple(blocks))
+
+
+def check_file(folder: Path, entry: FileEntry) -> None:
+    """Raise IntegrityError, with the file, block and byte range, unless the file is what ``entry`` recorded."""
+    try:
+        found = hash_file(folder, entry.path)
+    except FileNotFoundError:
+        raise damaged(entry, "the file is missing") from None
+    for number, (came, recorded) in enumerate(zip(found.blocks, entry.blocks, strict=False)):
+        if came != recorded:
+            raise damaged_block(entry, number)
+    if found.bytes != entry.bytes:
+        raise damaged(entry, f"{found.bytes} bytes where {entry.bytes} were recorded")
+    if found.sha256 != entry.sha256:
+        raise damaged(entry, "its sha256 differs")
+
+
+def check_block(block: npt.NDArray[np.uint8], entry: FileEntry, number: int) -> None:
+    """Raise IntegrityError unless ``block`` hashes to what was recorded for block ``number`` of the file."""
+    if xxhash.xxh3_64_hexdigest(block.data) != entry.blocks[number]:
+        raise damaged_block(entry, number)
+
+
+def damaged_block(entry: FileEntry, number: int) -> IntegrityError:
+    """The error for a block whose hash differs: file, block number and byte range."""
+    start, end = number * BLOCK_BYTES, min((number + 1) * BLOCK_BYTES, entry.bytes)
+    return damaged(
+        entry, f"block {number} (bytes {start} to {end}) differs from its hash", block=number, start=start, end=end
+    )
+
+
+def damaged(entry: FileEntry, how: str, **values: Any) -> IntegrityError:
+    """The error for a file that is not what was recorded."""
+    return IntegrityError(
+        f"{entry.path}: {how}", do="fetch the release again, or 'warehouse export' it again", path=entry.path, **values
+    )
