@@ -109,6 +109,9 @@ def _documents(offsets: int, data: int, texts: int, classes: int, spare: int, ou
 def _break(at: int, end: int, classes: int) -> tuple[int, int]:
     """(where the line ends, where the next begins), as str.splitlines does."""
     while at < end:
+        if 0x20 <= load_u8(at) < 0x80:
+            at += 1
+            continue
         character = read(at, end)
         after = at + (character & 7)
         if flags(classes, character >> 3) & BREAK:

@@ -111,19 +111,24 @@ def cut(begin: int, end: int, classes: int, mode: int, hashes: int, ends: int, o
     at = begin
     while at < end:
         character = read(at, end)
-        if flags(classes, character >> 3) & SPACE:
+        kind = flags(classes, character >> 3)
+        if kind & SPACE:
             at += character & 7
             continue
-        start, stop = at, word_end(at, end, classes, mode)
-        state, chars, any_kind, all_kinds = SEED, 0, 0, PUNCTUATION
-        while at < stop:
-            character = read(at, end)
-            kind = flags(classes, character >> 3)
+        start, state, chars, any_kind, all_kinds = at, SEED, 0, 0, PUNCTUATION
+        single = mode and not kind & mode
+        while True:
             at += character & 7
             state = step(state, character >> 3)
             chars += 1
             any_kind |= kind
             all_kinds &= kind
+            if single or at >= end:
+                break
+            character = read(at, end)
+            kind = flags(classes, character >> 3)
+            if kind & SPACE or (mode and not kind & mode):
+                break
         total += chars
         store_i64(hashes + 8 * words, finish(state, chars))
         words += 1
@@ -133,8 +138,8 @@ def cut(begin: int, end: int, classes: int, mode: int, hashes: int, ends: int, o
         if not all_kinds:
             plain += 1
             plain_chars += chars
-        if stop - start <= 4:
-            stops |= _stop_word(start, stop)
+        if at - start <= 4:
+            stops |= _stop_word(start, at)
     store_i64(out, words)
     store_i64(out + 8, total)
     store_i64(out + 16, plain)

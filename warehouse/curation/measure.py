@@ -1,0 +1,83 @@
+"""Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
+
+Won: 60 statistics at some 40 MB/s a core beside the language, which takes 0.5 ms a document. The result never depends
+on how documents are batched or on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pyarrow as pa
+
+from warehouse.contracts import BATCH_BYTES
+from warehouse.curation.language import Guess, identify
+from warehouse.curation.signals import PARAGRAPHS, SIGNALS, SIGNALS_VERSION
+from warehouse.errors import UsageError
+from warehouse.kernels import c4, lines, profile
+from warehouse.kernels import paragraphs as paragraph_kernel
+from warehouse.kernels import words as word_kernel
+from warehouse.kernels.texts import texts
+from warehouse.kernels.words import MODES, Words
+
+
+def measure(batch: pa.RecordBatch, *, words: Words = "unicode", threads: int = 1) -> pa.RecordBatch:
+    """One row of SIGNALS for each document of a batch with the columns doc_id and text, in its order.
+
+    text may be any Arrow string type; a null one is measured as empty. Raises UsageError for other columns or modes.
+    """
+    if words not in MODES:
+        raise UsageError(f"words={words!r}", allowed=", ".join(MODES))
+    _require(batch)
+    return _mapped(batch, lambda part: _signals(part, words), threads)
+
+
+def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
+    """Rows of PARAGRAPHS: the lines of at least 20 bytes of each document, in order. Takes what ``measure`` takes."""
+    _require(batch)
+    return _mapped(batch, _paragraphs, threads)
+
+
+def _require(batch: pa.RecordBatch) -> None:
+    missing = [name for name in ("doc_id", "text") if name not in batch.schema.names]
+    if missing:
+        raise UsageError(f"a batch without {missing[0]}", allowed="the columns doc_id and text (strings)")
+
+
+def _mapped(
+    batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch], threads: int
+) -> pa.RecordBatch:
+    """The function over slices of a batch, by as many threads, put together again in order."""
+    rows = -(-batch.num_rows // max(threads, 1, batch.nbytes // BATCH_BYTES))
+    if rows == batch.num_rows:
+        return function(batch)
+    slices = [batch.slice(start, rows) for start in range(0, batch.num_rows, rows)]
+    with ThreadPoolExecutor(max(threads, 1)) as pool:
+        return pa.concat_batches(list(pool.map(function, slices)))
+
+
+def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
+    column = texts(batch["text"])
+    parts = [profile.measure(column), lines.measure(column), c4.measure(column), word_kernel.measure(column, words)]
+    counts = [pa.array(column) for part in parts for column in part.T]
+    guesses = identify(batch["text"])
+    languages = [pa.array(values, kind) for values, kind in zip(_columns(guesses), SIGNALS.types[-4:], strict=True)]
+    rows = batch.num_rows
+    version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))
+    mode = pa.repeat(pa.scalar(words), rows)
+    ids = batch["doc_id"].cast(pa.string())
+    return pa.RecordBatch.from_arrays([ids, version, mode, *counts, *languages], schema=SIGNALS)
+
+
+def _columns(guesses: list[Guess]) -> list[list[object]]:
+    return [[guess[index] for guess in guesses] for index in range(4)]
+
+
+def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
+    found = paragraph_kernel.rows(texts(batch["text"]))
+    document, ordinal, digest, chars = found.T
+    ids = batch["doc_id"].cast(pa.string()).take(pa.array(document))
+    columns = [ids, pa.array(ordinal.astype(np.int32)), pa.array(digest), pa.array(chars.astype(np.int32))]
+    return pa.RecordBatch.from_arrays(columns, schema=PARAGRAPHS)

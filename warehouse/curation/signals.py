@@ -1,0 +1,115 @@
+"""The signals of a document: what every published rule needs, measured once, so that rules are SQL over integers.
+
+Counts are of the text as it is; a null text counts as the empty text. A rule's ratio is a quotient of two columns, so a
+threshold changes without reading text again. The few lengths that are part of a count (30, 200 and 1,000 characters,
+three words) are fixed by the rules' definitions. Each column, what it holds and which rule reads it:
+
+{table}
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from warehouse.kernels import c4, lines, profile, words
+
+SIGNALS_VERSION = 1
+"""Raised whenever a column changes its meaning; signals of another version are measured again."""
+
+MEANING = {
+    "doc_id": "the document",
+    "version": "SIGNALS_VERSION that measured it",
+    "words_mode": "unicode | whitespace: how words were cut (warehouse.kernels.words)",
+    "chars": "code points: gopher_repetition, fineweb",
+    "bytes": "of UTF-8: funnel",
+    "text_hash": "hash of the text, A-Z as a-z, white space as single spaces, trimmed: exact duplicates",
+    "alpha_chars": "letters (category L): house",
+    "digit_chars": "decimal digits (Nd)",
+    "upper_chars": "upper-case letters (Lu)",
+    "space_chars": "white space (str.isspace)",
+    "punctuation_chars": "punctuation as datatrove lists it, control characters included",
+    "control_chars": "control characters (Cc) that are no white space: house",
+    "replacement_chars": "U+FFFD, left by a wrong decoding: house",
+    "hashes": "'#': gopher_quality",
+    "ellipses": "'...' and U+2026: gopher_quality",
+    "newlines": "'\\n': fineweb",
+    "split_lines": "parts between runs of '\\n', empty ends included: gopher_repetition",
+    "duplicate_lines": "of those, met before in the document: gopher_repetition",
+    "duplicate_line_chars": "code points of duplicate_lines: gopher_repetition",
+    "filled_lines": "lines by '\\n' that are not blank: fineweb",
+    "terminal_lines": "of those, ending in a Sentence_Terminal: fineweb",
+    "short_lines": "of those, of at most 30 code points: fineweb",
+    "duplicate_filled_chars": "code points of filled lines met before: fineweb",
+    "long_lines": "lines of at least 200 code points: c4 (mC4 paragraphs)",
+    "longest_line": "code points of the longest line by '\\n'",
+    "paragraphs": "parts of the stripped text between runs of two or more '\\n': gopher_repetition",
+    "duplicate_paragraphs": "of those, met before: gopher_repetition",
+    "duplicate_paragraph_chars": "code points of duplicate_paragraphs: gopher_repetition",
+    "lines": "str.splitlines: gopher_quality, c4",
+    "bullet_lines": "starting with U+2022 or '-' after white space: gopher_quality",
+    "ellipsis_lines": "ending with '...' or U+2026 before white space: gopher_quality",
+    "c4_long_word_lines": "lines dropped by C4: a word of more than 1,000 code points",
+    "c4_kept_lines": "lines that C4 keeps",
+    "c4_few_words_lines": "lines dropped by C4: fewer than 3 words",
+    "c4_lorem_ipsum_lines": "lines holding 'lorem ipsum': c4 drops the document",
+    "c4_javascript_lines": "lines dropped by C4: 'javascript'",
+    "c4_curly_bracket_lines": "lines holding '{': c4 drops the document",
+    "c4_policy_lines": "lines dropped by C4: 'terms of use', 'use cookies' and their like",
+    "c4_sentences": "sentences in kept lines: c4",
+    "c4_no_terminal_lines": "lines dropped by C4: not ending in . ? ! \" ', or ending in '...'",
+    "c4_open_kept_lines": "as c4_kept_lines, without the rule of terminal marks: fineweb",
+    "c4_open_few_words_lines": "the same of few words: fineweb",
+    "c4_open_lorem_ipsum_lines": "the same of lorem ipsum: fineweb",
+    "c4_open_javascript_lines": "the same of javascript: fineweb",
+    "c4_open_curly_bracket_lines": "the same of curly brackets: fineweb",
+    "c4_open_policy_lines": "the same of policy phrases: fineweb",
+    "c4_open_sentences": "sentences in c4_open_kept_lines: fineweb",
+    "words": "words in words_mode: every ratio to words",
+    "word_chars": "code points of all words",
+    "plain_words": "words that are more than punctuation: gopher_quality",
+    "plain_word_chars": "code points of plain_words: gopher_quality",
+    "alpha_words": "words with a letter: gopher_quality",
+    "stop_words": "distinct words of {the, be, to, of, and, that, have, with}, as written: gopher_quality",
+    "longest_word": "code points of the longest word",
+    "distinct_words": "different words",
+    "top_2_gram_chars": "code points of the most frequent 2-gram (first of equals, spaces included), times its count",
+    "top_3_gram_chars": "the same of 3-grams: gopher_repetition",
+    "top_4_gram_chars": "the same of 4-grams: gopher_repetition",
+    "duplicate_5_gram_chars": "code points in 5-grams met before, without overlap, spaces excluded: gopher_repetition",
+    "duplicate_6_gram_chars": "the same of 6-grams",
+    "duplicate_7_gram_chars": "the same of 7-grams",
+    "duplicate_8_gram_chars": "the same of 8-grams",
+    "duplicate_9_gram_chars": "the same of 9-grams",
+    "duplicate_10_gram_chars": "the same of 10-grams",
+    "language": "likeliest language of the first 1,000 characters (lid.176.ftz); 'und' where there is no text",
+    "language_score": "its probability, 4 decimals",
+    "language_2nd": "second likeliest language",
+    "language_2nd_score": "its probability",
+}
+
+COUNTS = (*profile.COLUMNS, *lines.COLUMNS, *c4.COLUMNS, *words.COLUMNS)
+"""The integer columns, in the order in which the kernels give them."""
+
+SIGNALS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("version", pa.int32()),
+        ("words_mode", pa.string()),
+        *((name, pa.int64()) for name in COUNTS),
+        ("language", pa.string()),
+        ("language_score", pa.float64()),
+        ("language_2nd", pa.string()),
+        ("language_2nd_score", pa.float64()),
+    ]
+)
+
+PARAGRAPHS = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("ordinal", pa.int32()),  # of the document's lines of at least 20 bytes, from 0
+        ("hash", pa.int64()),  # of the trimmed bytes, 64 bits as a signed pattern
+        ("chars", pa.int32()),  # code points after trimming
+    ]
+)
+
+__doc__ = (__doc__ or "").format(table="\n".join(f"  {name:28} {MEANING[name]}" for name in SIGNALS.names))
