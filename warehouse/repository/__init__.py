@@ -1,0 +1,116 @@
+"""The repository: raw bytes in ``archive/``, typed records in Delta tables under ``repository/``; the one door to both.
+
+Every commit is append-only and carries a receipt: which objects, how many rows in, out, unchanged and rejected. A run
+killed at any instant leaves the last commit readable, and the next write to the table removes what it left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from warehouse.contracts import ObjectFact, Receipt, Snapshot
+from warehouse.errors import NotFound
+from warehouse.repository import archive, delta, receipts, writing
+from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
+
+__all__ = ["Ingestion", "Repository"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """The tables and the archive under ``root``; a writer waits ``wait_s`` seconds for a table that another one
+    holds.
+    """
+
+    root: Path
+    wait_s: float = 600.0
+
+    def archive(self, path: Path) -> tuple[str, int]:
+        """Copy the bytes of a file in: (sha256, size). Raises NotFound, InputError, StorageFull."""
+        return archive.store(self.root, path)
+
+    def object_path(self, sha256: str) -> Path:
+        """Where an archived object lies. Raises NotFound."""
+        return archive.object_path(self.root, sha256)
+
+    def tables(self) -> list[str]:
+        """Names of the tables that have a commit, sorted."""
+        return sorted(path.name for path in (self.root / "repository").glob("*") if delta.exists(path))
+
+    def snapshot(self, table: str, *, version: int | None = None) -> Snapshot:
+        """A table at one version, the last by default. Raises NotFound, FormatError for Delta features beyond the
+        plain ones.
+        """
+        return delta.snapshot(self._folder(table), version)
+
+    def receipts(self, table: str) -> list[Receipt]:
+        """What each commit to a table did, oldest first. Raises NotFound."""
+        return list(delta.history(self._folder(table)))
+
+    def current_objects(self, table: str, source: str) -> dict[str, ObjectFact]:
+        """By uri, what the table holds of a source: the fact known last; of equal ones, the one committed last."""
+        folder = writing.folder_of(self.root, table)
+        return receipts.current(delta.history(folder), source) if delta.exists(folder) else {}
+
+    def append(
+        self,
+        table: str,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        schema: pa.Schema,
+        source: str,
+        run_id: str,
+        keys: tuple[str, ...] = (),
+    ) -> Receipt:
+        """The receipt of one commit that adds rows; those whose ``keys`` are in the table, or earlier in this call,
+        are unchanged.
+
+        Makes the table if there is none, even with no row; else no new row means no commit (version -1). Raises Busy,
+        StorageFull, InputError, FormatError.
+        """
+        return writing.append(
+            self.root, table, batches, schema=schema, source=source, run_id=run_id, keys=keys, wait_s=self.wait_s
+        )
+
+    @contextmanager
+    def ingestion(
+        self,
+        *,
+        table: str,
+        source: str,
+        run_id: str,
+        licence: str | None = None,
+        max_reject_share: float = 0.05,
+        synthetic: bool = False,
+        generation: int = 0,
+    ) -> Iterator[Ingestion]:
+        """Take in objects of one source; committed at the end of the block, or not at all when it raises. Raises
+        Busy.
+        """
+        archive.sweep(self.root)
+        writing.tidy(self.root, REJECTS_TABLE)
+        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation)
+        with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
+            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s)
+            try:
+                yield ingestion
+            except BaseException:
+                ingestion.discard()
+                raise
+            ingestion.finish()
+
+    def _folder(self, table: str) -> Path:
+        folder = writing.folder_of(self.root, table)
+        if not delta.exists(folder):
+            raise NotFound(
+                f"no table {table!r} in the repository",
+                allowed=", ".join(self.tables()) or "none yet",
+                do="run the source or the step that makes it",
+                table=table,
+            )
+        return folder

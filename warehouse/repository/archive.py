@@ -1,0 +1,89 @@
+"""The raw archive: ``archive/<aa>/<sha256>``, each content stored once, as it came.
+
+An object is written to ``archive/tmp/<random>`` and renamed when complete, so a name always has all its bytes. A copy
+that a killed process left is removed by the next ingestion. Not won: no fsync, so a power cut (not a kill) may tear
+an object; one whose size is off is written again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+from warehouse.errors import InputError, NotFound
+from warehouse.repository import locks
+from warehouse.repository.storage import room
+
+CHUNK = 1 << 20
+
+
+def store(root: Path, path: Path) -> tuple[str, int]:
+    """Copy the bytes of ``path`` in: (sha256, size). Bounded memory: 1 MiB at a time.
+
+    Raises NotFound or InputError for a path that is no readable file, StorageFull.
+    """
+    with locks.shared(_lock(root)):
+        staged = _staged(root)
+        try:
+            sha256, size = _copy(path, staged)
+            _keep(staged, _place(root, sha256), size)
+        finally:
+            staged.unlink(missing_ok=True)
+    return sha256, size
+
+
+def object_path(root: Path, sha256: str) -> Path:
+    """Where an archived object lies. Raises NotFound."""
+    place = _place(root, sha256)
+    if not place.is_file():
+        raise NotFound(f"no object {sha256!r} in the archive {root / 'archive'}", do="ingest its source again")
+    return place
+
+
+def sweep(root: Path) -> int:
+    """How many copies of killed processes were removed; 0 while any process is archiving."""
+    with locks.alone_if_free(_lock(root)) as free:
+        stale = list((root / "archive" / "tmp").glob("*")) if free else []
+        for path in stale:
+            path.unlink()
+    return len(stale)
+
+
+def _lock(root: Path) -> Path:
+    return root / "locks" / "archive.objects"
+
+
+def _place(root: Path, sha256: str) -> Path:
+    return root / "archive" / sha256[:2] / sha256
+
+
+def _staged(root: Path) -> Path:
+    folder = root / "archive" / "tmp"
+    with room("an archived object", root):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / uuid.uuid4().hex
+
+
+def _copy(path: Path, staged: Path) -> tuple[str, int]:
+    state, size = hashlib.sha256(), 0
+    try:
+        source = path.open("rb")
+    except FileNotFoundError:
+        raise NotFound(f"no file {path}", do="check the location in the source's YAML") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", allowed="readable files") from None
+    with source, room(f"the archived copy of {path.name}", staged.parent), staged.open("wb") as target:
+        while chunk := source.read(CHUNK):
+            state.update(chunk)
+            size += target.write(chunk)
+    return state.hexdigest(), size
+
+
+def _keep(staged: Path, place: Path, size: int) -> None:
+    if place.is_file() and place.stat().st_size == size:
+        return
+    with room("an archived object", staged.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, place)

@@ -1,0 +1,206 @@
+"""The one door to Delta: open, read the log, commit. Files are written before (``parts``); a commit only names them.
+
+A commit carries its receipt as custom metadata and moves the application transaction of ``APP`` to its own version, so
+two commits made from one stale snapshot conflict instead of both landing (a plain stale swap doubles rows silently).
+A new column is a commit of its own before the rows that have it: delta-rs's append does not evolve the schema.
+Tables keep their log and removed files for 36,500 days; else a checkpoint after 30 days would delete history.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.transaction import AddAction, create_table_with_add_actions
+
+from warehouse.contracts import Receipt, Snapshot
+from warehouse.errors import Busy, FormatError, NotFound
+from warehouse.repository import receipts
+from warehouse.repository.parts import Part
+from warehouse.repository.storage import full, is_full
+
+APP = "ml-warehouse"
+READABLE = {"timestampNtz"}
+KEEP = {
+    "delta.logRetentionDuration": "interval 36500 days",
+    "delta.deletedFileRetentionDuration": "interval 36500 days",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A file of a table: its path, bytes, rows, and the range of its known_at and source where the log states them."""
+
+    path: Path
+    size: int
+    rows: int
+    known_at: tuple[datetime, datetime] | None
+    source: tuple[str, str] | None
+
+
+def exists(folder: Path) -> bool:
+    """Whether a table has its first commit."""
+    return any((folder / "_delta_log").glob("0*.json")) or (folder / "_delta_log" / "_last_checkpoint").exists()
+
+
+def schema(folder: Path) -> pa.Schema | None:
+    """The table's columns, or None where there is no table yet."""
+    return _arrow(_open(folder)) if exists(folder) else None
+
+
+def files(folder: Path) -> list[LiveFile]:
+    """The live files of the last version; none where there is no table."""
+    return _files(folder, _open(folder)) if exists(folder) else []
+
+
+def snapshot(folder: Path, version: int | None) -> Snapshot:
+    """A table at one version, last by default. Raises NotFound for a version that is not there, FormatError."""
+    table = _open(folder)
+    last = table.version()
+    if version is not None and not 0 <= version <= last:
+        raise NotFound(f"table {folder.name} has no version {version}", allowed=f"0 to {last}", version=version)
+    if version is not None and version != last:
+        table = _open(folder, version)
+    found = sorted(_files(folder, table), key=lambda file: file.path)
+    return Snapshot(
+        table=folder.name,
+        version=table.version(),
+        files=tuple(str(file.path) for file in found),
+        schema=_arrow(table),
+        rows=sum(file.rows for file in found),
+        bytes=sum(file.size for file in found),
+    )
+
+
+def history(folder: Path) -> Iterator[Receipt]:
+    """The receipts in a table's log, oldest first."""
+    for entry in reversed(_open(folder).history()):
+        if "receipt" in entry:
+            yield receipts.decode(entry["receipt"], int(entry["version"]))
+
+
+def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
+    """Make the parts visible together with their receipt, in one commit; the version it made.
+
+    Creates the table if there is none. Raises StorageFull, Busy when a writer that ignores the lock came between.
+    """
+    with _refusals(folder):
+        if not exists(folder):
+            return _create(folder, columns, parts, receipt)
+        table = _open(folder)
+        _add_columns(table, columns)
+        version = table.version() + 1
+        table.create_write_transaction(
+            [*_adds(parts)], "append", table.schema(), commit_properties=_properties(receipt, version)
+        )
+        return version
+
+
+def landed(folder: Path, receipt_id: str) -> int | None:
+    """The version that a receipt's commit made, if it is the last one: a commit may land and still report an error."""
+    if not exists(folder):
+        return None
+    last = _open(folder).history(1)[0]
+    found = "receipt" in last and receipts.decode(last["receipt"], 0).receipt_id == receipt_id
+    return int(last["version"]) if found else None
+
+
+def _create(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
+    create_table_with_add_actions(
+        str(folder),
+        Schema.from_arrow(columns),
+        _adds(parts),
+        mode="error",
+        configuration=KEEP,
+        commit_properties=_properties(receipt, 0),
+    )
+    return 0
+
+
+def _add_columns(table: DeltaTable, columns: pa.Schema) -> None:
+    held = set(_arrow(table).names)
+    new = [field for field in columns if field.name not in held]
+    if new:
+        table.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
+
+
+def _properties(receipt: Receipt, version: int) -> CommitProperties:
+    return CommitProperties(
+        custom_metadata={"receipt": receipts.encode(receipt)}, app_transactions=[Transaction(APP, version)]
+    )
+
+
+def _adds(parts: Sequence[Part]) -> list[AddAction]:
+    now = int(time.time() * 1000)
+    return [AddAction(part.name, part.size, {}, now, True, orjson.dumps(part.stats).decode()) for part in parts]
+
+
+def _open(folder: Path, version: int | None = None) -> DeltaTable:
+    table = DeltaTable(str(folder), version=version)
+    unknown = _features(table) - READABLE
+    if unknown:
+        raise FormatError(
+            f"table {folder.name} uses the Delta features {', '.join(sorted(unknown))}",
+            allowed="Delta reader version 1, and timestampNtz",
+            do="rewrite it without them, or ingest it as a source",
+        )
+    return table
+
+
+def _features(table: DeltaTable) -> set[str]:
+    """Reader features in use that change what the live files mean."""
+    found = set(table.protocol().reader_features or ())
+    if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
+        found.add("columnMapping")
+    return found
+
+
+def _arrow(table: DeltaTable) -> pa.Schema:
+    return pa.schema(table.schema())
+
+
+def _files(folder: Path, table: DeltaTable) -> list[LiveFile]:
+    rows = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    return [_file(folder, row) for row in rows]
+
+
+def _file(folder: Path, row: dict[str, Any]) -> LiveFile:
+    return LiveFile(
+        path=folder.absolute() / unquote(row["path"]),
+        size=row["size_bytes"],
+        rows=row["num_records"],
+        known_at=_range(row, "known_at"),
+        source=_range(row, "source"),
+    )
+
+
+def _range(row: dict[str, Any], name: str) -> Any:
+    low, high = row.get(f"min.{name}"), row.get(f"max.{name}")
+    return None if low is None or high is None else (low, high)
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    """delta-rs's errors as ours."""
+    try:
+        yield
+    except CommitFailedError as error:
+        if is_full(error):
+            raise full(f"the log of table {folder.name}", folder) from error
+        raise Busy(
+            f"another writer committed to table {folder.name} at the same moment ({error})", do="run the same again"
+        ) from error
+    except (DeltaError, OSError) as error:
+        if is_full(error):
+            raise full(f"the log of table {folder.name}", folder) from error
+        raise

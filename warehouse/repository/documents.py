@@ -1,0 +1,114 @@
+"""Rows of the table ``documents``: what a reader yields (RECORDS) with identity, origin and time added."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.contracts import DOCUMENTS, RECORDS, Reject, doc_id
+from warehouse.errors import InputError
+from warehouse.repository.keys import Mask
+from warehouse.repository.origin import Origin, Shaped
+from warehouse.repository.stored import StoredKeys
+
+GRAIN = ("doc_id", "known_at")
+NEEDED = ("uri", "record", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The shape of documents: rows whose grain this run or the table has already are left out and counted."""
+
+    held: StoredKeys
+    licence: str | None
+    synthetic: bool
+    generation: int
+
+    def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
+        """The rows to store, records without uri, record or text, and the count of rows held already."""
+        records = _records(batch)
+        empty = _empty(records)
+        rows = self._rows(records.filter(pa.array(~empty)) if empty.any() else records, origin)
+        fresh = self.held.fresh(rows)
+        kept = rows if fresh.all() else rows.filter(pa.array(fresh))
+        return Shaped(kept, list(_refusals(records, empty, origin, met)), rows.num_rows - kept.num_rows)
+
+    def deferred(self) -> Iterator[tuple[int, Shaped]]:
+        """Nothing: a document is decided when it comes."""
+        return iter(())
+
+    @property
+    def columns(self) -> pa.Schema:
+        """DOCUMENTS."""
+        return DOCUMENTS
+
+    @property
+    def waiting(self) -> int:
+        """No bytes wait."""
+        return 0
+
+    def _rows(self, records: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
+        hashes = list(content_hashes(records["text"]))
+        uris, names = records["uri"].to_pylist(), records["record"].to_pylist()
+        known_at = pa.scalar(origin.known_at, RECORDS.field("known_at").type)
+        columns: dict[str, Any] = {
+            **dict(zip(records.schema.names, records.columns, strict=True)),
+            "doc_id": [doc_id(origin.source, *parts) for parts in zip(uris, names, hashes, strict=True)],
+            "content_hash": hashes,
+            "known_at": pc.fill_null(records["known_at"], known_at),
+            "licence": pc.fill_null(records["licence"], self.licence) if self.licence else records["licence"],
+        }
+        same = {
+            "source": origin.source,
+            "object_sha256": origin.sha256,
+            "synthetic": self.synthetic,
+            "generation": self.generation,
+            "receipt_id": origin.receipt_id,
+        }
+        for name, value in same.items():
+            columns[name] = pa.repeat(pa.scalar(value, DOCUMENTS.field(name).type), records.num_rows)
+        arrays = [
+            pa.array(columns[f.name], f.type) if isinstance(columns[f.name], list) else columns[f.name]
+            for f in DOCUMENTS
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
+
+
+def content_hashes(text: pa.LargeStringArray) -> Iterator[str]:
+    """contracts.content_hash of each text, over Arrow's own bytes: no Python string is made."""
+    _, offsets, data = text.buffers()
+    ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1].tolist()
+    raw = memoryview(data) if data else memoryview(b"")
+    for start, end in pairwise(ends):
+        yield hashlib.blake2b(raw[start:end], digest_size=16).hexdigest()
+
+
+def _records(batch: pa.RecordBatch) -> pa.RecordBatch:
+    if batch.schema.equals(RECORDS):
+        return batch
+    if batch.schema.names != RECORDS.names:
+        raise InputError(f"a reader of documents gave columns {batch.schema.names}", allowed=", ".join(RECORDS.names))
+    return batch.cast(RECORDS)
+
+
+def _empty(records: pa.RecordBatch) -> Mask:
+    """bool (rows,): true where a record lacks what identifies it or its text."""
+    empty = np.zeros(records.num_rows, bool)
+    for name in NEEDED:
+        if records[name].null_count:
+            empty |= records[name].is_null().to_numpy(zero_copy_only=False)
+    return empty
+
+
+def _refusals(records: pa.RecordBatch, empty: Mask, origin: Origin, met: int) -> Iterator[Reject]:
+    for at in np.flatnonzero(empty).tolist():
+        uri, record, _ = (records[name][at].as_py() for name in NEEDED)
+        missing = [name for name in NEEDED if not records[name][at].is_valid]
+        yield Reject(uri or origin.uri, record or str(met + at), "missing_value", f"null in {', '.join(missing)}")
