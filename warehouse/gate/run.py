@@ -10,7 +10,7 @@ from warehouse.contracts import Check
 from warehouse.errors import RecipeError
 from warehouse.gate.compile import Compiled, compile_suite, samples
 from warehouse.gate.measures import Measure, table_sql
-from warehouse.gate.suite import Suite
+from warehouse.gate.suite import Expectation, Suite
 
 SAMPLES = 5
 
@@ -18,12 +18,12 @@ SAMPLES = 5
 def run_suite(con: query.Connection, suite: Suite) -> list[Check]:
     """One Check for each expectation, in order; a second query for each failing one shows up to five values.
 
-    A table that does not exist is one failed check ``table_exists``, which passes where the suite is optional. Raises
-    RecipeError where DuckDB refuses the query (a row condition in SQL that names no column, for one).
+    Where there is no such table every check fails, or passes if the suite is optional. Raises RecipeError where DuckDB
+    refuses the query (a row condition in SQL that names no column, for one).
     """
     columns = table_columns(con, suite.table)
     if columns is None:
-        return [_absent(suite)]
+        return [_absent(suite, expectation) for expectation in suite.expectations]
     compiled = compile_suite(suite, columns)
     try:
         row = query.fetch_all(con, compiled.sql, compiled.values)[0]
@@ -41,9 +41,10 @@ def table_columns(con: query.Connection, table: str) -> dict[str, str] | None:
         return None
 
 
-def _absent(suite: Suite) -> Check:
-    said = "absent; the suite is optional" if suite.optional else "absent"
-    return Check(suite.name, suite.table, "table_exists", None, {}, suite.optional, 0, 0, observed=said)
+def _absent(suite: Suite, expectation: Expectation) -> Check:
+    said = "no such table; the suite is optional" if suite.optional else "no such table"
+    about = (expectation.type, _column(expectation.kwargs), expectation.kwargs)
+    return Check(suite.name, suite.table, *about, suite.optional, 0, 0, observed=said)
 
 
 def _check(con: query.Connection, compiled: Compiled, n: int, row: tuple[Any, ...]) -> Check:

@@ -1,0 +1,110 @@
+"""Reading the current snapshot: a connection that only reads, and which statements are reads.
+
+Two locks, because either alone has a hole. The file is attached read-only, no other file can be read, and no setting
+changed; but DuckDB has no read-only paths, so COPY TO one of the repository's own files would succeed. So
+``only_reads`` refuses statements that are not reads, also inside a common table expression: DuckDB 2.0 calls
+``WITH a AS (COPY ... TO ...) SELECT`` a SELECT.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from warehouse import query
+from warehouse.errors import FormatError, NotFound, UsageError
+from warehouse.publish.generations import Published, current
+from warehouse.publish.meta import snapshots
+
+ATTACHED = "wh"
+_TRIES = 20
+_ALLOWED = "SELECT, FROM, VALUES, WITH, EXPLAIN, DESCRIBE, SHOW, SUMMARIZE, PRAGMA " + ", PRAGMA ".join(
+    _PRAGMAS := ("table_info", "show_tables", "database_list", "database_size", "version", "storage_info")
+)
+_PRAGMA = re.compile(r"\s*pragma\s+(\w+)", re.IGNORECASE)
+_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?(?P<sql>.*)\Z", re.IGNORECASE | re.DOTALL)
+
+
+def connect_current(
+    published: Path, env: str, *, threads: int | None = None, memory_limit: str | None = None
+) -> query.Connection:
+    """A connection that reads the current snapshot: ``marts.x``, ``meta.models``, and ``repository.x`` as pinned.
+
+    It stays on its generation however many follow. The file is attached as ``wh``, read-only and the default (a
+    cursor() of the connection must say USE wh again). Raises NotFound where nothing is published, FormatError where the
+    file is of another DuckDB.
+    """
+    con = query.connect(threads=threads, memory_limit=memory_limit)
+    try:
+        found = _attached(con, published, env)
+        pinned = snapshots(con, found.path.parent.parent.parent)
+        query.attach_repository(con, pinned)
+        con.execute(f"SET temp_directory = {query.literal(tempfile.gettempdir())}")
+        query.lock_down(con, [name for snapshot in pinned for name in snapshot.files])
+    except BaseException:
+        con.close()
+        raise
+    return con
+
+
+def _attached(con: query.Connection, published: Path, env: str) -> Published:
+    """Attach the current file; again if publishers replaced and deleted it between reading its name and opening it."""
+    for _ in range(_TRIES):
+        found = current(published, env)
+        try:
+            query.attach_file(con, found.path, ATTACHED)
+            return found
+        except query.Error as error:
+            if found.path.exists():
+                said = str(error).partition("\n")[0]
+                raise FormatError(
+                    f"{found.path} cannot be opened: {said}", do="run 'warehouse run' to publish again"
+                ) from None
+    raise NotFound(f"{_TRIES} generations of {env!r} were deleted while one was being opened", do="try again")
+
+
+def only_reads(sql: str) -> list[query.Statement]:
+    """The statements of a text, every one of which only reads. Raises UsageError that names the first that does not."""
+    try:
+        found = query.statements(sql)
+    except query.Error as error:
+        raise UsageError(f"not SQL: {' '.join(str(error).split())}", do="mend the query") from None
+    for statement in found:
+        _refuse_writes(statement)
+    return found
+
+
+def _refuse_writes(statement: query.Statement) -> None:
+    kind, sql = statement.kind, statement.sql
+    if kind == "PRAGMA" and (named := _PRAGMA.match(_bare(sql))) and named[1].lower() in _PRAGMAS:
+        return
+    if kind == "EXPLAIN" and (explained := _EXPLAIN.match(_bare(sql))):
+        kind, sql = "SELECT", explained["sql"]
+    came = _writes(sql) if kind == "SELECT" else kind
+    if came:
+        hint = "PIVOT needs its values with IN (...)" if came == "MULTI" else "the published snapshot can only be read"
+        raise UsageError(f"{came} is not a read", allowed=_ALLOWED, do=hint, statement=statement.sql)
+
+
+def _writes(sql: str) -> str | None:
+    """The first thing in a SELECT that is not a read, by DuckDB's own syntax tree."""
+    tree = query.syntax_tree(sql)
+    if tree["error"]:
+        return str(tree["error_message"]) if "position" in tree else "a statement that is not a SELECT"
+    kinds = (node["type"] for node in _nodes(tree) if str(node.get("type", "")).endswith("_QUERY_NODE"))
+    return next((f"{kind.removesuffix('_QUERY_NODE')} in WITH" for kind in kinds), None)
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+    for value in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _nodes(value)
+
+
+def _bare(sql: str) -> str:
+    """The statement from its first word on, leading comments removed."""
+    return re.sub(r"\A(\s+|--[^\n]*\n|/\*.*?\*/)*", "", sql, flags=re.DOTALL)
