@@ -1,0 +1,156 @@
+"""Names and types of a typed table's columns.
+
+Names: a capital after a small letter or digit, or before the last capital of a run, starts a word; what is neither letter nor
+digit is a space between words; words are joined by ``_`` in lower case (``providerName`` -> ``provider_name``). A name that begins
+with a digit gets ``c`` before it, an empty one is ``column_<n>``, counted from 1; a second of the same name gets ``_2``. The name as
+it came is kept in the field's metadata under ``comment``.
+
+Types of text, where nothing is declared, over the whole object and ignoring blank cells (a blank cell is null in every type):
+bool (true, false), int64 (at most 18 digits, no leading zero), double, ISO date, ISO timestamp, else string. A value that is not
+exactly one of these, say for a blank around it, makes its column a string. Timestamps without a zone are UTC; digits beyond the
+microsecond are cut off, so that no event moves to a later day.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.contracts import TIMESTAMP
+from warehouse.sources.recipe import Column
+
+ARROW: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": TIMESTAMP,
+    "decimal": pa.decimal128(38, 9),
+}
+
+NUMBER = r"[+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+PATTERNS: dict[str, str] = {
+    "bool": r"^(?i:true|false)$",
+    "int64": r"^[+-]?(0|[1-9][0-9]{0,17})$",
+    "double": rf"^{NUMBER}$",
+    "date": r"^\d{4}-\d{2}-\d{2}$",
+    "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?$",
+}
+
+WORD_STARTS = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def snake_case(name: str) -> str:
+    """The name as a column of a table; empty if it has no letter or digit."""
+    words = re.sub(r"[\W_]+", "_", WORD_STARTS.sub("_", name)).strip("_").lower()
+    return f"c{words}" if words[:1].isdigit() else words
+
+
+def named(originals: Sequence[str], declared: dict[str, Column] | Any) -> list[str]:
+    """One column name for each original, all different; a declared ``rename`` wins."""
+    taken: set[str] = set()
+    names = []
+    for at, original in enumerate(originals, 1):
+        column = declared.get(original)
+        base = (column.rename if column and column.rename else snake_case(original)) or f"column_{at}"
+        name = next(name for name in _numbered(base) if name not in taken)
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def _numbered(base: str) -> Iterable[str]:
+    yield base
+    number = 2
+    while True:
+        yield f"{base}_{number}"
+        number += 1
+
+
+def commented(name: str, kind: pa.DataType, original: str) -> pa.Field:
+    """The field of a column, which remembers its original name."""
+    return pa.field(name, kind, metadata={b"comment": original.encode("utf-8", "replace")})
+
+
+def possible_types(values: pa.Array, among: Iterable[str]) -> list[str]:
+    """Those of the types that every value (nulls aside) can have."""
+    return [kind for kind in among if _all_are(values, kind)]
+
+
+def _all_are(values: pa.Array, kind: str) -> bool:
+    if pc.all(pc.match_substring_regex(values, PATTERNS[kind])).as_py() is False:
+        return False
+    if kind in ("date", "timestamp"):
+        return bool(cast_text(values, Column(kind)).null_count == values.null_count)
+    return True
+
+
+def cast_text(values: pa.Array, column: Column) -> pa.Array:
+    """Text as the column's type; null where it was null and where it cannot be that type (the caller counts those)."""
+    if column.type == "string":
+        return values
+    if column.format is not None:
+        return _by_format(values, column)
+    trimmed = pc.utf8_trim_whitespace(values)
+    return cast_where_possible(trimmed, CASTS[column.type])
+
+
+def cast_where_possible(values: pa.Array, cast: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """``cast(values)``, with null for each value that alone makes it fail: halves are tried, so n bad ones cost n log n."""
+    try:
+        return cast(values)
+    except pa.ArrowInvalid:
+        if len(values) == 1:
+            return pa.nulls(1, cast(values.slice(0, 0)).type)
+        half = len(values) // 2
+        return pa.concat_arrays(
+            [cast_where_possible(values.slice(0, half), cast), cast_where_possible(values.slice(half), cast)]
+        )
+
+
+def _cast_timestamp(values: pa.Array) -> pa.Array:
+    cut = pc.replace_substring_regex(values, r"(\.\d{6})\d+", r"\1")
+    zoned = pc.replace_substring_regex(cut, r"^(\d{4}-\d{2}-\d{2}[ T][0-9:]{5,8}(\.\d+)?)$", r"\1Z")
+    return pc.cast(pc.replace_substring_regex(zoned, r"^(\d{4}-\d{2}-\d{2})$", r"\1 00:00Z"), TIMESTAMP)
+
+
+def _cast_decimal(values: pa.Array) -> pa.Array:
+    return pc.cast(values, ARROW["decimal"])
+
+
+def _cast_bool(values: pa.Array) -> pa.Array:
+    return pc.cast(pc.utf8_lower(values), pa.bool_())
+
+
+CASTS: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "int64": lambda values: pc.cast(pc.replace_substring_regex(values, r"^\+", ""), pa.int64()),
+    "double": lambda values: pc.cast(pc.replace_substring_regex(values, r"^\+", ""), pa.float64()),
+    "bool": _cast_bool,
+    "date": lambda values: pc.cast(values, pa.date32()),
+    "timestamp": _cast_timestamp,
+    "decimal": _cast_decimal,
+}
+
+
+def _by_format(values: pa.Array, column: Column) -> pa.Array:
+    """Dates and times by Python's strptime, once for each different text (5 us each)."""
+    coded = pc.dictionary_encode(values)
+    parsed = [_parsed(text, column.format or "") for text in coded.dictionary.to_pylist()]
+    moments = pa.array(parsed, TIMESTAMP)
+    if column.type == "date":
+        moments = pc.cast(moments, pa.date32(), safe=False)
+    return pc.take(moments, coded.indices)
+
+
+def _parsed(text: str, pattern: str) -> datetime | None:
+    try:
+        moment = datetime.strptime(text.strip(), pattern)
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,60 @@
+"""The one place that may catch whatever a third-party parser throws: an exception becomes a Reject that names its class."""
+
+from __future__ import annotations
+
+import gzip
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pyarrow as pa
+import zstandard
+
+from warehouse.contracts import Reject
+from warehouse.errors import WarehouseError
+
+Item = TypeVar("Item")
+
+REASONS: tuple[tuple[type[BaseException], str], ...] = (
+    (EOFError, "truncated"),
+    (gzip.BadGzipFile, "corrupt"),
+    (zlib.error, "corrupt"),
+    (zstandard.ZstdError, "corrupt"),
+    (zipfile.BadZipFile, "not_zip"),
+    (UnicodeError, "invalid_encoding"),
+    (RecursionError, "too_deep"),
+)
+
+
+class TooLarge(Exception):
+    """An object that unpacks to more than its source's limits allow."""
+
+
+def guarded(
+    items: Iterator[Item], *, uri: str, record: str = "", reason: str = "unreadable"
+) -> Iterator[Item | Reject]:
+    """The items, and where their making fails one Reject of the object after those that were readable.
+
+    ``reason`` names what cannot be told from the exception. An error of the operating system (errno: a failing disk) and
+    the library's own errors are not the object's fault and pass.
+    """
+    try:
+        yield from items
+    except WarehouseError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, gzip.BadGzipFile):
+            raise
+        yield rejected(error, uri=uri, record=record, reason=reason)
+
+
+def rejected(error: Exception, *, uri: str, record: str, reason: str) -> Reject:
+    """The Reject that an exception stands for."""
+    named = next((word for kind, word in REASONS if isinstance(error, kind)), reason)
+    if isinstance(error, TooLarge):
+        named = "too_large"
+    if isinstance(error, pa.ArrowNotImplementedError):
+        named = "unsupported"
+    message = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+    return Reject(uri, record, named, message, exception=type(error).__name__)

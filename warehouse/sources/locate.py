@@ -1,0 +1,100 @@
+"""The objects of a source, in an order that does not depend on the file system, and when each became known."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from warehouse.errors import InputError
+from warehouse.sources import python_env
+from warehouse.sources.recipe import Source
+
+MAGIC = re.compile(r"[*?\[]")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """One object: its uri (relative to the project in POSIX form, else ``file:///``), where its bytes are, their number."""
+
+    uri: str
+    path: Path
+    size: int
+    licence: str | None = None
+    title: str | None = None
+
+
+def locate(source: Source, folder: Path) -> Iterator[Located]:
+    """Every object of ``source`` once, in order of uri. Raises InputError for a pattern that matches nothing.
+
+    A folder stands for all files below it. Hidden files, and symlinks that lead out of a globbed folder, are left out.
+    """
+    if source.reader == "python_env":
+        for item in python_env.candidates(max_bytes=source.environment.max_text_bytes):
+            yield Located(item.uri, item.path, item.size, item.licence)
+        return
+    found = {_uri(path, folder): path for pattern in source.uri for path in _matches(pattern, folder)}
+    for uri in sorted(found):
+        yield Located(uri, found[uri], found[uri].stat().st_size)
+
+
+def plan_known_at(source: Source, located: Located) -> datetime | None:
+    """The object's knowledge time by the source's file-name pattern, in UTC; None where the source states no pattern."""
+    rule = source.known_at
+    if rule.path is None:
+        return None
+    match = re.search(rule.path, located.uri)
+    if match is None:
+        raise InputError(f"{located.uri} does not match known_at path {rule.path!r} of source {source.name}")
+    try:
+        moment = datetime.strptime(match["date"], rule.format)
+    except ValueError as error:
+        raise InputError(f"{located.uri}: {error}, as known_at of source {source.name} states") from None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _matches(pattern: str, folder: Path) -> list[Path]:
+    """The files of one path, folder or glob; never none."""
+    path = folder / _expanded(pattern)
+    if path.is_file():
+        return [path]
+    base, rest = (path, "**/*") if path.is_dir() else _split(path)
+    files = [] if rest is None else [item for item in base.glob(rest) if _inside(item, base)]
+    if not files:
+        raise InputError(f"{pattern} matches no file", do=f"check uri, which is relative to {folder}")
+    return files
+
+
+def _split(path: Path) -> tuple[Path, str | None]:
+    """The part before the first wildcard, and the rest as a pattern (None: there is no wildcard)."""
+    parts = path.parts
+    first = next((at for at, part in enumerate(parts) if MAGIC.search(part)), None)
+    if first is None:
+        return path, None
+    return Path(*parts[:first]), "/".join(parts[first:])
+
+
+def _inside(path: Path, base: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
+    return not hidden and path.is_file() and path.resolve().is_relative_to(base.resolve())
+
+
+def _uri(path: Path, folder: Path) -> str:
+    whole = Path(os.path.abspath(path))
+    base = Path(os.path.abspath(folder))
+    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else whole.as_uri()
+
+
+def _expanded(pattern: str) -> str:
+    """``${NAME}`` replaced by the environment's value, which no message shows."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise InputError(f"the environment variable {match[1]} is not set", do=f"export {match[1]}=...")
+        return os.environ[match[1]]
+
+    return VARIABLE.sub(value, pattern)

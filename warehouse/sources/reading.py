@@ -1,0 +1,155 @@
+"""From an object's bytes to record batches and Rejects: containers opened, the reader chosen, everything guarded.
+
+Adding a reader is a module with ``read_documents(member, documents)`` or ``read_table(member, source)`` and a line in READERS.
+Won: bounded memory and one law for all readers, rows met = rows out + Rejects. Measured figures stand in each reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from warehouse.contracts import Reject
+from warehouse.errors import InputError
+from warehouse.sources import delimited, jsonl, parquet, python_env, text
+from warehouse.sources.columns import snake_case
+from warehouse.sources.containers import Member, members
+from warehouse.sources.guard import guarded
+from warehouse.sources.locate import Located
+from warehouse.sources.records import Documents
+from warehouse.sources.recipe import Limits, Source
+from warehouse.sources.rows import Rows
+
+Items = Iterator[pa.RecordBatch | Reject]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A format. ``version`` changes when the same bytes give other rows, so that objects are read again from the archive."""
+
+    version: int
+    reads: str
+    suffixes: tuple[str, ...]
+    documents: Callable[[Member, Documents], Items]
+    table: Callable[[Member, Source], Items] | None = None
+
+
+def _json_table(member: Member, source: Source) -> Items:
+    return jsonl.read_table(member, Rows(source, member.uri, member.prefix))
+
+
+READERS: dict[str, Reader] = {
+    "jsonl": Reader(
+        1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
+    ),
+    "csv": Reader(1, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
+    "text": Reader(1, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
+}
+
+
+def reader_id(source: Source, located: Located) -> str:
+    """Name and version of what reads the object, such as ``jsonl/1``; ``mixed/1`` for an object with no format of its own."""
+    name = source.reader or _by_suffix(_plain(located.uri))
+    return f"{name}/{READERS[name].version}" if name else "mixed/1"
+
+
+def read(source: Source, located: Located, path: Path) -> Items:
+    """The object's records from its bytes at ``path``, whose own name says nothing.
+
+    Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and ``_known_at``.
+    Batches are about BATCH_BYTES or less. Bad records are Rejects among them; an object that cannot be read (further) is one
+    Reject at the end. Nothing that the bytes hold raises.
+    """
+    parts = [(None, path)] if source.reader == "python_env" else None
+    if parts is not None:
+        whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
+        yield from _read_member(whole, source, located)
+        return
+    for member in members(located.uri, path, limits=source.limits):
+        if isinstance(member, Reject):
+            yield member
+        else:
+            yield from _read_member(member, source, located)
+
+
+def _read_member(member: Member, source: Source, located: Located) -> Items:
+    name = source.reader or _by_suffix(member.name) or _by_content(member)
+    if name is None:
+        yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
+        return
+    reader = READERS[name]
+    if not source.typed:
+        items = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
+    elif reader.table is not None:
+        items = reader.table(member, source)
+    else:
+        yield Reject(member.uri, "", "not_a_table", f"reader {name} reads documents, not rows of table {source.table}")
+        return
+    yield from guarded(items, uri=member.uri, reason=f"not_{name}")
+
+
+def guess_reader(path: Path) -> str:
+    """The reader for a file, by its suffix, then by its content. Raises InputError where no reader knows it."""
+    found = _by_suffix(_plain(path.name))
+    if found is None:
+        member = _first_member(path)
+        found = (_by_suffix(member.name) or _by_content(member)) if member else None
+    if found is None:
+        known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
+        raise InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
+    return found
+
+
+def sniff_table(path: Path, *, reader: str | None = None) -> str:
+    """``documents`` where the records have a text column, else a table name made of the file's."""
+    name = reader or guess_reader(path)
+    member = _first_member(path)
+    if name in ("text", "python_env") or member is None:
+        return "documents"
+    source = Source("sniffed", (path.name,), reader=name, table="sniffed")
+    batch = next((item for item in _read_member(member, source, Located(path.name, path, 0)) if _is_batch(item)), None)
+    if isinstance(batch, pa.RecordBatch) and "text" in batch.schema.names and _is_text(batch["text"]):
+        return "documents"
+    return snake_case(_plain(path.name).split(".")[0]) or "table"
+
+
+def _is_batch(item: pa.RecordBatch | Reject) -> bool:
+    return isinstance(item, pa.RecordBatch)
+
+
+def _is_text(array: pa.Array) -> bool:
+    return bool(pa.types.is_string(array.type)) and array.null_count < len(array)
+
+
+def _first_member(path: Path) -> Member | None:
+    """The object, or the first that it holds; good for as long as nothing else is opened."""
+    return next((item for item in members(path.name, path, limits=Limits()) if isinstance(item, Member)), None)
+
+
+def _plain(name: str) -> str:
+    lowered = name.lower()
+    while lowered.endswith((".gz", ".gzip", ".zst", ".zstd")):
+        lowered = lowered[: lowered.rindex(".")]
+    return lowered
+
+
+def _by_suffix(name: str) -> str | None:
+    return next(
+        (key for key, reader in READERS.items() if reader.suffixes and name.lower().endswith(reader.suffixes)), None
+    )
+
+
+def _by_content(member: Member) -> str | None:
+    """Parquet by its magic bytes, JSON Lines by its first brace; nothing else can be told for sure."""
+    with closing(member.open()) as stream:
+        head = stream.read(512)
+    if head[:4] == b"PAR1":
+        return "parquet"
+    return "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None

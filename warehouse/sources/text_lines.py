@@ -1,0 +1,77 @@
+"""Lines of text from a byte stream in bounded memory, for a parser that wants lines with their ends.
+
+UTF-8 where nothing is declared and no byte order mark says UTF-16; bytes that are not UTF-8 become surrogates, so that they
+spoil their own record alone. An object without a line feed in its first block and with carriage returns has those as line ends.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from warehouse.contracts import Reject
+
+BLOCK = 1 << 20
+BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+@dataclass(slots=True)
+class Lines:
+    """Lines of text with their ends, for csv.reader; a line beyond the limit becomes a Reject instead."""
+
+    stream: BinaryIO
+    uri: str
+    encoding: str | None
+    max_chars: int
+    chars: int = 0
+    ended: bool = False
+    skipping: bool = False
+    rejects: list[Reject] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[str]:
+        for text in self._blocks():
+            self.chars += len(text)
+            yield from io.StringIO(text, newline="\n")
+        self.ended = True
+
+    def _blocks(self) -> Iterator[str]:
+        """Text in blocks of whole lines; broken UTF-8 as surrogates, so that it spoils its row alone."""
+        decoder, tail, end = None, "", "\n"
+        for chunk in iter(lambda: self.stream.read(BLOCK), b""):
+            if decoder is None:
+                decoder, chunk = _decoder(chunk, self.encoding)
+                end = "\r" if b"\r" in chunk and b"\n" not in chunk else "\n"
+            text = self._resumed(tail + decoder.decode(chunk), end)
+            cut = text.rfind(end) + 1
+            tail = self._bounded(text[cut:])
+            yield text[:cut].replace("\r", "\n") if end == "\r" else text[:cut]
+        tail = self._resumed(tail + (decoder.decode(b"", True) if decoder else ""), end)
+        yield tail.replace("\r", "\n") if end == "\r" else tail
+
+    def _resumed(self, text: str, end: str) -> str:
+        """The text after the line that is being skipped, if one is."""
+        if not self.skipping:
+            return text
+        at = text.find(end)
+        self.skipping = at < 0
+        return "" if at < 0 else text[at + 1 :]
+
+    def _bounded(self, tail: str) -> str:
+        if len(tail) <= self.max_chars:
+            return tail
+        message = f"a line of more than {self.max_chars} characters"
+        first = tail[:200].encode("utf-8", "replace")[:200]
+        self.rejects.append(Reject(self.uri, "", "record_too_large", message, -1, None, first))
+        self.skipping = True
+        return ""
+
+
+def _decoder(chunk: bytes, encoding: str | None) -> tuple[codecs.IncrementalDecoder, bytes]:
+    """A decoder for the object that starts with ``chunk``, and the chunk without its byte order mark."""
+    mark, found = next(((mark, name) for mark, name in BOMS if chunk.startswith(mark)), (b"", "utf-8"))
+    name = encoding if encoding and not mark else found
+    errors = "strict" if name.startswith("utf-16") else "surrogateescape"
+    return codecs.getincrementaldecoder(name)(errors), chunk[len(mark) :]
