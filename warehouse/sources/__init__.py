@@ -1,6 +1,7 @@
 """Sources: bytes in, Arrow record batches out, and a Reject for every record that cannot be read.
 
-``load_source`` reads a recipe, ``locate`` finds its objects, ``read`` turns one object's bytes into batches and Rejects.
+``load_source`` reads a recipe, ``locate`` finds its objects, ``read`` turns one object's bytes into batches and
+Rejects.
 """
 
 from warehouse.sources.guard import guarded

@@ -1,14 +1,14 @@
 """Names and types of a typed table's columns.
 
-Names: a capital after a small letter or digit, or before the last capital of a run, starts a word; what is neither letter nor
-digit is a space between words; words are joined by ``_`` in lower case (``providerName`` -> ``provider_name``). A name that begins
-with a digit gets ``c`` before it, an empty one is ``column_<n>``, counted from 1; a second of the same name gets ``_2``. The name as
-it came is kept in the field's metadata under ``comment``.
+Names: a capital after a small letter or digit, or before the last capital of a run, starts a word; what is neither
+letter nor digit is a space between words; words are joined by ``_`` in lower case (``providerName`` ->
+``provider_name``). A name that begins with a digit gets ``c`` before it, an empty one is ``column_<n>``, counted from
+1; a second of the same name gets ``_2``. The name as it came is kept in the field's metadata under ``comment``.
 
-Types of text, where nothing is declared, over the whole object and ignoring blank cells (a blank cell is null in every type):
-bool (true, false), int64 (at most 18 digits, no leading zero), double, ISO date, ISO timestamp, else string. A value that is not
-exactly one of these, say for a blank around it, makes its column a string. Timestamps without a zone are UTC; digits beyond the
-microsecond are cut off, so that no event moves to a later day.
+Types of text, where nothing is declared, over the whole object and ignoring blank cells (a blank cell is null in
+every type): bool (true, false), int64 (at most 18 digits, no leading zero), double, ISO date, ISO timestamp, else
+string. A value that is not exactly one of these, say for a blank around it, makes its column a string. Timestamps
+without a zone are UTC; digits beyond the microsecond are cut off, so that no event moves to a later day.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def cast_text(values: pa.Array, column: Column) -> pa.Array:
 
 
 def cast_where_possible(values: pa.Array, cast: Callable[[pa.Array], pa.Array]) -> pa.Array:
-    """``cast(values)``, with null for each value that alone makes it fail: halves are tried, so n bad ones cost n log n."""
+    """``cast(values)``, with null for each value that makes it fail; halves are tried, so n bad ones cost n log n."""
     try:
         return cast(values)
     except pa.ArrowInvalid:

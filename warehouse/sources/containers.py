@@ -1,9 +1,10 @@
-"""What lies inside an object: gzip and zstd around anything, zip with many members, in each other, bounded at every step.
+"""What lies inside an object: gzip and zstd around anything, zip with many members; bounded at every step.
 
-Containers are known by their magic bytes; a member's format by its name (``a.jsonl.gz`` is JSON Lines). A zip is opened where
-its name says zip or says nothing, so that a .docx stays one object of unknown format. Unpacked bytes are counted as they
-come out, so a bomb costs at most one block beyond the limit. zstandard's own stream reader takes a cut frame for a whole one,
-hence the reader here, which feeds 2 kB at a time: a block of repeated bytes grows 32,000 times.
+Containers are known by their magic bytes; a member's format by its name (``a.jsonl.gz`` is JSON Lines). A zip is
+opened where its name says zip or says nothing, so that a .docx stays one object of unknown format. Unpacked bytes are
+counted as they come out, so a bomb costs at most one block beyond the limit. zstandard's own stream reader takes a
+cut frame for a whole one, hence the reader here, which feeds 2 kB at a time: a block of repeated bytes grows 32,000
+times.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ MAX_DEPTH = 3
 class Member:
     """A stream of records: an object, or one inside it. ``open`` starts it from its first byte, as often as asked.
 
-    uri: the object's, with ``!/`` and the member's path for one inside a zip; name: without .gz and .zst, tells the format;
-    prefix: of ``_record`` in typed tables, so that two members of an object never share one.
+    uri: the object's, with ``!/`` and the member's path for one inside a zip; name: without .gz and .zst, tells the
+    format; prefix: of ``_record`` in typed tables, so that two members of an object never share one.
     """
 
     uri: str
@@ -173,7 +174,7 @@ def seekable(member: Member) -> BinaryIO:
     stream = member.open()
     if stream.seekable() and not isinstance(stream, Bounded):
         return stream
-    copy = tempfile.TemporaryFile()
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with closing(stream):
         shutil.copyfileobj(stream, copy, BLOCK)
     copy.seek(0)

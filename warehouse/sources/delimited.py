@@ -1,12 +1,13 @@
-"""CSV and TSV through Python's csv module: the one parser tried that says for every row where it is and what is wrong with it.
+"""CSV and TSV through Python's csv module, of three parsers tried the one that tells for every row what is wrong.
 
-Won: ragged rows, unclosed quotes, broken UTF-8 and endless fields are single Rejects and the rows after them are read. Lost: speed,
-about 55 MB per CPU second to columns of text where pyarrow.csv does 155 and DuckDB 237; pyarrow.csv ends the object at a row
-beyond its block and swallows an unclosed quote to the end, DuckDB cannot be stopped between records.
+Won: ragged rows, unclosed quotes, broken UTF-8 and endless fields are single Rejects and the rows after them are
+read. Lost: speed, about 55 MB per CPU second to columns of text where pyarrow.csv does 155 and DuckDB 237;
+pyarrow.csv ends the object at a row beyond its block and swallows an unclosed quote to the end, DuckDB cannot be
+stopped between records.
 
-Rules: UTF-8, or UTF-16 with a byte order mark, or the declared encoding. The delimiter is the one of , ; tab | that stands most
-often in the first line outside quotes (.tsv: tab). The first row that is not blank is the header. A blank line is no record, a
-blank cell is null. A row with another number of fields is ``wrong_field_count``.
+Rules: UTF-8, or UTF-16 with a byte order mark, or the declared encoding. The delimiter is the one of , ; tab | that
+stands most often in the first line outside quotes (.tsv: tab). The first row that is not blank is the header. A blank
+line is no record, a blank cell is null. A row with another number of fields is ``wrong_field_count``.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Consecutive rows as columns of text: their numbers, and one array for each column of the header; a blank cell is null."""
+    """Consecutive rows: their numbers, and for each column of the header an array of text; blank cells are null."""
 
     header: tuple[str, ...]
     numbers: list[int]
@@ -68,7 +69,7 @@ def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reje
 
 
 def inferred(member: Member, source: Source) -> dict[int, Column]:
-    """Index of a column -> its type, declared or the first of columns.PATTERNS that all its values have, else string."""
+    """Index of a column -> its type: declared, else the first of columns.PATTERNS that fits, else string."""
     declared: dict[int, Column] = {}
     possible: dict[int, list[str]] = {}
     shown: set[int] = set()
@@ -114,7 +115,7 @@ def _batch(cells: Cells, typed: list[pa.Array], known: pa.Array, prefix: str, so
 
 
 def _known_at(cells: Cells, source: Source) -> tuple[pa.Array, pa.Array]:
-    """Knowledge time of each row as the source's column states it, and that column's text; nulls where it states none."""
+    """Knowledge time of each row by the source's column, and that column's text; nulls where no column is named."""
     name = source.known_at.column
     if name is None or name not in cells.header:
         return pa.nulls(len(cells.numbers), TIMESTAMP), pa.nulls(len(cells.numbers), pa.string())
@@ -128,7 +129,7 @@ def _line(cells: Cells, at: int) -> bytes:
 
 
 def rows(member: Member, source: Source) -> Iterator[Cells | Reject]:
-    """The member's rows after the header in batches of about 8 million characters, and a Reject for each that is none."""
+    """The member's rows in batches of about 8 million characters, and a Reject for each that is none."""
     csv.field_size_limit(source.limits.max_record_bytes)
     with closing(member.open()) as stream:
         lines = Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes)

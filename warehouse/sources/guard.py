@@ -1,4 +1,4 @@
-"""The one place that may catch whatever a third-party parser throws: an exception becomes a Reject that names its class."""
+"""The one place that may catch whatever a parser throws: the exception becomes a Reject that names its class."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def guarded(
 ) -> Iterator[Item | Reject]:
     """The items, and where their making fails one Reject of the object after those that were readable.
 
-    ``reason`` names what cannot be told from the exception. An error of the operating system (errno: a failing disk) and
-    the library's own errors are not the object's fault and pass.
+    ``reason`` names what cannot be told from the exception. An error of the operating system (errno: a failing disk)
+    and the library's own errors are not the object's fault and pass.
     """
     try:
         yield from items

@@ -1,8 +1,8 @@
 """JSON Lines (and small .json files) through orjson: one object a line is one record.
 
-What is not JSON as RFC 8259 has it (NaN, raw control characters), not UTF-8, or not an object is a Reject with its line and byte
-offset; so is a lone surrogate, which JSON can spell and UTF-8 cannot. Integers beyond 64 bits become doubles, as orjson has it.
-A block of 1 MiB is parsed at once and line by line only where a line of it fails.
+What is not JSON as RFC 8259 has it (NaN, raw control characters), not UTF-8, or not an object is a Reject with its
+line and byte offset; so is a lone surrogate, which JSON can spell and UTF-8 cannot. Integers beyond 64 bits become
+doubles, as orjson has it. A block of 1 MiB is parsed at once and line by line only where a line of it fails.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TABLE_BYTES = BATCH_BYTES // 4  # of JSON text; four times that as Python object
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Consecutive records: their line numbers (or indices in an array), the objects, and the bytes of text they took."""
+    """Consecutive records: their line numbers (or indices in an array), the objects, and the bytes they took."""
 
     numbers: Sequence[int]
     rows: list[Row]

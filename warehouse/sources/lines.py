@@ -37,9 +37,9 @@ def line_blocks(stream: BinaryIO, *, max_bytes: int) -> Iterator[Block | LongLin
     number, offset, tail = 0, 0, b""
     dropped = 0  # bytes already let go of the long line that ``tail`` begins
     for chunk in _chunks(stream, min(BLOCK, max_bytes)):
-        if not offset and not tail and chunk.startswith(BOM):
-            chunk, offset = chunk.removeprefix(BOM), len(BOM)
-        lines = (tail + chunk).split(b"\n")
+        marked = not offset and not tail and chunk.startswith(BOM)
+        offset += len(BOM) if marked else 0
+        lines = (tail + (chunk[len(BOM) :] if marked else chunk)).split(b"\n")
         tail = lines.pop()
         if lines and dropped + len(lines[0]) > max_bytes:
             long = LongLine(number, offset, dropped + len(lines[0]), lines.pop(0)[:200])

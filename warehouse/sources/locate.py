@@ -19,7 +19,7 @@ VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """One object: its uri (relative to the project in POSIX form, else ``file:///``), where its bytes are, their number."""
+    """One object: its uri (relative to the project in POSIX form, else ``file:///``), its place and size in bytes."""
 
     uri: str
     path: Path
@@ -43,7 +43,7 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
 
 
 def plan_known_at(source: Source, located: Located) -> datetime | None:
-    """The object's knowledge time by the source's file-name pattern, in UTC; None where the source states no pattern."""
+    """The object's knowledge time by the source's pattern, in UTC; None where the source states no pattern."""
     rule = source.known_at
     if rule.path is None:
         return None

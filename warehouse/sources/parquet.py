@@ -1,9 +1,10 @@
 """Parquet through pyarrow, in batches of about 16 MB: documents read only the columns that they map.
 
 Types that a Delta table has not are widened: unsigned to int64, half floats to float, times of day to text, durations
-to int64 in their unit, large and view types to plain ones, dictionaries decoded, timestamps to microseconds in UTC (UTC where they name no zone;
-nanoseconds are cut off). A value that does not survive that is a Reject of its row. A file that is broken, encrypted or of an
-unknown type is one Reject after the batches that were readable; a file that makes the decoder itself crash would take the process.
+to int64 in their unit, large and view types to plain ones, dictionaries decoded, timestamps to microseconds in UTC
+(UTC where they name no zone; nanoseconds are cut off). A value that does not survive that is a Reject of its row. A
+file that is broken, encrypted or of an unknown type is one Reject after the batches that were readable; a file that
+makes the decoder itself crash would take the process.
 """
 
 from __future__ import annotations
@@ -114,12 +115,8 @@ def _has_timestamp(kind: pa.DataType) -> bool:
 def simple_type(kind: pa.DataType) -> pa.DataType:
     """The type of a Delta table that holds the values of ``kind``."""
     types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return simple_type(kind.storage_type)
-    if types.is_dictionary(kind):
-        return simple_type(kind.value_type)
-    if types.is_timestamp(kind):
-        return TIMESTAMP
+    if isinstance(kind, pa.BaseExtensionType) or types.is_dictionary(kind):
+        return simple_type(kind.value_type if types.is_dictionary(kind) else kind.storage_type)
     if types.is_struct(kind):
         return pa.struct([pa.field(item.name, simple_type(item.type)) for item in kind])
     if types.is_map(kind):
@@ -144,6 +141,7 @@ def _is_bytes(kind: pa.DataType) -> bool:
 WIDENED: tuple[tuple[Any, pa.DataType], ...] = (
     (pa.types.is_unsigned_integer, pa.int64()),
     (pa.types.is_duration, pa.int64()),
+    (pa.types.is_timestamp, TIMESTAMP),
     (pa.types.is_float16, pa.float32()),
     (pa.types.is_date64, pa.date32()),
     (pa.types.is_null, pa.string()),

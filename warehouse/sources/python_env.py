@@ -1,9 +1,10 @@
 """Documents that every machine with Python has: what the installed packages and the standard library ship as text.
 
-Prose files (README, CHANGES, LICENSE, .rst, .md, .txt), the descriptions in METADATA, and the docstrings of modules, found by
-parsing and never by importing. A uri names the place in the environment, not on the disk, and which files are taken depends on
-their names and sizes alone: prose, then metadata, then modules, each in the order of blake2b(uri), until the bytes are used up.
-Licences come from each distribution's own metadata; the standard library is PSF-2.0.
+Prose files (README, CHANGES, LICENSE, .rst, .md, .txt), the descriptions in METADATA, and the docstrings of modules,
+found by parsing and never by importing. A uri names the place in the environment, not on the disk, and which files
+are taken depends on their names and sizes alone: prose, then metadata, then modules, each in the order of
+blake2b(uri), until the bytes are used up. Licences come from each distribution's own metadata; the standard library
+is PSF-2.0.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from warehouse.sources import text
 from warehouse.sources.containers import Member
 from warehouse.sources.records import Documents
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 MAX_FILE_BYTES = 2_000_000
 OURS = "ml-warehouse"
 PROSE_SUFFIXES = (".md", ".rst", ".txt")
@@ -110,8 +112,7 @@ def _rank(name: str, inside: str) -> int | None:
         return 1
     if name.endswith(".py"):
         return 2
-    stem, dot, _ = name.partition(".")
-    named = bool(PROSE_NAMES.match(name)) and (not dot or name.lower().endswith(PROSE_SUFFIXES))
+    named = bool(PROSE_NAMES.match(name)) and ("." not in name or name.lower().endswith(PROSE_SUFFIXES))
     return 0 if (named or name.lower().endswith(PROSE_SUFFIXES)) and name not in SKIPPED_FILES else None
 
 
@@ -172,16 +173,15 @@ def docstrings(raw: bytes, uri: str) -> str | Reject:
             tree = ast.parse(raw)
     except (SyntaxError, ValueError, RecursionError) as error:
         return Reject(uri, "0", "syntax_error", str(error)[:300], 0, type(error).__name__, raw[:200])
-    return "\n\n".join(_docstrings(tree))
+    return "\n\n".join(found for found in _docstrings(tree) if found)
 
 
 def _docstrings(node: ast.AST) -> Iterator[str]:
     stack: list[ast.AST] = [node]
     while stack:
         here = stack.pop()
-        if isinstance(here, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            if found := ast.get_docstring(here):
-                yield found
+        if isinstance(here, DOCUMENTED):
+            yield ast.get_docstring(here) or ""
         stack += reversed([item for item in getattr(here, "body", []) if isinstance(item, ast.stmt)])
 
 

@@ -1,7 +1,8 @@
 """From an object's bytes to record batches and Rejects: containers opened, the reader chosen, everything guarded.
 
-Adding a reader is a module with ``read_documents(member, documents)`` or ``read_table(member, source)`` and a line in READERS.
-Won: bounded memory and one law for all readers, rows met = rows out + Rejects. Measured figures stand in each reader.
+Adding a reader is a module with ``read_documents(member, documents)`` or ``read_table(member, source)`` and a line in
+READERS. Won: bounded memory and one law for all readers, rows met = rows out + Rejects. Measured figures stand in
+each reader.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from warehouse.contracts import Reject
 from warehouse.errors import InputError
@@ -21,8 +21,8 @@ from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
 from warehouse.sources.locate import Located
-from warehouse.sources.records import Documents
 from warehouse.sources.recipe import Limits, Source
+from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 
 Items = Iterator[pa.RecordBatch | Reject]
@@ -30,7 +30,7 @@ Items = Iterator[pa.RecordBatch | Reject]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A format. ``version`` changes when the same bytes give other rows, so that objects are read again from the archive."""
+    """A format. ``version`` changes when the same bytes give other rows, so that objects are read again."""
 
     version: int
     reads: str
@@ -55,20 +55,21 @@ READERS: dict[str, Reader] = {
 
 
 def reader_id(source: Source, located: Located) -> str:
-    """Name and version of what reads the object, such as ``jsonl/1``; ``mixed/1`` for an object with no format of its own."""
+    """Name and version of what reads the object, such as ``jsonl/1``; ``mixed/<n>`` where its members tell."""
     name = source.reader or _by_suffix(_plain(located.uri))
-    return f"{name}/{READERS[name].version}" if name else "mixed/1"
+    if name is None or _plain(located.uri).endswith(".zip"):
+        return f"mixed/{sum(reader.version for reader in READERS.values())}"
+    return f"{name}/{READERS[name].version}"
 
 
 def read(source: Source, located: Located, path: Path) -> Items:
     """The object's records from its bytes at ``path``, whose own name says nothing.
 
-    Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and ``_known_at``.
-    Batches are about BATCH_BYTES or less. Bad records are Rejects among them; an object that cannot be read (further) is one
-    Reject at the end. Nothing that the bytes hold raises.
+    Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and
+    ``_known_at``. Batches are about BATCH_BYTES or less. Bad records are Rejects among them; an object that cannot be
+    read (further) is one Reject at the end. Nothing that the bytes hold raises.
     """
-    parts = [(None, path)] if source.reader == "python_env" else None
-    if parts is not None:
+    if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
         yield from _read_member(whole, source, located)
         return
@@ -80,7 +81,8 @@ def read(source: Source, located: Located, path: Path) -> Items:
 
 
 def _read_member(member: Member, source: Source, located: Located) -> Items:
-    name = source.reader or _by_suffix(member.name) or _by_content(member)
+    suffix = _by_suffix(member.name)
+    name = (suffix if member.prefix else None) or source.reader or suffix or _by_content(member)
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -83,8 +82,8 @@ class Source:
     table: str = "documents"
     licence: str | None = None
     origin: str | None = None
-    fields: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({"text": "text"}))
-    columns: Mapping[str, Column] = field(default_factory=lambda: MappingProxyType({}))
+    fields: Mapping[str, str] = field(default_factory=lambda: {"text": "text"})
+    columns: Mapping[str, Column] = field(default_factory=dict)
     known_at: KnownAt = KnownAt()
     max_reject_share: float = 0.05
     limits: Limits = Limits()
@@ -98,7 +97,7 @@ class Source:
 
 
 def load_source(path: Path) -> Source:
-    """The source that ``path`` states. Raises RecipeError starting with ``file:line:`` for anything that is not as it should be."""
+    """The source that ``path`` states. Raises RecipeError, which begins ``file:line:``, for whatever is wrong in it."""
     try:
         root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -225,10 +224,10 @@ class _Checked:
 
     def _fields(self, node: yaml.Node) -> Mapping[str, str]:
         found = self.mapping(node, DOCUMENT_FIELDS)
-        return MappingProxyType({"text": "text"} | {key: self.text(value) for key, value in found.items()})
+        return {"text": "text"} | {key: self.text(value) for key, value in found.items()}
 
     def _columns(self, node: yaml.Node) -> Mapping[str, Column]:
-        return MappingProxyType({name: self.column(value) for name, value in self.mapping(node, None).items()})
+        return {name: self.column(value) for name, value in self.mapping(node, None).items()}
 
     def column(self, node: yaml.Node) -> Column:
         if isinstance(node, yaml.ScalarNode):

@@ -1,8 +1,8 @@
 """Document records (contracts.RECORDS) from columns of any reader, with a Reject for every row that is none.
 
-Rules: text must be a string that is not blank (``missing_text``, ``empty_text``); a title, uri or licence that is not a string,
-or a time that is not one, is ``type_mismatch``. A record that states its own uri is located by the occurrence of that uri in
-the object, any other by its row number. U+0000 is kept as it is.
+Rules: text must be a string that is not blank (``missing_text``, ``empty_text``); a title, uri or licence that is not
+a string, or a time that is not one, is ``type_mismatch``. A record that states its own uri is located by the
+occurrence of that uri in the object, any other by its row number. U+0000 is kept as it is.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TIMES = ("published_at", "known_at")
 
 @dataclass(slots=True)
 class Documents:
-    """Builds the record batches of one object (or member); remembers the uris met, about 100 bytes for each stated one."""
+    """Builds the record batches of one object or member; remembers each uri that a record stated, in 100 bytes."""
 
     source: Source
     uri: str
@@ -41,9 +41,12 @@ class Documents:
         return names
 
     def batch(self, numbers: Sequence[int], values: dict[str, pa.Array]) -> Iterator[pa.RecordBatch | Reject]:
-        """Rows of one length, ``values`` under the names of RECORDS, as a batch and the Rejects of rows that are none."""
+        """The rows, ``values`` under the names of RECORDS, as one batch, and a Reject for each that is no document."""
         columns = {name: _typed(name, array) for name, array in values.items()}
         reasons = self._reasons(columns, values)
+        if reasons.null_count == len(reasons):
+            yield self._records(pa.array(numbers, pa.int64()), columns)
+            return
         for at in pc.indices_nonzero(pc.is_valid(reasons)).to_pylist():
             yield self._reject(numbers[at], reasons[at].as_py(), values, at)
         good = pc.is_null(reasons)
@@ -55,7 +58,7 @@ class Documents:
         """For each row the reason that it is no document, or null."""
         text = columns["text"]
         reasons = pc.if_else(pc.is_null(text), "missing_text", pa.scalar(None, pa.string()))
-        blank = pc.fill_null(pc.equal(pc.utf8_length(pc.utf8_ltrim_whitespace(text)), 0), False)
+        blank = pc.fill_null(pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0)), False)
         reasons = pc.if_else(blank, "empty_text", reasons)
         for name, array in columns.items():
             lost = pc.and_(pc.is_null(array), pc.is_valid(values[name]))
@@ -108,7 +111,7 @@ def _typed(name: str, array: pa.Array) -> pa.Array:
 
 
 def moments(array: pa.Array) -> pa.Array:
-    """Times from ISO text (UTC where it names no zone), Arrow times, or seconds since 1970 (milliseconds above 10^11)."""
+    """Times from ISO text (UTC if without zone), Arrow times, or seconds since 1970 (milliseconds above 10^11)."""
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return cast_where_possible(pc.utf8_trim_whitespace(pc.cast(array, pa.string())), CASTS["timestamp"])

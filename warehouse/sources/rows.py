@@ -1,13 +1,14 @@
 """Record batches of a typed table from JSON objects, with columns that never change their type within an object.
 
-A column exists from the batch in which it first has a value that is not null, {} or []; its type is the declared one, else that of
-its first values (bool, int64, double, string, struct, list). Later values fit if they are null, of that type, integers in a
-column of doubles, or structs with fields more: anything else is a Reject ``type_mismatch`` for the row, never a silent null.
+A column exists from the batch in which it first has a value that is not null, {} or []; its type is the declared one,
+else that of its first values (bool, int64, double, string, struct, list). Later values fit if they are null, of that
+type, integers in a column of doubles, or structs with fields more: anything else is a Reject ``type_mismatch`` for
+the row, never a silent null.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import moments
 
 Row = dict[str, Any]
+EMPTY = {pa.struct([]).id: pa.struct([]), pa.list_(pa.null()).id: pa.list_(pa.null())}
 
 
 @dataclass(slots=True)
@@ -46,9 +48,7 @@ class Rows:
         self, arrays: dict[str, pa.Array | None], record: pa.Array, known: pa.Array, good: pa.Array
     ) -> pa.RecordBatch:
         size = len(record)
-        columns = [
-            arrays[key] if arrays.get(key) is not None else pa.nulls(size, kind) for key, kind in self.types.items()
-        ]
+        columns = [_or_nulls(arrays.get(key), size, kind) for key, kind in self.types.items()]
         names = named(list(self.types), self.source.columns)
         fields = [commented(name, col.type, key) for name, col, key in zip(names, columns, self.types, strict=True)]
         fields += [pa.field("_record", pa.string()), pa.field("_known_at", TIMESTAMP)]
@@ -63,9 +63,9 @@ class Rows:
             return array
         kind = _merged_all(self.types.get(key), values)
         if kind is None:
-            kind, odd = _merged_each(self.types.get(key), values)
-            bad.update(dict.fromkeys(odd, f"{key!r} does not fit {kind}"))
-            values = [None if at in odd else value for at, value in enumerate(values)]
+            kind, unfit = _merged_each(self.types.get(key), values)
+            bad.update(dict.fromkeys(unfit, f"{key!r} does not fit {kind}"))
+            values = [None if at in unfit else value for at, value in enumerate(values)]
         kind = _settled(kind) if kind is not None else None
         if kind is None:
             return None
@@ -115,6 +115,10 @@ def _plain(value: Any, kind: str) -> Any:
     return float(value) if kind == "double" else None
 
 
+def _or_nulls(array: pa.Array | None, size: int, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(size, kind) if array is None else array
+
+
 def _keys(rows: list[Row]) -> list[str]:
     return list(dict.fromkeys(key for row in rows for key in row))
 
@@ -144,24 +148,28 @@ def _merged_each(kind: pa.DataType | None, values: list[Any]) -> tuple[pa.DataTy
 
 def merged(known: pa.DataType | None, fresh: pa.DataType, *, grow: bool) -> pa.DataType | None:
     """The type that holds both, or None. ``grow``: integers may become doubles, as nothing has been written yet."""
-    types = pa.types
-    if types.is_uint64(fresh):
-        return None
-    if known is None or types.is_null(known) or fresh == known:
-        return fresh
-    if types.is_null(fresh) or (types.is_float64(known) and types.is_int64(fresh)):
-        return known
-    if grow and types.is_int64(known) and types.is_float64(fresh):
-        return fresh
-    if types.is_struct(known) and types.is_struct(fresh):
+    if known is None or pa.types.is_null(known):
+        known = EMPTY.get(fresh.id, pa.null())
+    if pa.types.is_struct(fresh) and pa.types.is_struct(known):
         return _merged_structs(known, fresh, grow=grow)
-    if types.is_list(known) and types.is_list(fresh):
+    if pa.types.is_list(fresh) and pa.types.is_list(known):
         inner = merged(known.value_type, fresh.value_type, grow=grow)
         return None if inner is None else pa.list_(inner)
-    return None
+    return _merged_scalars(known, fresh, grow=grow)
 
 
-def _merged_structs(known: pa.StructType, fresh: pa.StructType, *, grow: bool) -> pa.DataType | None:
+def _merged_scalars(known: pa.DataType, fresh: pa.DataType, *, grow: bool) -> pa.DataType | None:
+    if pa.types.is_uint64(fresh):
+        return None
+    if pa.types.is_null(known) or known == fresh:
+        return fresh
+    if pa.types.is_null(fresh):
+        return known
+    numbers = {known, fresh} == {pa.int64(), pa.float64()}
+    return pa.float64() if numbers and (grow or known == pa.float64()) else None
+
+
+def _merged_structs(known: Iterable[pa.Field], fresh: pa.StructType, *, grow: bool) -> pa.DataType | None:
     fields = {item.name: item.type for item in known}
     for item in fresh:
         kind = merged(fields.get(item.name), item.type, grow=grow)
@@ -172,7 +180,7 @@ def _merged_structs(known: pa.StructType, fresh: pa.StructType, *, grow: bool) -
 
 
 def _settled(kind: pa.DataType) -> pa.DataType | None:
-    """The type without the parts that no value has shown yet (null, {}, [] of null), which no table can store; None if all are."""
+    """The type without parts that no value has shown yet (null, {}, [] of null); None if nothing is left."""
     if pa.types.is_null(kind):
         return None
     if pa.types.is_struct(kind):

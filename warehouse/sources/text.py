@@ -1,8 +1,8 @@
 """One document a file: plain text, Markdown and reStructuredText.
 
-Charset: a UTF-8 or UTF-16 byte order mark, else UTF-8, else Windows-1252 with its five undefined bytes replaced. Text with
-a NUL, or with more than 1 % control characters in its first 64 kB, is ``binary_content``. The title is the first heading
-(``# Title``, or a line underlined by one of = - ~ # *), else the file's name.
+Charset: a UTF-8 or UTF-16 byte order mark, else UTF-8, else Windows-1252 with its five undefined bytes replaced. Text
+with a NUL, or with more than 1 % control characters in its first 64 kB, is ``binary_content``. The title is the first
+heading (``# Title``, or a line underlined by one of = - ~ # *), else the file's name.
 """
 
 from __future__ import annotations

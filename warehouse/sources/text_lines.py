@@ -1,7 +1,8 @@
 """Lines of text from a byte stream in bounded memory, for a parser that wants lines with their ends.
 
-UTF-8 where nothing is declared and no byte order mark says UTF-16; bytes that are not UTF-8 become surrogates, so that they
-spoil their own record alone. An object without a line feed in its first block and with carriage returns has those as line ends.
+UTF-8 where nothing is declared and no byte order mark says UTF-16; bytes that are not UTF-8 become surrogates, so
+that they spoil their own record alone. An object without a line feed in its first block and with carriage returns has
+those as line ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import BinaryIO
 from warehouse.contracts import Reject
 
 BLOCK = 1 << 20
-BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+MARKS_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Lines:
         decoder, tail, end = None, "", "\n"
         for chunk in iter(lambda: self.stream.read(BLOCK), b""):
             if decoder is None:
-                decoder, chunk = _decoder(chunk, self.encoding)
+                decoder = _decoder(chunk, self.encoding)
                 end = "\r" if b"\r" in chunk and b"\n" not in chunk else "\n"
             text = self._resumed(tail + decoder.decode(chunk), end)
             cut = text.rfind(end) + 1
@@ -69,9 +70,8 @@ class Lines:
         return ""
 
 
-def _decoder(chunk: bytes, encoding: str | None) -> tuple[codecs.IncrementalDecoder, bytes]:
-    """A decoder for the object that starts with ``chunk``, and the chunk without its byte order mark."""
-    mark, found = next(((mark, name) for mark, name in BOMS if chunk.startswith(mark)), (b"", "utf-8"))
-    name = encoding if encoding and not mark else found
-    errors = "strict" if name.startswith("utf-16") else "surrogateescape"
-    return codecs.getincrementaldecoder(name)(errors), chunk[len(mark) :]
+def _decoder(chunk: bytes, encoding: str | None) -> codecs.IncrementalDecoder:
+    """A decoder for the object that starts with ``chunk``, which takes away a byte order mark."""
+    if chunk.startswith(MARKS_UTF16):
+        return codecs.getincrementaldecoder("utf-16")("strict")
+    return codecs.getincrementaldecoder(encoding or "utf-8-sig")("surrogateescape")
