@@ -4,7 +4,7 @@ WarehouseError                 anything this library refuses or cannot do
 ├── UsageError                 wrong use of a command or a call; exit status 2
 │   └── RecipeError            a YAML, SQL header or suite that is refused, with its file and line
 ├── InputError                 bytes that cannot be read as what they claim to be (an object, not a record)
-├── NotFound                   a table, document, release or sample that does not exist
+├── NotFound                   a table, document, release or sample that does not exist; exit status 2
 ├── FormatError                a store, table or release written by another version or using an unknown feature
 ├── ConservationError          a write whose rows do not add up
 ├── CheckFailed                a gate refused to publish or to export; exit status 1
@@ -37,9 +37,7 @@ class WarehouseError(Exception):
         return _again, (type(self), self.came, self.allowed, self.do, self.values)
 
 
-def _again(
-    cls: type[WarehouseError], came: str, allowed: str, do: str, values: dict[str, object]
-) -> WarehouseError:
+def _again(cls: type[WarehouseError], came: str, allowed: str, do: str, values: dict[str, object]) -> WarehouseError:
     """Rebuild an error on the other side of a process boundary."""
     return cls(came, allowed=allowed, do=do, **values)
 
@@ -60,6 +58,8 @@ class InputError(WarehouseError):
 
 class NotFound(WarehouseError):
     """A name that points at nothing."""
+
+    exit_status = 2
 
 
 class FormatError(WarehouseError):

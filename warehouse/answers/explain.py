@@ -1,0 +1,204 @@
+"""Why a document was kept or dropped: the decision, every rule with its value, its twin, its signals and its history.
+
+All of it is read from one published snapshot and the repository versions that it pins, so it agrees with the export.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from warehouse.errors import NotFound, UsageError
+from warehouse.project import Project
+from warehouse.publish import connect_current
+from warehouse.query import Connection, fetch_all, quoted
+from warehouse.repository import Repository
+
+MOST_CANDIDATES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that a name may mean."""
+
+    doc_id: str
+    source: str
+    uri: str
+    record: str
+    title: str | None
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a set on one document, in the order of the set."""
+
+    reason: str
+    value: float | None
+    threshold: float | None
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision of one rule set; reason, value and threshold are of the first rule that failed."""
+
+    rule_set: str
+    kept: bool
+    reason: str | None
+    value: float | None
+    threshold: float | None
+    twin: Candidate | None
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """That the uri held this document at ``known_at``, as far as the warehouse knew."""
+
+    known_at: datetime
+    doc_id: str
+    object_sha256: str
+    licence: str | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8."""
+
+    document: Candidate
+    licence: str | None
+    published_at: datetime | None
+    known_at: datetime
+    bytes: int
+    object_sha256: str
+    object: Path | None
+    verdicts: tuple[Verdict, ...]
+    signals: Mapping[str, Any]
+    history: tuple[Fact, ...]
+
+
+def find_documents(project: Project, name: str, *, env: str = "prod") -> tuple[Candidate, ...]:
+    """The documents that a uri, a doc_id or the beginning of one means, current ones first, at most MOST_CANDIDATES.
+
+    Raises NotFound where there is none.
+    """
+    with connect_current(project.published, env) as con:
+        found = _candidates(con, name)
+    if not found:
+        raise NotFound(
+            f"no document {name!r} in the published snapshot",
+            allowed="a uri, or 4 or more of the first digits of a doc_id",
+            do="look for it with 'warehouse sql' in repository.documents",
+        )
+    return found
+
+
+def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str = "prod") -> Explanation:
+    """All that is known about one document. rules: only this rule set. Raises NotFound, UsageError for another set."""
+    with connect_current(project.published, env) as con:
+        documents = _candidates(con, doc_id)
+        if not documents:
+            raise NotFound(f"no document {doc_id!r} in the published snapshot", do="'warehouse run' publishes anew")
+        facts = _facts(con, documents[0])
+        verdicts = _verdicts(con, doc_id, rules)
+        signals = _signals(con, doc_id)
+        licence, published_at, known_at, size, sha256 = _last(con, doc_id)
+    place = _object(project, sha256)
+    return Explanation(documents[0], licence, published_at, known_at, size, sha256, place, verdicts, signals, facts)
+
+
+_CANDIDATES = """
+WITH last AS (
+    SELECT source, uri, max(known_at) AS known_at FROM repository.documents GROUP BY source, uri
+)
+SELECT doc_id, any_value(source), any_value(uri), any_value(record), any_value(title),
+       bool_or(documents.known_at = last.known_at) AS current
+FROM repository.documents JOIN last USING (source, uri)
+WHERE {condition}
+GROUP BY doc_id ORDER BY current DESC, any_value(uri), any_value(record), doc_id LIMIT {most}"""
+
+
+def _candidates(con: Connection, name: str) -> tuple[Candidate, ...]:
+    """By uri; where no document has that, by the beginning of its doc_id."""
+    conditions = ["uri = $1"]
+    if re.fullmatch(r"[0-9a-f]{4,32}", name):
+        conditions.append("starts_with(doc_id, $1)")
+    for condition in conditions:
+        rows = fetch_all(con, _CANDIDATES.format(condition=condition, most=MOST_CANDIDATES), [name])
+        if rows:
+            return tuple(Candidate(*row) for row in rows)
+    return ()
+
+
+def _last(con: Connection, doc_id: str) -> tuple[Any, ...]:
+    sql = """
+        SELECT licence, published_at, known_at, strlen(text), object_sha256
+        FROM repository.documents WHERE doc_id = $1 ORDER BY known_at DESC, object_sha256, receipt_id LIMIT 1"""
+    return fetch_all(con, sql, [doc_id])[0]
+
+
+def _facts(con: Connection, document: Candidate) -> tuple[Fact, ...]:
+    """What the document's place (source, uri, record) held over time, newest first."""
+    sql = """
+        SELECT DISTINCT known_at, doc_id, object_sha256, licence, strlen(text)
+        FROM repository.documents WHERE source = $1 AND uri = $2 AND record = $3
+        ORDER BY known_at DESC, doc_id"""
+    return tuple(Fact(*row) for row in fetch_all(con, sql, [document.source, document.uri, document.record]))
+
+
+def _signals(con: Connection, doc_id: str) -> dict[str, Any]:
+    present = fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'signals'")
+    rows = con.execute("SELECT * FROM repository.signals WHERE doc_id = $1", [doc_id]) if present else None
+    if rows is None:
+        return {}
+    names = [column[0] for column in rows.description]
+    found = rows.fetchall()
+    return dict(zip(names, found[-1], strict=True)) if found else {}
+
+
+def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict, ...]:
+    sql = """
+        SELECT rule_set, kept, reason, value, threshold, twin
+        FROM curation.decisions WHERE doc_id = $1 ORDER BY rule_set"""
+    rows = fetch_all(con, sql, [doc_id])
+    known = [row[0] for row in fetch_all(con, "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set")]
+    if rules is not None and rules not in known:
+        raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known))
+    views = _rule_views(con)
+    return tuple(_verdict(con, doc_id, row, views) for row in rows if rules in (None, row[0]))
+
+
+def _verdict(con: Connection, doc_id: str, row: Sequence[Any], views: Sequence[str]) -> Verdict:
+    rule_set, kept, reason, value, threshold, twin = row
+    own = [view for view in views if view == rule_set or view.startswith(f"{rule_set}_")]
+    rules = tuple(rule for view in own for rule in _rules(con, view, doc_id))
+    named = _candidates(con, twin) if twin else ()
+    return Verdict(rule_set, kept, reason, value, threshold, named[0] if named else None, rules)
+
+
+def _rule_views(con: Connection) -> list[str]:
+    """The models of schema curation that give a list ``rules`` for each document: sets, or parts ``<set>_<part>``."""
+    sql = """
+        SELECT table_name FROM duckdb_columns()
+        WHERE schema_name = 'curation' AND column_name = 'rules' AND NOT internal ORDER BY table_name"""
+    return [row[0] for row in fetch_all(con, sql)]
+
+
+def _rules(con: Connection, view: str, doc_id: str) -> list[Rule]:
+    sql = f"""
+        SELECT rule.reason, rule.value, rule.threshold, rule.failed
+        FROM (SELECT unnest(rules) AS rule FROM curation.{quoted(view)} WHERE doc_id = $1)"""
+    return [Rule(*row) for row in fetch_all(con, sql, [doc_id])]
+
+
+def _object(project: Project, sha256: str) -> Path | None:
+    try:
+        return Repository(project.root).object_path(sha256)
+    except NotFound:
+        return None

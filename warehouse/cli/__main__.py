@@ -1,0 +1,5 @@
+"""``python -m warehouse.cli``: the same as ``warehouse``."""
+
+from warehouse.cli import main
+
+main()

@@ -1,0 +1,114 @@
+"""Where an error becomes one line on stderr and an exit status: 0 done, 1 a check failed, 2 wrong use.
+
+A closed pipe (``| head``) is quiet. What is none of these is a bug, and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from warehouse.errors import StorageFull, UsageError, WarehouseError
+
+CLOSED_PIPE, INTERRUPTED = 141, 130  # 128 + the signal's number, as shells report it
+
+
+def exit_status(verb: str, work: Callable[[], None]) -> int:
+    """Do the work; 0, or the status of the error that it ended with, after saying it in one line."""
+    try:
+        work()
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        print(f"\nwarehouse {verb}: stopped. What was committed stays; run it again to finish.", file=sys.stderr)
+        return INTERRUPTED
+    except (WarehouseError, click.ClickException, OSError, ModuleNotFoundError) as error:
+        return _closed_pipe() if getattr(error, "errno", None) == errno.EPIPE else _say(verb, refusal(error))
+    return 0
+
+
+def _closed_pipe() -> int:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the interpreter still flushes goes nowhere
+    return CLOSED_PIPE
+
+
+def _say(verb: str, error: WarehouseError) -> int:
+    print(f"warehouse {verb}".strip() + f": {one_line(str(error))}", file=sys.stderr)
+    return error.exit_status
+
+
+def refusal(error: WarehouseError | click.ClickException | OSError | ModuleNotFoundError) -> WarehouseError:
+    """The error as one of this library's; a module of our own that is missing is a bug and is raised again."""
+    if isinstance(error, WarehouseError):
+        return error
+    if isinstance(error, click.ClickException):
+        return wrong_use(error)
+    return _of_package(error) if isinstance(error, ModuleNotFoundError) else _of_system(error)
+
+
+def _of_package(error: ModuleNotFoundError) -> WarehouseError:
+    if (error.name or "").partition(".")[0] in ("warehouse", "pipelines"):
+        raise error
+    return UsageError(f"the package {error.name!r} is not installed", do="pip install 'ml-warehouse[all]'")
+
+
+def _of_system(error: OSError) -> WarehouseError:
+    if error.errno == errno.ENOSPC:
+        return StorageFull("the disk is full", do="free some space and run it again")
+    return WarehouseError(": ".join(str(part) for part in (error.filename, error.strerror or error) if part))
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space made one space."""
+    return " ".join(text.split())
+
+
+def wrong_use(error: click.ClickException) -> UsageError:
+    """A refusal by click in the words of this command line: what came, what is allowed, what to do."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    do = f"see '{context.command_path if context else 'warehouse'} --help'"
+    if isinstance(error, click.NoSuchOption):
+        known = _options(context)
+        return UsageError(
+            f"no option {error.option_name}", allowed=", ".join(known), do=close_match(error.option_name, known)
+        )
+    if isinstance(error, click.MissingParameter):
+        return UsageError(f"{_hint(error)} is missing", do=do)
+    if isinstance(error, click.BadParameter) and error.param:
+        came = error.message.partition(" is not")[0]
+        return UsageError(f"{_hint(error)} came as {came}", allowed=_allowed(error.param.type), do=do)
+    said = one_line(error.format_message()).rstrip(".")
+    return UsageError(said[:1].lower() + said[1:], do=do)
+
+
+def _hint(error: click.BadParameter) -> str:
+    """``--format`` or ``SAMPLE``: the parameter as it is typed."""
+    names = error.param.opts if isinstance(error.param, click.Option) else []
+    return names[-1] if names else error.param.human_readable_name if error.param else "an argument"
+
+
+def _allowed(kind: click.ParamType[Any]) -> str:
+    if isinstance(kind, click.Choice):
+        return ", ".join(map(str, kind.choices))
+    if isinstance(kind, click.IntRange):
+        return f"a whole number from {kind.min}" + (f" to {kind.max}" if kind.max is not None else "")
+    return ""
+
+
+def _options(context: click.Context | None) -> list[str]:
+    if context is None:
+        return []
+    parameters = context.command.get_params(context)
+    return [word for item in parameters if isinstance(item, click.Option) for word in item.opts if word[:2] == "--"]
+
+
+def close_match(word: str, words: Iterable[str]) -> str:
+    """The advice to try the nearest of ``words``, or empty where none is near."""
+    near = difflib.get_close_matches(word, list(words), n=1, cutoff=0.5)
+    return f"try {near[0]!r}" if near else ""

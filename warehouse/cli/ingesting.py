@@ -1,0 +1,146 @@
+"""What ``warehouse ingest`` states: a source's YAML in recipes/sources, written or extended."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warehouse.cli.failures import close_match
+from warehouse.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from warehouse.project import Project
+    from warehouse.sources import Source
+
+USUAL = {"title": ("title",), "uri": ("uri", "url"), "licence": ("licence", "license")}
+"""Fields of a document, and what records usually call them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A source that now has its YAML, and the line that says what became of it."""
+
+    name: str
+    said: str
+
+
+def stated_source(
+    project: Project,
+    uris: Sequence[str],
+    *,
+    name: str | None,
+    reader: str | None,
+    table: str | None,
+    licence: str | None,
+) -> Stated:
+    """The source of these files, with its YAML written, extended or left as it is.
+
+    Raises UsageError for a path that matches nothing, a file that no reader takes, and a name that is not snake_case.
+    """
+    from warehouse.sources import dump_source, load_source
+
+    files = [found for uri in uris for found in _files(uri)]
+    name = _snake(name, files[0])
+    path = project.folder / "recipes" / "sources" / f"{name}.yaml"
+    before = load_source(path) if path.exists() else None
+    options = {key: value for key, value in {"reader": reader, "table": table, "licence": licence}.items() if value}
+    _refuse_reader(reader)
+    stored = [_stored(uri, project.folder) for uri in uris]
+    after = _extended(before, stored, options) if before else _new(name, stored, files[0], options)
+    if after == before:
+        return Stated(name, f"{_shown(path)} states this already")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dump_source(after), "utf-8")
+    return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
+
+
+def _files(uri: str) -> list[Path]:
+    if re.match(r"[a-z][a-z0-9+.-]+://", uri):
+        raise UsageError(f"{uri} is a URL", allowed="paths, folders and globs of local files", do="fetch it first")
+    path = Path(uri)
+    if path.is_file():
+        return [path]
+    pattern = os.path.join(uri, "**", "*") if path.is_dir() else uri
+    found = [Path(item) for item in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(item)]
+    if not found:
+        raise UsageError(
+            f"{uri} matches no file", allowed="a file, a folder with files, or a glob", do="check the path"
+        )
+    return found
+
+
+def _snake(name: str | None, first: Path) -> str:
+    stem = first.name.partition(".")[0] if name is None else name
+    made = re.sub(r"[^a-z0-9]+", "_", stem.lower()).strip("_") if name is None else stem
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", made):
+        raise UsageError(
+            f"the name {made!r}", allowed="lower-case letters, digits and _, a letter first", do="--as NAME"
+        )
+    return made
+
+
+def _refuse_reader(reader: str | None) -> None:
+    from warehouse.sources.recipe import READER_NAMES
+
+    allowed = [name for name in READER_NAMES if name != "python_env"]
+    if reader is not None and reader not in allowed:
+        raise UsageError(f"no reader {reader!r}", allowed=", ".join(allowed), do=close_match(reader, allowed))
+
+
+def _stored(uri: str, folder: Path) -> str:
+    """A uri as the YAML states it: relative to the project where it lies inside, else absolute."""
+    whole = os.path.abspath(uri)
+    inside = os.path.relpath(whole, folder)
+    return whole if inside.startswith("..") else Path(inside).as_posix()
+
+
+def _extended(before: Source, uris: Sequence[str], options: dict[str, str]) -> Source:
+    added = tuple(uri for uri in uris if uri not in before.uri)
+    return dataclasses.replace(before, uri=(*before.uri, *added), **options)  # type: ignore[arg-type] # strings all
+
+
+def _new(name: str, uris: Sequence[str], first: Path, options: dict[str, str]) -> Source:
+    """A source of a table of its own where its records have no text, else of documents."""
+    from warehouse.sources import Source, sniff_table
+
+    reader = _reader_of(first, options.get("reader"))
+    table = options.get("table") or (name if sniff_table(first, reader=reader) != "documents" else "documents")
+    fields = _fields(first, reader) if table == "documents" else {}
+    return Source(name, tuple(uris), fields={"text": "text"} | fields, **options | {"table": table})  # type: ignore[arg-type] # strings all
+
+
+def _reader_of(path: Path, reader: str | None) -> str:
+    """The reader named, or the one that the file asks for. Raises UsageError where none does."""
+    from warehouse.sources import guess_reader
+
+    try:
+        return reader or guess_reader(path)
+    except InputError as error:
+        raise UsageError(error.came, allowed=error.allowed, do="name one with --reader") from None
+
+
+def _fields(path: Path, reader: str) -> dict[str, str]:
+    """The fields of a document that the first records state as text under a usual name."""
+    import pyarrow as pa
+
+    from warehouse.sources import Located, Source, read
+
+    if reader == "text":
+        return {}
+    probe = Source("probe", (path.name,), reader=reader, table="probe")
+    items = read(probe, Located(path.name, path, path.stat().st_size), path)
+    batch = next((item for item in items if isinstance(item, pa.RecordBatch)), None)
+    columns = {field.name for field in batch.schema if pa.types.is_string(field.type)} if batch else set()
+    found = {field: next((word for word in words if word in columns), None) for field, words in USUAL.items()}
+    return {field: word for field, word in found.items() if word}
+
+
+def _shown(path: Path) -> str:
+    shown = os.path.relpath(path)
+    return str(path) if shown.startswith("../..") else shown

@@ -1,0 +1,126 @@
+"""The verbs that look at the whole: what is here, and what was refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from warehouse.cli import place, table
+
+if TYPE_CHECKING:
+    from warehouse.answers.rejects import Example, Rejects
+    from warehouse.answers.status import AssetStatus, ReleaseStatus, SnapshotStatus, Status, TableStatus
+
+
+@click.command("status")
+@click.option("--costs", is_flag=True, help="What each asset's last run used, and all of its runs.")
+@place.as_json
+@place.placed
+def status_verb(costs: bool, json_: bool) -> None:
+    """Tables, published snapshot, releases, the last run of each asset.
+
+    \b
+    Example:
+      warehouse status --costs
+    """
+    from warehouse.answers.status import status
+
+    found = status(place.project(), env=place.environment())
+    if json_:
+        return place.print_json(found)
+    if costs:
+        return _section("Costs", COSTS, [_cost(asset) for asset in found.assets], "no run yet")
+    return _say_status(found)
+
+
+TABLES = ("table", "rows", "bytes", "version")
+RELEASES = ("release", "id", "state", "documents", "shards", "tokens", "bytes")
+RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
+COSTS = ("asset", "CPU s", "wall s", "peak memory", "read", "written", "runs", "CPU s of all")
+
+
+def _say_status(found: Status) -> None:
+    click.echo(f"{found.project}: {found.root}")
+    _section("Tables", TABLES, [_table(item) for item in found.tables], "none yet; 'warehouse run' makes them")
+    _section("Published", ("snapshot", "facts"), _snapshot(found.published), "nothing yet; 'warehouse run' publishes")
+    _section("Releases", RELEASES, [_release(item) for item in found.releases], "none yet; 'warehouse export DATASET'")
+    _section("Assets", RUNS, [_run(item) for item in found.assets], "no run yet")
+
+
+def _section(title: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], empty: str) -> None:
+    click.echo(f"\n{title}" + ("" if rows else f": {empty}"))
+    for line in table.lines(names, rows, width=table.terminal_width()) if rows else ():
+        click.echo(line)
+
+
+def _table(item: TableStatus) -> tuple[Any, ...]:
+    return item.name, table.count(item.rows), table.size(item.bytes), item.version
+
+
+def _snapshot(item: SnapshotStatus | None) -> list[tuple[Any, ...]]:
+    if item is None:
+        return []
+    skipped = f", {item.skipped} skipped" if item.skipped else ""
+    return [
+        ("number", f"{item.n} of {item.env}"),
+        ("published", f"{table.moment(item.created_at)} UTC by run {item.run_id}"),
+        ("holds", f"{item.models} models{skipped}, {table.size(item.bytes)}"),
+        ("checks", f"{item.checks} passed"),
+    ]
+
+
+def _release(item: ReleaseStatus) -> tuple[Any, ...]:
+    counts = table.count(item.documents), table.count(item.shards), table.count(item.tokens)
+    return item.release, item.id[:16], item.state, *counts, table.size(item.bytes)
+
+
+def _run(item: AssetStatus) -> tuple[Any, ...]:
+    return item.asset, table.moment(item.started_at), table.count(item.rows), f"{item.cpu_s:.2f}"
+
+
+def _cost(item: AssetStatus) -> tuple[Any, ...]:
+    sizes = table.size(item.peak_rss), table.size(item.bytes_read), table.size(item.bytes_written)
+    return item.asset, f"{item.cpu_s:.2f}", f"{item.wall_s:.2f}", *sizes, item.runs, f"{item.cpu_s_of_all:.2f}"
+
+
+@click.command("rejects")
+@click.argument("source", required=False)
+@click.option("--limit", type=click.IntRange(0, 100_000), default=20, show_default=True, help="Examples to show.")
+@place.as_json
+@place.placed
+def rejects_verb(source: str | None, limit: int, json_: bool) -> None:
+    """What could not be read and why: counts by reason, then examples.
+
+    \b
+    Example:
+      warehouse rejects example --limit 5
+    """
+    from warehouse.answers.rejects import rejects
+
+    found = rejects(place.project(), source=source, limit=limit)
+    if json_:
+        return place.print_json(found)
+    return _say_rejects(found, source)
+
+
+def _say_rejects(found: Rejects, source: str | None) -> None:
+    if not found.total:
+        return click.echo(f"nothing was rejected{f' of {source}' if source else ''}")
+    names = ("source", "reason", "exception", "rejects", "objects", "last met (UTC)")
+    rows = [
+        (item.source, item.reason, item.exception or "", item.rejects, item.objects, table.moment(item.last_at))
+        for item in found.reasons
+    ]
+    _section(f"{found.total:,} rejected records", names, rows, "")
+    for example in found.examples:
+        _say_example(example)
+    return None
+
+
+def _say_example(item: Example) -> None:
+    where = f" at {item.position}" if item.position >= 0 else ""
+    click.echo(f"\n{item.source}: {item.uri} record {item.record}{where}: {item.reason}")
+    click.echo(f"  {table.cell(item.message)}")
+    if item.first_bytes:
+        click.echo(f"  {table.cut(table.cell(item.first_bytes.decode('utf-8', 'backslashreplace')), 110)}")

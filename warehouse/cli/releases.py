@@ -1,0 +1,110 @@
+"""The verbs about releases: is it what it says, and where does a sample of it come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from warehouse.cli import place, table
+
+if TYPE_CHECKING:
+    from warehouse.answers.trace import Traced
+    from warehouse.datasets import Verified
+
+
+@click.command("verify")
+@click.argument("release", metavar="NAME[@V]|PATH")
+@click.option("--rebuild", is_flag=True, help="Also make it again from the stored texts and compare every byte.")
+@place.as_json
+@place.placed
+def verify_verb(release: str, rebuild: bool, json_: bool) -> None:
+    """Every hash of a release; with --rebuild every byte, made again.
+
+    \b
+    Example:
+      warehouse verify example@1 --rebuild
+    """
+    from warehouse.datasets import verify
+
+    path = _path(release)
+    found = verify(path)
+    again = _rebuilt(path) if rebuild else None
+    if json_:
+        return place.print_json({"verified": found, "rebuilt": again})
+    click.echo(f"{path}: {found.files} files, {table.size(found.bytes)}, every hash is right; id {found.id}")
+    if again:
+        click.echo(f"made again: {again.files} files, {table.size(again.bytes)}, every byte is the same")
+
+
+def _path(release: str) -> Path:
+    """The folder of a release; a path needs no project around it."""
+    from warehouse.datasets import resolve
+    from warehouse.manifest import NAME
+
+    named = Path(release)
+    return named if (named / NAME).is_file() else resolve(place.project().datasets, release)
+
+
+def _rebuilt(path: Path) -> Verified:
+    from warehouse.datasets import rebuild
+    from warehouse.repository import Repository
+
+    project = place.project()
+    return rebuild(path, Repository(project.root).snapshot("documents"), scratch=project.state)
+
+
+@click.command("trace")
+@click.argument("release", metavar="NAME[@V]|PATH")
+@click.argument("sample", type=click.IntRange(0))
+@click.argument("token", type=click.IntRange(0), required=False)
+@click.option("--split", metavar="NAME", help="Split that SAMPLE is counted in [the release's first].")
+@place.as_json
+@place.placed
+def trace_verb(release: str, sample: int, token: int | None, split: str | None, json_: bool) -> None:
+    """From a training sample, or one TOKEN of it, back to its documents.
+
+    \b
+    Example:
+      warehouse trace example@1 0 17
+    """
+    from warehouse.answers.trace import trace_sample
+
+    project, path = place.project(), _path(release)
+    found = trace_sample(project, path, sample, split=split, token=token, env=place.environment())
+    if json_:
+        return place.print_json(found)
+    click.echo(f"sample {sample} of split {found[0].segment.split} in {path}: {len(found)} pieces")
+    for piece in found:
+        _say_piece(piece)
+
+
+def _say_piece(piece: Traced) -> None:
+    segment = piece.segment
+    click.echo()
+    last = segment.position + segment.length - 1
+    click.echo(f"tokens {segment.position}-{last}: {table.cut(table.cell(segment.preview), 90)}")
+    bytes_ = f"{segment.text_start}-{segment.text_end}"
+    for label, value in (
+        ("document", f"{segment.doc_id}, bytes {bytes_} of its text"),
+        ("source", f"{segment.source}: {segment.uri} record {segment.record}"),
+        ("licence", segment.licence or "not stated"),
+        ("known", f"{table.moment(segment.known_at)} UTC" + (", synthetic" if segment.synthetic else "")),
+        ("object", _object(piece)),
+        ("decision", _decision(piece)),
+    ):
+        click.echo(f"  {label:<9} {table.cell(value)}")
+
+
+def _object(piece: Traced) -> str:
+    if piece.object is None or piece.object_bytes is None:
+        return f"{piece.segment.object_sha256} is no longer in the archive"
+    return f"{piece.object} ({table.size(piece.object_bytes)})"
+
+
+def _decision(piece: Traced) -> str:
+    decision = piece.decision
+    if decision is None:
+        return "none in the published snapshot"
+    return f"kept by {decision.rule_set}" if decision.kept else f"now dropped by {decision.rule_set}: {decision.reason}"

@@ -1,0 +1,179 @@
+"""The verbs that write, and the UI: each hands assets to Dagster through ``pipelines`` and prints what came out.
+
+Dagster is imported when such a verb runs (2 CPU seconds), never before.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from warehouse.cli import place, table
+from warehouse.cli.failures import close_match
+from warehouse.errors import CheckFailed, UsageError
+
+if TYPE_CHECKING:
+    from pipelines.run import Materialised, Outcome
+    from warehouse.project import Project
+
+
+@click.command("ingest")
+@click.argument("uris", nargs=-1, required=True, metavar="URI...")
+@click.option("--as", "name", metavar="NAME", help="Name of the source [from the first file's name].")
+@click.option("--reader", metavar="READER", help="jsonl, csv, parquet or text [guessed from the file].")
+@click.option(
+    "--table", "table_", metavar="TABLE", help="Typed table to write [documents, or NAME for columns without text]."
+)
+@click.option("--licence", metavar="SPDX", help="Licence of the records, such as CC-BY-4.0.")
+@place.placed
+def ingest_verb(
+    uris: tuple[str, ...], name: str | None, reader: str | None, table_: str | None, licence: str | None
+) -> None:
+    """Files, folders or globs into the repository, as a named source.
+
+    \b
+    Example:
+      warehouse ingest pages/*.jsonl.gz --as pages --licence CC-BY-4.0
+    """
+    from warehouse.cli.ingesting import stated_source
+
+    project = place.project()
+    source = stated_source(project, uris, name=name, reader=reader, table=table_, licence=licence)
+    click.echo(source.said)
+    outcome = _run(project, [f"sources/{source.name}"])
+    _say_ingested(source.name, outcome)
+
+
+def _say_ingested(name: str, outcome: Outcome) -> None:
+    counts = next(asset.metadata for asset in outcome.assets if asset.name == f"sources/{name}")
+    words = {"rows_in": "in", "rows_out": "written", "unchanged": "unchanged", "rejected": "rejected"}
+    click.echo("rows: " + ", ".join(f"{counts[key]:,} {word}" for key, word in words.items()))
+    if counts["objects_unchanged"]:
+        click.echo(f"objects: {counts['objects_unchanged']:,} of {counts['objects']:,} had not changed")
+    click.echo(f"why records were rejected: warehouse rejects {name}" if counts["rejected"] else "Next: warehouse run")
+
+
+@click.command("run")
+@click.argument("assets", nargs=-1, metavar="[ASSETS]...")
+@click.option("--reread", is_flag=True, help="Read every object again from the archive, also unchanged ones.")
+@place.placed
+def run_verb(assets: tuple[str, ...], reread: bool) -> None:
+    """Make assets: everything up to the published snapshot, or those named.
+
+    NAME+ is the asset and everything after it.
+
+    \b
+    Example:
+      warehouse run                      everything
+      warehouse run sources/pages+       one source and all that is made from it
+    """
+    outcome = _run(place.project(), list(assets) or None, reread=reread)
+    rows = [(asset.name, _rows(asset), *_seconds(asset)) for asset in outcome.assets]
+    for line in table.lines(["asset", "rows", "CPU s", "peak memory"], rows, width=table.terminal_width()):
+        click.echo(line)
+    cpu = sum(asset.cost.cpu_s for asset in outcome.assets if asset.cost)
+    click.echo(f"{len(rows)} assets, {outcome.checks} checks passed, {cpu:.1f} CPU s, run {outcome.run_id}")
+
+
+def _rows(asset: Materialised) -> str:
+    return "" if asset.rows is None else table.count(asset.rows)
+
+
+def _seconds(asset: Materialised) -> tuple[str, str]:
+    return (f"{asset.cost.cpu_s:.2f}", table.size(asset.cost.peak_rss)) if asset.cost else ("", "")
+
+
+@click.command("export")
+@click.argument("dataset", metavar="DATASET")
+@click.option(
+    "--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="Workers that write shards."
+)
+@place.placed
+def export_verb(dataset: str, processes: int) -> None:
+    """A new release of a data set, from the published snapshot.
+
+    \b
+    Example:
+      warehouse export example
+    """
+    project = place.project()
+    name = _known_dataset(project, dataset)
+    outcome = _run(project, [f"datasets/{name}"], processes=processes)
+    _say_release(outcome.assets[-1].metadata)
+
+
+def _known_dataset(project: Project, name: str) -> str:
+    known = [path.stem for path in project.files("recipes/datasets", "*.yaml")]
+    if name in known:
+        return name
+    raise UsageError(
+        f"no data set {name!r}",
+        allowed=", ".join(known) or "none yet",
+        do=close_match(name, known) or "write recipes/datasets/NAME.yaml",
+    )
+
+
+def _say_release(facts: Mapping[str, Any]) -> None:
+    counted = ("documents", "dagster/row_count"), ("shards", "shards"), ("samples", "samples"), ("tokens", "tokens")
+    click.echo(f"{facts['release']}  {facts['id']}")
+    click.echo("  " + ", ".join(f"{facts[key]:,} {word}" for word, key in counted))
+    click.echo(f"  in {facts['path']}")
+    click.echo(f"Next: warehouse verify {facts['release']} --rebuild")
+
+
+@click.command("ui")
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@place.placed
+def ui_verb(port: int, host: str) -> None:
+    """Dagster's UI and daemon for this project, until Ctrl-C.
+
+    \b
+    Example:
+      warehouse ui --port 3001
+    """
+    project = place.project()
+    _refuse_taken(host, port)
+    from pipelines.run import ui_command
+
+    arguments, environment = ui_command(project, host=host, port=port)
+    click.echo(f"Dagster's UI of {project.name}: http://{host}:{port}", err=True)
+    os.execvpe(arguments[0], arguments, environment)  # noqa: S606 # a list and no shell: this process becomes the server
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    try:
+        with socket.create_server((host, port)):
+            return
+    except OSError as error:
+        raise UsageError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}", do="name another --port or --host"
+        ) from None
+
+
+def _run(project: Project, names: list[str] | None, *, reread: bool = False, processes: int = 1) -> Outcome:
+    """Run the assets; the table of failed checks comes before the error that a gate raises."""
+    from pipelines.run import run_assets
+
+    try:
+        return run_assets(project, names, reread=reread, env=place.environment(), processes=processes)
+    except CheckFailed as error:
+        _say_failed_checks(error)
+        raise
+
+
+def _say_failed_checks(error: CheckFailed) -> None:
+    checks: Any = error.values.get("checks") or []
+    rows = [
+        [check.get(key, "") for key in ("asset", "check", "unexpected_count", "element_count", "samples")]
+        for check in checks
+    ]
+    if rows:
+        for line in table.lines(
+            ["suite of", "check", "unexpected", "of", "samples"], rows, width=table.terminal_width()
+        ):
+            click.echo(line)
