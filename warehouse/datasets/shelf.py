@@ -152,15 +152,15 @@ def resolve(datasets: Path, reference: str | Path) -> Path:
         return Path(reference)
     name, _, version = str(reference).partition("@")
     if version and not version.isdecimal():
-        raise UsageError(f"version {version!r} in {reference!s}", allowed="NAME@NUMBER, NAME or a folder")
+        raise UsageError(f"version {version!r} in '{reference}'", allowed="NAME@NUMBER, NAME or a folder")
     simple = re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name) and (datasets / name).is_dir()
     found = versions_of(datasets / name) if simple else []
     wanted = [item for item in found if (item.version == int(version) if version else item.state == "live")]
     if not wanted:
         there = sorted({item.name for item in list_releases(datasets)}) if not found else _versions(found)
-        raise NotFound(f"no release {reference!s} in {datasets}", allowed=", ".join(there), do="'warehouse export' one")
+        raise NotFound(f"no release '{reference}' in {datasets}", allowed=", ".join(there), do="'warehouse export' one")
     if wanted[-1].state != "live":
-        raise NotFound(f"{reference!s} was {wanted[-1].state}: {wanted[-1].why}", allowed=", ".join(_versions(found)))
+        raise NotFound(f"'{reference}' was {wanted[-1].state}: {wanted[-1].why}", allowed=", ".join(_versions(found)))
     return wanted[-1].path
 
 

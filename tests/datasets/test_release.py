@@ -1,0 +1,309 @@
+"""A release: the texts themselves in other form, the same bytes however it is made, and nothing where it is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+
+from warehouse.contracts import Check
+from warehouse.datasets import DatasetRecipe, Given, Manifest, Release, load_recipe, read_manifest, verify
+from warehouse.errors import CheckFailed, NotFound, RecipeError
+from warehouse.loader import Loader
+
+
+def rebuilt_texts(path: Path, manifest: Manifest) -> dict[str, str]:
+    """Every document's text, put together again from the shards: read by the layout, decoded by the tokenizer."""
+    tokenizer = Tokenizer.from_file(str(path / "recipe" / "tokenizer.json"))
+    frozen, parts = pq.read_table(path / "documents.parquet").to_pylist(), defaultdict(list)
+    for split in manifest.splits.values():
+        for shard in split.shards:
+            samples = np.fromfile(path / shard.data, manifest.dtype).reshape(-1, manifest.sequence_length)
+            for row in pq.read_table(path / shard.segments).to_pylist():
+                ids = samples[row["sample"], row["position"] : row["position"] + row["length"]]
+                parts[frozen[shard.first_document + row["document"]]["doc_id"]].append((row["token_offset"], ids))
+    found = {}
+    for doc, pieces in parts.items():
+        ids = np.concatenate([ids for _, ids in sorted(pieces, key=lambda piece: piece[0])])
+        assert ids[-1] == manifest.eos_id and manifest.eos_id not in ids[:-1] and manifest.pad_id not in ids
+        found[doc] = tokenizer.decode(ids[:-1].tolist(), skip_special_tokens=False)
+    return found
+
+
+@pytest.mark.parametrize("packing", ["best_fit", "concatenate"])
+def test_the_shards_hold_every_text_exactly(world: Any, recipe: DatasetRecipe, packing: str) -> None:
+    release = world.export(replace(recipe, packing=packing))
+    assert rebuilt_texts(release.path, release.manifest) == {row["doc_id"]: row["text"] for row in world.rows}
+    assert verify(release.path).files == len(release.manifest.files)
+
+
+def contents(release: Release) -> dict[str, str]:
+    """sha256 of each file but run.json, which tells of time and cost."""
+    files = {path.relative_to(release.path).as_posix(): path for path in release.path.rglob("*") if path.is_file()}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if name != "run.json"}
+
+
+def test_one_and_two_processes_and_any_batch_size_give_the_same_bytes(world: Any) -> None:
+    one = world.export(out="one")
+    assert one.run["pids"] == [os.getpid()]
+    two = world.export(out="two", processes=2, batch_rows=7)
+    assert len(two.run["pids"]) == 2 and os.getpid() not in two.run["pids"]
+    assert contents(one) == contents(two) and "manifest.json" in contents(one)
+
+
+def test_an_equal_release_is_not_written_again(world: Any, recipe: DatasetRecipe) -> None:
+    first, second = world.export(), world.export()
+    assert (first.written, second.written) == (True, False)
+    assert (second.version, second.path, second.id) == (1, first.path, first.id)
+    other = world.export(replace(recipe, seed=8))
+    assert (other.written, other.version) == (True, 2) and other.id != first.id
+    assert sorted(path.name for path in first.path.parent.iterdir()) == [".lock", "1", "2", "index.json"]
+
+
+def read_idx(path: Path) -> tuple[np.dtype[Any], np.ndarray, np.ndarray, np.ndarray]:
+    """A Megatron index, from its published layout alone."""
+    raw = path.read_bytes()
+    magic, version, code, sequences, entries = struct.unpack_from("<9sQBQQ", raw)
+    assert (magic, version) == (b"MMIDIDX\0\0", 1)
+    kinds = {1: "u1", 2: "i1", 3: "<i2", 4: "<i4", 5: "<i8", 6: "<f8", 7: "<f4", 8: "<u2"}
+    lengths = np.frombuffer(raw, "<i4", sequences, 34)
+    pointers = np.frombuffer(raw, "<i8", sequences, 34 + 4 * sequences)
+    documents = np.frombuffer(raw, "<i8", entries, 34 + 12 * sequences)
+    assert len(raw) == 34 + 12 * sequences + 8 * entries
+    return np.dtype(kinds[code]), lengths, pointers, documents
+
+
+def test_the_index_reads_as_megatrons_and_shows_the_same_pieces(made: tuple[Any, Release]) -> None:
+    _, release = made
+    for shard in (shard for split in release.manifest.splits.values() for shard in split.shards):
+        dtype, lengths, pointers, documents = read_idx(release.path / shard.index)
+        raw = (release.path / shard.data).read_bytes()
+        pieces = [np.frombuffer(raw, dtype, n, at) for n, at in zip(lengths, pointers, strict=True)]
+        samples = [np.concatenate(pieces[a:b]) for a, b in pairwise(documents)]
+        assert all(sample.size == 64 for sample in samples) and len(samples) == shard.samples
+        real = [piece.size for piece in pieces if (piece != release.manifest.pad_id).any()]
+        assert real == pq.read_table(release.path / shard.segments)["length"].to_pylist()
+
+
+def test_the_manifest_counts_what_is_there(made: tuple[Any, Release]) -> None:
+    world, release = made
+    manifest = read_manifest(release.path)
+    assert manifest == release.manifest
+    frozen = pq.read_table(release.path / "documents.parquet").to_pylist()
+    for name, split in manifest.splits.items():
+        mine = [row for row in frozen if row["split"] == name]
+        assert (split.documents, split.tokens) == (len(mine), sum(row["tokens"] for row in mine))
+        assert split.text_bytes == sum(row["bytes"] for row in mine)
+        ids = np.concatenate([np.fromfile(release.path / shard.data, manifest.dtype) for shard in split.shards])
+        assert (ids != manifest.pad_id).sum() == split.tokens and ids.size == 64 * split.samples
+    sizes = {row["doc_id"]: len(row["text"].encode()) for row in world.rows}
+    assert {row["doc_id"]: row["bytes"] for row in frozen} == sizes
+    assert manifest.composition["licence"]["unknown"]["documents"] == sum(row["licence"] is None for row in world.rows)
+    for counts in manifest.composition.values():
+        assert sum(count["tokens"] for count in counts.values()) == sum(row["tokens"] for row in frozen)
+    assert (manifest.inputs, manifest.model_fingerprints) == ({"documents": 3}, {"curation.decisions": "f"})
+
+
+def test_texts_that_are_equal_but_for_case_and_space_share_split_and_shard(made: tuple[Any, Release]) -> None:
+    world, release = made
+    twins = {row["doc_id"] for row in world.rows if " ".join(row["text"].lower().split()) == "same text"}
+    places = {
+        (row["split"], row["shard"], row["cluster"])
+        for row in pq.read_table(release.path / "documents.parquet").to_pylist()
+        if row["doc_id"] in twins
+    }
+    assert len(twins) == 2 and len(places) == 1
+
+
+def test_a_cluster_of_the_selection_decides_the_split(world: Any, recipe: DatasetRecipe) -> None:
+    select = "SELECT doc_id, source AS cluster, 'en' AS language FROM curation.decisions"
+    release = world.export(replace(recipe, select=select, splits=(("train", 1.0),)))
+    frozen = pq.read_table(release.path / "documents.parquet").to_pylist()
+    assert len({(row["source"], row["shard"]) for row in frozen}) == 2
+    assert set(release.manifest.composition["language"]) == {"en"}
+    by_uri = world.export(replace(recipe, cluster="regexp_extract(uri, '[0-9]')", splits=(("train", 1.0),)))
+    assert by_uri.manifest.documents == 127
+
+
+def test_splits_are_near_their_shares_and_the_order_is_not_sqls(world: Any, recipe: DatasetRecipe) -> None:
+    by_order = {
+        direction: world.export(replace(recipe, select=f"{recipe.select} ORDER BY doc_id {direction}"), out=direction)
+        for direction in ("ASC", "DESC")
+    }
+    asc, desc = (contents(release) for release in by_order.values())
+    assert {name for name in asc if asc[name] != desc[name]} == {
+        "recipe/recipe.yaml",
+        "recipe/select.sql",
+        "manifest.json",
+        "README.md",
+    }
+    assert 85 <= by_order["ASC"].manifest.splits["train"].documents <= 115
+
+
+def test_a_document_less_changes_one_shard(
+    world: Any, recipe: DatasetRecipe, make_world: Callable[..., Any], made: tuple[Any, Release]
+) -> None:
+    given = replace(recipe, tokenizer=Given(made[1].path / "recipe" / "tokenizer.json"))
+    before = contents(world.export(given))
+    after = contents(make_world(world.folder / "less", world.rows[1:]).export(given))
+    changed = {
+        name.split(".")[0] for name in before if before[name] != after[name] and name.startswith(("train", "valid"))
+    }
+    assert len(changed) == 1
+
+
+def test_a_later_fact_about_the_same_text_is_the_one_that_counts(
+    tmp_path: Path, make_world: Callable[..., Any], rows: list[dict[str, Any]]
+) -> None:
+    later = [row | {"known_at": row["known_at"].replace(year=2026), "licence": "CC0-1.0"} for row in rows[:3]]
+    release = make_world(tmp_path, rows + later).export()
+    frozen = {row["doc_id"]: row for row in pq.read_table(release.path / "documents.parquet").to_pylist()}
+    assert len(frozen) == len(rows)
+    assert [frozen[row["doc_id"]]["licence"] for row in later] == ["CC0-1.0"] * 3
+
+
+def test_training_the_tokenizer_does_not_depend_on_threads(made: tuple[Any, Release]) -> None:
+    world, release = made
+    code = (
+        "import sys, pickle; from warehouse.datasets.vocabulary import trained;"
+        "import pyarrow.parquet as pq; wanted, seed, path, documents = pickle.load(sys.stdin.buffer);"
+        "sys.stdout.write(trained(wanted, seed, pq.read_table(path), documents))"
+    )
+    call = pickle.dumps((world_recipe(release).tokenizer, 7, str(release.path / "documents.parquet"), world.snapshot))
+    for threads in ({"RAYON_NUM_THREADS": "1"}, {"RAYON_NUM_THREADS": "2"}, {"TOKENIZERS_PARALLELISM": "false"}):
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=call, capture_output=True, check=True, env={**os.environ, **threads}
+        )
+        assert done.stdout == (release.path / "recipe" / "tokenizer.json").read_bytes()
+
+
+def world_recipe(release: Release) -> DatasetRecipe:
+    return load_recipe(release.path / "recipe" / "recipe.yaml")
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    """A tokenizer of another kind: 70,000 lower-cased words, other special tokens; ids do not give the text back."""
+    known = {"[UNK]": 0, "</s>": 1, "<pad>": 2} | {f"w{number}": number + 3 for number in range(70_000)}
+    tokenizer = Tokenizer(models.WordLevel(known, "[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizers.Lowercase(), pre_tokenizers.Whitespace()
+    tokenizer.add_special_tokens(["</s>", "<pad>"])
+    tokenizer.save(str(tmp_path / "words.json"))
+    return tmp_path / "words.json"
+
+
+def test_a_given_tokenizer_of_more_than_65536_ids_makes_four_byte_shards(
+    tmp_path: Path, recipe: DatasetRecipe, make_world: Callable[..., Any], make_row: Callable[..., Any], words: Path
+) -> None:
+    world = make_world(tmp_path / "wide", [make_row(n, f"Ünï W{n * 1000} w69999 ") for n in range(60)])
+    release = world.export(replace(recipe, tokenizer=Given(words, eos="</s>", pad="<pad>")))
+    assert release.manifest.dtype == "<u4" and release.manifest.vocab_size == 70_003
+    tokens = np.concatenate(list(Loader(release.path, batch=1)))
+    assert tokens.dtype == np.uint32 and 70_002 in tokens
+    dtype, *_ = read_idx(release.path / release.manifest.splits["train"].shards[0].index)
+    assert dtype == np.dtype("<i4")
+    ends = [row["text_end"] for row in segments(release)]
+    assert set(ends) <= {len(row["text"].encode()) for row in world.rows}
+
+
+def segments(release: Release) -> list[dict[str, int]]:
+    shards = [shard for split in release.manifest.splits.values() for shard in split.shards]
+    return [row for shard in shards for row in pq.read_table(release.path / shard.segments).to_pylist()]
+
+
+def test_a_tokenizer_that_cannot_serve_is_refused(
+    world: Any, recipe: DatasetRecipe, words: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.json").write_text('{"version": "1.0"}')
+    for given, message in (
+        (Given(words), r"has no token '<\|endoftext\|>'.*</s>, <pad>"),
+        (Given(tmp_path / "none.json"), "no tokenizer"),
+        (Given(tmp_path / "bad.json"), "Cannot instantiate"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            world.export(replace(recipe, tokenizer=given))
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        ("SELECT doc_id FROM curation.decisions WHERE false", "gives no document"),
+        ("SELECT source FROM curation.decisions", "gives source"),
+        ("SELECT doc_id FROM curation.decisions UNION ALL SELECT doc_id FROM curation.decisions", "254 rows but 127"),
+        ("SELECT NULL AS doc_id", "1 rows but 0"),
+        ("SELECT doc_id FROM nowhere", "nowhere"),
+        ("SELECT doc_id FROM curation.decisions; SELECT 1", "holds SELECT, SELECT"),
+        ("DROP TABLE curation.decisions", "holds DROP"),
+        ("SELEC 1", "syntax"),
+        ("-- nothing", "holds nothing"),
+    ],
+)
+def test_a_select_that_cannot_serve_is_refused(world: Any, recipe: DatasetRecipe, select: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        world.export(replace(recipe, select=select))
+    assert not list((world.folder / "out" / "tiny").glob("[0-9.b]*[!k]"))
+
+
+def test_selected_documents_that_the_table_lacks_are_named(world: Any, recipe: DatasetRecipe) -> None:
+    with pytest.raises(NotFound, match="1 of 1 selected documents are not in documents at version 3"):
+        world.export(replace(recipe, select="SELECT 'feed' AS doc_id"))
+
+
+def test_too_much_synthetic_text_is_refused_with_numbers(
+    tmp_path: Path, recipe: DatasetRecipe, make_world: Callable[..., Any], make_row: Callable[..., Any]
+) -> None:
+    world = make_world(tmp_path, [make_row(n, "ten chars " * 5 + str(n), synthetic=n % 2 == 0) for n in range(40)])
+    with pytest.raises(
+        CheckFailed, match=r"50\.\d% of the selected text is synthetic \([\d,]+ of [\d,]+ bytes\)|49\.\d%"
+    ):
+        world.export()
+    assert world.export(replace(recipe, max_synthetic_share=0.6)).manifest.synthetic_share == pytest.approx(
+        0.5, abs=0.01
+    )
+
+
+def test_a_failed_check_exports_nothing(world: Any) -> None:
+    held = Check(
+        "curation.decisions", "curation.decisions", "expect_column_values_to_not_be_null", "doc_id", {}, True, 9, 0
+    )
+    failed = replace(held, success=False, unexpected_count=4)
+    with pytest.raises(CheckFailed, match=r"1 of 2 checks failed, first .* \(4 of 9\)"):
+        world.export(checks=[held, failed])
+    assert not (world.folder / "out").exists()
+    assert world.export(checks=[held]).manifest.checks == {
+        "expectations": 1,
+        "held": 1,
+        "suites": {"curation.decisions": 1},
+    }
+
+
+def test_the_card_is_a_hugging_face_card(made: tuple[Any, Release]) -> None:
+    _, release = made
+    front, body = (release.path / "README.md").read_text().removeprefix("---\n").split("\n---\n", 1)
+    values = yaml.safe_load(front)
+    assert values["license"] == "other" and values["size_categories"] == ["n<1K"]
+    assert [split["num_examples"] for split in values["dataset_info"]["splits"]] == [
+        s.samples for s in release.manifest.splits.values()
+    ]
+    assert "| MIT |" in body and "warehouse verify" in body and release.id in body
+
+
+def test_run_json_tells_time_and_cost(made: tuple[Any, Release]) -> None:
+    run = json.loads((made[1].path / "run.json").read_text())
+    assert run["created_at"] == "2025-01-01T00:00:00+00:00" and run["run_id"] == "run" and run["cpu_s"] > 0

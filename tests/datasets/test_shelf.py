@@ -1,0 +1,152 @@
+"""Versions and their states, one writer at a time, and nothing half-written after a kill or on a full disk."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse.datasets import DatasetRecipe, Release, list_releases, resolve, verify
+from warehouse.datasets.shelf import write_index
+from warehouse.errors import Busy, NotFound, UsageError
+
+
+@pytest.fixture
+def shelf(world: Any, recipe: DatasetRecipe) -> Path:
+    """Two versions of one data set."""
+    for seed in (1, 2):
+        world.export(replace(recipe, seed=seed))
+    return world.folder / "out"
+
+
+def test_names_versions_and_paths_resolve(shelf: Path) -> None:
+    home = shelf / "tiny"
+    assert resolve(shelf, "tiny") == resolve(shelf, "tiny@2") == home / "2"
+    assert resolve(shelf, "tiny@1") == resolve(shelf, home / "1") == home / "1"
+    listed = list_releases(shelf)
+    assert [(one.name, one.version, one.state) for one in listed] == [("tiny", 1, "live"), ("tiny", 2, "live")]
+    assert listed[0].run["run_id"] == "run" and list_releases(shelf / "none") == []
+
+
+def test_what_does_not_resolve_says_what_there_is(shelf: Path) -> None:
+    with pytest.raises(NotFound, match=r"no release 'tiny@9'.*Allowed: tiny@1, tiny@2"):
+        resolve(shelf, "tiny@9")
+    with pytest.raises(NotFound, match=r"no release 'huge'.*Allowed: tiny"):
+        resolve(shelf, "huge")
+    with pytest.raises(NotFound, match="no release"):
+        resolve(shelf, "../out/tiny")
+    with pytest.raises(UsageError, match="version 'new'"):
+        resolve(shelf, "tiny@new")
+
+
+def test_a_revoked_version_is_not_handed_out_and_stays_revoked(shelf: Path, world: Any, recipe: DatasetRecipe) -> None:
+    index = shelf / "tiny" / "index.json"
+    said = json.loads(index.read_text())
+    said["versions"][1] |= {"state": "revoked", "why": "takedown 7"}
+    index.write_text(json.dumps(said))
+    assert resolve(shelf, "tiny") == shelf / "tiny" / "1"
+    with pytest.raises(NotFound, match="was revoked: takedown 7"):
+        resolve(shelf, "tiny@2")
+    again = world.export(replace(recipe, seed=2))
+    assert (again.written, again.version) == (True, 3)
+    assert [one.state for one in list_releases(shelf)] == ["live", "revoked", "live"]
+
+
+def test_a_version_that_a_crash_kept_out_of_the_index_is_live(shelf: Path) -> None:
+    (shelf / "tiny" / "index.json").unlink()
+    assert resolve(shelf, "tiny") == shelf / "tiny" / "2"
+    write_index(shelf / "tiny")
+    assert [entry["version"] for entry in json.loads((shelf / "tiny" / "index.json").read_text())["versions"]] == [1, 2]
+
+
+def test_a_data_set_is_built_by_one_process_at_a_time(shelf: Path, world: Any) -> None:
+    with (shelf / "tiny" / ".lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(Busy, match="another process exports tiny"):
+            world.export()
+    assert world.export().written
+
+
+HARNESS = """
+import os, pickle, signal, sys
+sys.path.insert(0, sys.argv[1])
+from conftest import World
+from warehouse.datasets import release, shelf
+world, recipe, stage, out = pickle.load(sys.stdin.buffer)
+def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
+if stage == "rename": shelf.write_index = die
+if stage == "sync": shelf.sync = die
+if stage == "manifest": release._run = die
+progress = die if stage == "shard" else None
+world.export(recipe, out=out, progress=progress)
+"""
+
+
+def run_export(world: Any, recipe: DatasetRecipe, stage: str, out: str) -> subprocess.CompletedProcess[bytes]:
+    call = pickle.dumps((world, recipe, stage, out))
+    return subprocess.run(
+        [sys.executable, "-c", HARNESS, str(Path(__file__).parent)], input=call, capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize("stage", ["shard", "manifest", "sync", "rename"])
+def test_a_killed_export_leaves_the_shelf_readable_and_the_next_completes_it(
+    made: tuple[Any, Release], recipe: DatasetRecipe, stage: str
+) -> None:
+    world, release = made
+    home = world.folder / f"killed-{stage}" / "tiny"
+    assert run_export(world, recipe, stage, home.parent.name).returncode == -signal.SIGKILL
+    assert [one.version for one in list_releases(home.parent)] == ([1] if stage == "rename" else [])
+    again = world.export(out=home.parent.name)
+    assert (again.version, again.written, again.id) == (1, stage != "rename", release.id)
+    verify(again.path)
+    left = {path.name for path in home.iterdir()}
+    assert left - {"index.json"} == {".lock", "1"}
+
+
+FULL = """
+mkdir -p "$1" && mount -t tmpfs -o size=200k full "$1" && mkdir "$1/home" || exit 99
+"$2" -c '
+import pickle, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from conftest import World
+from warehouse.errors import StorageFull
+world, recipe, folder = pickle.load(sys.stdin.buffer)
+try:
+    World(folder, world.snapshot, world.rows).export(recipe, out="home")
+except StorageFull as error:
+    print(error)
+    print(sorted(path.name for path in (folder / "home" / "tiny").iterdir()))
+' "$3"
+"""
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare to mount a small disk")
+def test_a_full_disk_is_one_clear_error_and_nothing_is_visible(
+    tmp_path: Path, made: tuple[Any, Release], recipe: DatasetRecipe
+) -> None:
+    folder = tmp_path / "full"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", FULL, "sh", str(folder), sys.executable, str(Path(__file__).parent)],  # noqa: S607
+        input=pickle.dumps((made[0], recipe, folder)),
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode == 99 or b"unshare:" in done.stderr:
+        pytest.skip("this machine does not allow mounting a small disk")
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().splitlines() == [
+        f"no space left at {folder}/home/tiny while the release was written. Allowed: room for the shards and their "
+        "indexes. Do: free some space and export again; nothing half-written is visible.",
+        "['.lock']",
+    ]
