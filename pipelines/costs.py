@@ -60,12 +60,12 @@ def metered(repository: Repository, asset: str, run_id: str) -> Iterator[Meter]:
     meter = Meter()
     yield meter
     used = {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
-    common = {"run_id": run_id, "started_at": started, "peak_rss": peak_rss()}
+    common: dict[str, Any] = {"run_id": run_id, "started_at": started, "peak_rss": peak_rss()}
     rows = [
         {**common, "asset": name, "cpu_s": cpu_s, "wall_s": wall_s, "rows": count, "bytes_read": 0, "bytes_written": 0}
         for name, (cpu_s, wall_s, count) in meter.parts.items()
     ]
-    own: dict[str, Any] = {**common, "asset": asset, "rows": meter.rows}
+    own = {**common, "asset": asset, "rows": meter.rows}
     own |= {"bytes_read": meter.bytes_read, "bytes_written": meter.bytes_written}
     own |= {key: max(0.0, total - sum(row[key] for row in rows)) for key, total in used.items()}
     batch = pa.RecordBatch.from_pylist([*rows, own], schema=RUNS)

@@ -188,7 +188,7 @@ def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
     assets = []
     for event in result.get_asset_materialization_events():
         materialisation = event.step_materialization_data.materialization
-        metadata = {key: value.value for key, value in materialisation.metadata.items()}
+        metadata: dict[str, Any] = {key: value.value for key, value in materialisation.metadata.items()}
         name = "/".join(materialisation.asset_key.path)
         assets.append(Materialised(name, metadata.get("dagster/row_count"), costs.get(name), metadata))
     return Outcome(result.run_id, tuple(assets), len(result.get_asset_check_evaluations()))

@@ -161,7 +161,7 @@ class Receipt:
 
     def as_json(self) -> dict[str, Any]:
         """The receipt as JSON types; times in ISO 8601."""
-        return _plain(asdict(self))
+        return {key: _plain(value) for key, value in asdict(self).items()}
 
 
 def _plain(value: Any) -> Any:

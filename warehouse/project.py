@@ -98,7 +98,9 @@ def load(folder: Path) -> Project:
     root = folder / (os.environ.get("WAREHOUSE_ROOT") or values.get("root", ".warehouse"))
     state = os.environ.get("WAREHOUSE_STATE") or values.get("state")
     local = folder / state if state else root / "state"
-    return Project(values.get("name", folder.name), folder, root.absolute(), local.absolute(), values.get("builtin", True))
+    return Project(
+        values.get("name", folder.name), folder, root.absolute(), local.absolute(), values.get("builtin", True)
+    )
 
 
 def prepare(project: Project) -> None:

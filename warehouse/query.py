@@ -80,9 +80,7 @@ def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
         con.execute("ATTACH ':memory:' AS repository")
     for snapshot in snapshots:
         con.execute(f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS {relation_sql(con, snapshot)}")
-        con.execute(
-            f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}"
-        )
+        con.execute(f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}")
 
 
 def relation_sql(con: Connection, snapshot: Snapshot) -> str:
@@ -91,9 +89,7 @@ def relation_sql(con: Connection, snapshot: Snapshot) -> str:
         names = ", ".join(literal(name) for name in snapshot.files)
         columns = ", ".join(quoted(name) for name in snapshot.schema.names)
         return f"SELECT {columns} FROM read_parquet([{names}], union_by_name = true)"
-    columns = ", ".join(
-        f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema)
-    )
+    columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema))
     return f"SELECT {columns} WHERE false"
 
 

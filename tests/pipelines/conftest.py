@@ -31,23 +31,28 @@ def manual(names: list[str]) -> str:
     return "".join(json.dumps({"name": name, "body": topics[name]}) + "\n" for name in names)
 
 
+@pytest.fixture(scope="session")
+def project_at() -> Callable[[Path], Project]:
+    """A function that makes the small project in a folder that does not exist yet."""
+    return _make
+
+
 @pytest.fixture
 def make_project(tmp_path: Path) -> Callable[[], Project]:
-    """A function that makes the project in an empty folder and loads it."""
+    """A function that makes the small project in this test's folder."""
+    return lambda: _make(tmp_path / "project")
 
-    def make() -> Project:
-        folder = tmp_path / "project"
-        for name, text in SOURCES.items():
-            _write(folder / "recipes/sources" / f"{name}.yaml", text)
-        _write(folder / "recipes/datasets/corpus.yaml", DATASET)
-        names = sorted(topics)
-        _write(folder / "data/manual-1.jsonl", manual(names[:30]) + '{"name": "broken"\n')
-        _write(folder / "data/manual-2.jsonl", manual(names[25:50]))
-        _write(folder / "data/chips.csv", "owner,units\nA,10\nB,20\n")
-        _write(folder / "warehouse.toml", 'name = "small"\n')
-        return load(folder)
 
-    return make
+def _make(folder: Path) -> Project:
+    for name, text in SOURCES.items():
+        _write(folder / "recipes/sources" / f"{name}.yaml", text)
+    _write(folder / "recipes/datasets/corpus.yaml", DATASET)
+    names = sorted(topics)
+    _write(folder / "data/manual-1.jsonl", manual(names[:30]) + '{"name": "broken"\n')
+    _write(folder / "data/manual-2.jsonl", manual(names[25:50]))
+    _write(folder / "data/chips.csv", "owner,units\nA,10\nB,20\n")
+    _write(folder / "warehouse.toml", 'name = "small"\n')
+    return load(folder)
 
 
 def _write(path: Path, text: str) -> None:

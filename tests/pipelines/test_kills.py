@@ -1,0 +1,88 @@
+"""A run killed at any instant leaves the last committed state readable, and running it again finishes it exactly."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from warehouse.project import Project
+
+HARNESS = Path(__file__).parent / "kill_harness.py"
+VINTAGED = "known_at: {path: 'manual-(?P<date>\\d+)', format: '%Y'}\n"
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> dict[str, Any]:
+    """What the harness saw at every kill point, by name; ``baseline`` is the run that nobody killed."""
+    results = tmp_path_factory.mktemp("kills") / "results.json"
+    environment = {**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    done = subprocess.run(
+        [sys.executable, str(HARNESS), str(pristine), str(results)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, Any] = json.loads(results.read_text())
+    return found
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """The small project with stated knowledge times, so that a release of it is the same on any day."""
+    make: Callable[[Path], Project] = request.getfixturevalue("project_at")
+    folder = make(tmp_path_factory.mktemp("pristine") / "project").folder
+    recipe = folder / "recipes/sources/manual.yaml"
+    recipe.write_text(recipe.read_text() + VINTAGED)
+    for n in (1, 2):
+        shutil.move(folder / f"data/manual-{n}.jsonl", folder / f"data/manual-202{n}.jsonl")
+    return folder
+
+
+def points(seen: dict[str, Any]) -> dict[str, Any]:
+    """Every kill point but the baseline."""
+    return {name: point for name, point in seen.items() if name != "baseline"}
+
+
+def test_the_kills_happened_where_they_were_meant_to(seen: dict[str, Any]) -> None:
+    assert seen["baseline"]["exit"] == 0
+    assert {point["exit"] for point in points(seen).values()} == {-9}
+    kinds = {name.split("-")[0] for name in points(seen)}
+    assert kinds == {"commit", "parquet", "replace"}
+
+
+def test_what_was_committed_is_readable_after_every_kill(seen: dict[str, Any]) -> None:
+    assert {name: point["after_kill"]["readable"] for name, point in points(seen).items()} == dict.fromkeys(
+        points(seen), 0
+    )
+    for name, point in points(seen).items():
+        for table, found in point["after_kill"]["rows"].items():
+            assert set(map(tuple, found)) <= set(map(tuple, seen["baseline"]["rows"][table])), (name, table)
+
+
+def test_a_second_run_completes_with_no_row_twice_and_none_lost(seen: dict[str, Any]) -> None:
+    for name, point in points(seen).items():
+        assert point["again"] == 0, name
+        assert point["rows"] == seen["baseline"]["rows"], name
+
+
+def test_the_release_after_a_kill_is_the_release_without_one(seen: dict[str, Any]) -> None:
+    assert len(seen["baseline"]["release"]) == 1
+    assert {name: point["release"] for name, point in points(seen).items()} == dict.fromkeys(
+        points(seen), seen["baseline"]["release"]
+    )
+
+
+def test_nothing_is_left_over(seen: dict[str, Any]) -> None:
+    assert seen["baseline"]["leftovers"] == []
+    assert {name: point["leftovers"] for name, point in points(seen).items() if point["leftovers"]} == {}
