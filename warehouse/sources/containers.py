@@ -52,7 +52,7 @@ class Bounded(io.RawIOBase):
 
     def __init__(self, inner: BinaryIO, packed: int, limits: Limits, *, source: BinaryIO | None = None) -> None:
         self.inner, self.source, self.count = inner, source, 0
-        self.allowed = min(limits.max_object_bytes, max(FREE_BYTES, packed * limits.max_ratio))
+        self.packed, self.limits = packed, limits
 
     def readable(self) -> bool:
         return True
@@ -60,8 +60,7 @@ class Bounded(io.RawIOBase):
     def readinto(self, buffer: object) -> int:
         got = self.inner.readinto(buffer)  # type: ignore[attr-defined]  # every stream given here has it
         self.count += got
-        if self.count > self.allowed:
-            raise TooLarge(f"unpacks to more than {self.allowed} bytes")
+        check_ratio(self.count, self.packed, self.limits)
         return int(got)
 
     def close(self) -> None:
@@ -69,6 +68,13 @@ class Bounded(io.RawIOBase):
         if self.source is not None:
             self.source.close()
         super().close()
+
+
+def check_ratio(unpacked: int, packed: int, limits: Limits) -> None:
+    """Raises TooLarge where so many bytes out of so many are more than the limits allow."""
+    allowed = min(limits.max_object_bytes, max(FREE_BYTES, packed * limits.max_ratio))
+    if unpacked > allowed:
+        raise TooLarge(f"unpacks to more than {allowed} bytes from {packed}")
 
 
 class Unzstd(io.RawIOBase):

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from warehouse.contracts import BATCH_BYTES, TIMESTAMP, Reject
 from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named
-from warehouse.sources.containers import Member, seekable
-from warehouse.sources.recipe import Column, Source
+from warehouse.sources.containers import Member, check_ratio, seekable
+from warehouse.sources.recipe import Column, Limits, Source
 from warehouse.sources.records import Documents, moments
 
 MAX_ROWS = 65_536
@@ -27,7 +27,7 @@ MAX_ROWS = 65_536
 
 def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
     """Documents of the member."""
-    for start, batch in _batches(member, list(documents.names.values())):
+    for start, batch in _batches(member, list(documents.names.values()), documents.source.limits):
         numbers = range(start, start + batch.num_rows)
         missing = pa.nulls(batch.num_rows, pa.string())
         values = {name: batch[key] if key in batch.schema.names else missing for name, key in documents.names.items()}
@@ -36,13 +36,14 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
 
 def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
     """Rows of a typed table."""
-    for start, batch in _batches(member, None):
+    for start, batch in _batches(member, None, source.limits):
         yield from _typed(batch, start, member, source)
 
 
-def _batches(member: Member, columns: list[str] | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _batches(member: Member, columns: list[str] | None, limits: Limits) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Row number of the first row, and the rows."""
     with seekable(member) as file, pq.ParquetFile(file) as parquet:
+        check_ratio(_unpacked(parquet.metadata), file.seek(0, 2), limits)
         wanted = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
         start = 0
         for batch in parquet.iter_batches(batch_size=_rows_a_batch(parquet.metadata), columns=wanted):
@@ -50,9 +51,13 @@ def _batches(member: Member, columns: list[str] | None) -> Iterator[tuple[int, p
             start += batch.num_rows
 
 
+def _unpacked(metadata: pq.FileMetaData) -> int:
+    """Bytes of the column chunks before compression."""
+    return sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups))
+
+
 def _rows_a_batch(metadata: pq.FileMetaData) -> int:
-    total = sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups))
-    a_row = max(1, total // max(1, metadata.num_rows))
+    a_row = max(1, _unpacked(metadata) // max(1, metadata.num_rows))
     return int(min(MAX_ROWS, max(64, BATCH_BYTES // a_row)))
 
 

@@ -1,0 +1,216 @@
+"""JSON Lines: what is a record, what is not, and that nothing is lost between them."""
+
+from __future__ import annotations
+
+import io
+import json
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse.contracts import RECORDS
+from warehouse.sources import Column, KnownAt, Limits
+from warehouse.sources.lines import Block, LongLine, line_blocks
+
+BAD_LINES = {
+    b"{": "invalid_json",
+    b'{"text": NaN}': "invalid_json",
+    b'{"text": "a\x00b"}': "invalid_json",
+    b'{"text": "\xff"}': "invalid_utf8",
+    b'{"text": "\\ud800"}': "lone_surrogate",
+    b"[1]": "not_an_object",
+    b"null": "not_an_object",
+    b'{"other": 1}': "missing_text",
+    b'{"text": null}': "missing_text",
+    b'{"text": ""}': "empty_text",
+    b'{"text": " \\n\\u00a0"}': "empty_text",
+    b'{"text": 5}': "type_mismatch",
+    b'{"text": ["a", 1]}': "type_mismatch",
+    b"[" * 100_000: "invalid_json",
+}
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES.items())
+def test_a_bad_line_is_one_reject_with_its_line_and_offset_and_the_others_are_read(reading, line, reason):
+    good = b'{"text": "one"}\n'
+    result = reading(good + line + b"\n" + good, "a.jsonl")
+    assert [(reject.reason, reject.record) for reject in result.rejects] == [(reason, "1")]
+    assert result.rejects[0].position in (len(good), 1)
+    assert [(row["record"], row["text"]) for row in result.rows] == [("0", "one"), ("2", "one")]
+
+
+def test_blank_lines_are_no_records_but_count_as_lines(reading):
+    result = reading(b'\n{"text": "a"}\r\n  \n\n{"text": "b"}', "a.jsonl")
+    assert result.column("record") == ["1", "4"] and not result.rejects
+
+
+def test_batches_have_the_schema_of_records_and_nothing_else(reading):
+    result = reading(b'{"text": "a"}\n', "a.jsonl")
+    assert result.batches[0].schema == RECORDS
+
+
+def test_a_byte_order_mark_belongs_to_no_record(reading):
+    assert reading(b'\xef\xbb\xbf{"text": "a"}\n', "a.jsonl").column("text") == ["a"]
+
+
+def test_an_escaped_nul_stays_in_the_text(reading):
+    assert reading(b'{"text": "a\\u0000b"}\n', "a.jsonl").column("text") == ["a\0b"]
+
+
+def test_a_line_over_the_limit_is_refused_in_memory_that_does_not_grow_with_it(reading, tmp_path: Path):
+    path = tmp_path / "long"
+    with path.open("wb") as file:
+        file.write(b'{"text": "a"}\n{"text": "')
+        for _ in range(64):
+            file.write(b"x" * (1 << 20))
+        file.write(b'"}\n{"text": "b"}\n')
+    tracemalloc.start()
+    result = reading(path, "a.jsonl", limits=Limits(max_record_bytes=1 << 20))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.reasons == {"record_too_large": 1} and result.rejects[0].position == 14
+    assert [(row["record"], row["text"]) for row in result.rows] == [("0", "a"), ("2", "b")]
+    assert peak < 12 << 20
+
+
+def test_fields_of_the_record_become_columns_of_the_document(reading):
+    line = json.dumps({"body": "t", "name": "n", "url": "http://a", "lic": "MIT", "date": "2024-01-02T03:04:05+01:00"})
+    fields = {"text": "body", "title": "name", "uri": "url", "licence": "lic", "published_at": "date"}
+    row = reading(line.encode() * 1, "a.jsonl", fields=fields, known_at=KnownAt(column="date")).rows[0]
+    moment = datetime(2024, 1, 2, 2, 4, 5, tzinfo=UTC)
+    assert row["published_at"] == row["known_at"] == moment
+    assert [row[key] for key in ("uri", "record", "title", "text", "licence")] == ["http://a", "0", "n", "t", "MIT"]
+
+
+def test_record_is_the_occurrence_of_a_stated_uri_and_else_the_line(reading):
+    lines = [{"text": "a", "u": "x"}, {"text": "b", "u": "y"}, {"text": "c", "u": "x"}, {"text": "d"}]
+    data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    result = reading(data, "a.jsonl", fields={"text": "text", "uri": "u"})
+    assert [(row["uri"], row["record"]) for row in result.rows] == [("x", "0"), ("y", "0"), ("x", "1"), ("a.jsonl", "3")]
+
+
+def test_a_time_that_is_none_is_a_reject_and_never_a_silent_null(reading):
+    data = b'{"text": "a", "t": "soon"}\n{"text": "b", "t": 1700000000}\n{"text": "c", "t": null}\n'
+    result = reading(data, "a.jsonl", fields={"text": "text", "published_at": "t"})
+    assert result.reasons == {"type_mismatch": 1} and result.rejects[0].record == "0"
+    assert {row["text"]: row["published_at"] for row in result.rows} == {
+        "b": datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        "c": None,
+    }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+LINES = st.lists(JSON.map(json.dumps) | st.text(max_size=20).filter(lambda text: "\n" not in text), max_size=12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(LINES)
+def test_lines_met_are_rows_plus_rejects(tmp_path_factory, lines):
+    from conftest import outcome  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("law") / "x"
+    path.write_bytes("\n".join(lines).encode("utf-8", "replace"))
+    met = sum(bool(line.encode("utf-8", "replace").strip()) for line in path.read_bytes().decode().split("\n"))
+    for table in ("documents", "things"):
+        result = outcome(path, "a.jsonl", table=table)
+        assert result.met == met
+        records = [row.get("record", row.get("_record")) for row in result.rows] + [r.record for r in result.rejects]
+        assert len(set(records)) == met
+
+
+def reference_lines(data: bytes, max_bytes: int) -> Iterator[tuple[int, int, int]]:
+    """Number, offset and size of each line, by the file object's own iteration."""
+    offset = 3 if data.startswith(b"\xef\xbb\xbf") else 0
+    for number, line in enumerate(io.BytesIO(data[offset:])):
+        yield number, offset, len(line.rstrip(b"\n")) if line.endswith(b"\n") else len(line)
+        offset += len(line)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=60).map(lambda raw: raw.replace(b"a", b"\n")), st.integers(4, 30), st.booleans())
+def test_blocks_hold_every_line_once_at_its_offset(raw, max_bytes, mark):
+    data = (b"\xef\xbb\xbf" if mark else b"") + raw.removeprefix(b"\xef\xbb\xbf")
+    found: list[tuple[int, int, int]] = []
+    for item in line_blocks(io.BytesIO(data), max_bytes=max_bytes):
+        if isinstance(item, LongLine):
+            assert item.size > max_bytes
+            found.append((item.number, item.offset, item.size))
+        elif isinstance(item, Block):
+            offset = item.offset
+            for at, line in enumerate(item.lines):
+                assert len(line) <= max_bytes
+                found.append((item.number + at, offset, len(line)))
+                offset += len(line) + 1
+    assert found == list(reference_lines(data, max_bytes))
+
+
+def test_typed_rows_keep_nested_objects_and_grow_columns(reading):
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "providerName": "x", "meta": {"a": 1}, "tags": ["p"]},
+        {"id": 2, "meta": {"a": 2, "b": "q"}, "tags": [], "none": None, "empty": {}},
+    ]
+    data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+    result = reading(data, "a.jsonl", table="things")
+    schema = result.batches[0].schema
+    assert schema.names == ["id", "provider_name", "meta", "tags", "_record", "_known_at"]
+    assert schema.field("provider_name").metadata == {b"comment": b"providerName"}
+    assert schema.field("meta").type == pa.struct([("a", pa.int64()), ("b", pa.string())])
+    assert result.rows[1]["meta"] == {"a": 2, "b": "q"}
+
+
+def test_a_value_that_does_not_fit_its_column_is_a_reject_and_types_never_change(reading):
+    data = b'{"a": 1, "b": 1.5}\n{"a": "x", "b": 2}\n{"a": 2.5, "b": null}\n{"a": {"c": 1}}\n{"a": 12345678901234567890}\n'
+    result = reading(data, "a.jsonl", table="things")
+    assert result.reasons == {"type_mismatch": 3}
+    assert [(row["a"], row["b"]) for row in result.rows] == [(1.0, 1.5), (2.5, None)]
+
+
+def test_types_hold_over_batches(reading, monkeypatch):
+    monkeypatch.setattr("warehouse.sources.jsonl.TABLE_BYTES", 1)
+    monkeypatch.setattr("warehouse.sources.lines.BLOCK", 16)
+    data = b'{"a": 1, "b": 0.5}\n{"a": 2, "b": 3}\n{"a": 3.5}\n{"a": 4, "c": [1]}\n{"a": 5, "c": ["x"]}\n'
+    result = reading(data, "a.jsonl", table="things")
+    assert len(result.batches) > 1
+    assert {batch.schema.field("a").type for batch in result.batches} == {pa.int64()}
+    assert {batch.schema.field("b").type for batch in result.batches} == {pa.float64()}
+    assert result.column("a") == [1, 2, 4] and result.reasons == {"type_mismatch": 2}
+
+
+def test_declared_types_hold_for_json_values(reading):
+    columns = {"n": Column("int64"), "d": Column("date", "%d.%m.%Y"), "t": Column("timestamp"), "x": Column("decimal")}
+    data = b'{"n": "7", "d": "3.2.2024", "t": 0, "x": "1.25"}\n{"n": 1.5}\n{"n": true}\n{"d": "x"}\n{"n": 8.0}\n'
+    result = reading(data, "a.jsonl", table="things", columns=columns)
+    assert result.reasons == {"type_mismatch": 3} and result.column("n") == [7, 8]
+    assert str(result.rows[0]["x"]).rstrip("0") == "1.25" and result.rows[0]["t"] == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_a_json_file_of_one_value_is_its_records(reading):
+    assert reading(b'[{"text": "a"},\n {"text": "b"}, 3]', "a.json").column("record") == ["0", "1"]
+    assert reading(b'{\n "text": "a"\n}', "a.json").column("text") == ["a"]
+    assert reading(b'{"text": "a"}\n{"text": "b"}\n', "a.json").column("text") == ["a", "b"]
+    assert reading(b'[\n{"text": "a"},\n', "a.json").reasons == {"invalid_json": 1}
+
+
+def test_json_test_suite_y_files_parse_and_n_files_are_refused(reading, shared_data: Path):
+    import zipfile  # noqa: PLC0415
+
+    with zipfile.ZipFile(shared_data / "json_test_suite.zip") as archive:
+        names = [name for name in archive.namelist() if "test_parsing/" in name and name.endswith(".json")]
+        assert len(names) > 300
+        for name in names:
+            result = reading(archive.read(name), Path(name).name, table="things")
+            kind = Path(name).name[0]
+            parsed = set(result.reasons) <= {"not_an_object", "type_mismatch"}
+            blank = not archive.read(name).strip(b" \n\r\t\xef\xbb\xbf")
+            assert kind == "i" or parsed == (kind == "y") or (kind == "n" and blank and not result.rows), name
