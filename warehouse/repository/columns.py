@@ -9,6 +9,7 @@ decimal(20, 0).
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -147,7 +148,7 @@ def fit(column: pa.Array, target: pa.DataType) -> tuple[pa.Array, Mask]:
 def _lossless(column: pa.Array, target: pa.DataType) -> pa.Array | None:
     if column.type == target:
         return column
-    if pa.types.is_null(column.type):
+    if column.null_count == len(column):
         return pa.nulls(len(column), target)
     if pa.types.is_nested(column.type) and pa.types.is_string(target):
         return pa.array(
@@ -180,4 +181,4 @@ def _agrees(one: Any, other: Any) -> bool:
         return all(_agrees(value, other.get(name)) for name, value in one.items())
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_agrees, one, other))
-    return bool(one == other) or (one != one and other != other)
+    return bool(one == other) or (isinstance(one, float) and math.isnan(one))

@@ -8,6 +8,7 @@ Rejected: Delta MERGE (3 GB of memory for 10,000 rows into 2 GB of text).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Pair = tuple[Words, Words]
 
 _ODD = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_HEXADECIMAL = re.compile(r"[0-9a-f]{32}")
 _DIGITS = np.zeros(256, np.uint8)
 _DIGITS[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 _IS_DIGIT = np.zeros(256, bool)
@@ -65,25 +67,31 @@ class Keys:
 
 
 def pack(columns: Sequence[pa.Array]) -> Pair:
-    """The keys of rows, from their key columns: two uint64 (rows,)."""
+    """The keys of rows, from their key columns: two uint64 (rows,). No row's key depends on the rows beside it."""
     high, low = _words(columns[0])
     for column in columns[1:]:
         more = _words(column)
-        high, low = _mix(high, _ODD[0]) + more[0], _mix(low, _ODD[1]) + more[1]
+        high, low = _mix(high ^ _ODD[1], _ODD[0]) + more[0], _mix(low ^ _ODD[0], _ODD[1]) + more[1]
     return high, low
 
 
 def _words(column: pa.Array) -> Pair:
     kind = column.type
-    if column.null_count == 0 and (pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        plain = column.cast(pa.int32()) if pa.types.is_date32(kind) else column
-        value = plain.cast(pa.int64(), safe=False).to_numpy(zero_copy_only=False).view(np.uint64)
-        return _mix(value, _ODD[0]), _mix(value, _ODD[1])
+    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date32(kind):
+        return _numbers(column)
     if column.null_count == 0 and pa.types.is_string(kind) and len(column):
         found = _hexadecimal(column)
         if found is not None:
             return found
-    return _hashed(repr(value) for value in column.to_pylist())
+    return _each(column.to_pylist())
+
+
+def _numbers(column: pa.Array) -> Pair:
+    plain = column.cast(pa.int32()) if pa.types.is_date32(column.type) else column
+    value = plain.cast(pa.int64(), safe=False).fill_null(0).to_numpy().view(np.uint64)
+    missing = column.is_null().to_numpy(zero_copy_only=False)
+    high, low = (np.where(missing, odd, _mix(value, odd)) for odd in _ODD)
+    return high, low
 
 
 def _hexadecimal(column: pa.StringArray) -> Pair | None:
@@ -99,8 +107,14 @@ def _hexadecimal(column: pa.StringArray) -> Pair | None:
     return np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])
 
 
-def _hashed(values: Iterable[str]) -> Pair:
-    raw = b"".join(xxhash.xxh3_128_digest(value.encode("utf-8", "surrogatepass")) for value in values)
+def _each(values: Iterable[Any]) -> Pair:
+    """The keys of values one by one: the number that 32 hexadecimal digits write, else xxh3-128 of the value."""
+    raw = b"".join(
+        bytes.fromhex(value)
+        if isinstance(value, str) and _HEXADECIMAL.fullmatch(value)
+        else xxhash.xxh3_128_digest(repr(value).encode("utf-8", "surrogatepass"))
+        for value in values
+    )
     words = np.frombuffer(raw, ">u8").astype(np.uint64).reshape(-1, 2)
     return np.ascontiguousarray(words[:, 0]), np.ascontiguousarray(words[:, 1])
 

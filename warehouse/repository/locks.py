@@ -26,8 +26,9 @@ def alone(path: Path, *, what: str, wait_s: float) -> Iterator[None]:
     handle = _open(path)
     try:
         _wait(handle, what, wait_s)
-        os.truncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with room("a lock", path.parent):
+            os.truncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)

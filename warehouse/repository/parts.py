@@ -57,10 +57,10 @@ class Stage:
         if self._pending and self._pending[0].schema != batch.schema:
             self._flush()
         for piece in _pieces(batch):
+            if self._pending_bytes + piece.nbytes > BATCH_BYTES:
+                self._flush()
             self._pending.append(piece)
             self._pending_bytes += piece.nbytes
-            if self._pending_bytes >= BATCH_BYTES:
-                self._flush()
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
 
@@ -144,7 +144,7 @@ class _Open:
     def abandon(self) -> None:
         """Close without a care for the content: a full disk fails the footer as well."""
         for end in (self._writer.close, self._sink.close):
-            with suppress(OSError, pa.ArrowException):
+            with suppress(OSError, RuntimeError, pa.ArrowException):
                 end()
 
 
