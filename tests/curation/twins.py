@@ -13,6 +13,7 @@ TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
 PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
+WORD = re.compile(r"w+(?:[.'\u2019]w+)*|\.+|-+|~+|.", re.DOTALL)
 CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
@@ -25,13 +26,9 @@ def cut(text: str, mode: Literal["unicode", "whitespace"]) -> list[str]:
     if mode == "whitespace":
         return text.split()
     words: list[str] = []
-    joined = False
-    for char in text:
-        if is_word(char) and joined:
-            words[-1] += char
-        elif not char.isspace():
-            words.append(char)
-        joined = is_word(char)
+    for chunk in text.split():
+        shape = "".join("w" if is_word(char) else char for char in chunk)
+        words += [chunk[slice(*found.span())] for found in WORD.finditer(shape)]
     return words
 
 
@@ -84,7 +81,7 @@ def lines(text: str) -> dict[str, int]:
 def sentences(line: str) -> int:
     """One more wherever something but punctuation or space follows a terminal mark that joins no word to another."""
     found, ended = 1, False
-    for char, after in zip(line, [*line[1:], " "], strict=True):
+    for char, after in zip(line, line[1:] + " ", strict=False):
         if char in TERMINALS:
             ended = ended or not (char.isascii() and is_word(after))
         elif ended and not char.isspace() and unicodedata.category(char)[0] != "P":

@@ -26,9 +26,13 @@ PUNCTUATION = 64  # punctuation as datatrove lists it: words made only of these 
 TERMINAL = 128  # Sentence_Terminal
 BREAK = 256  # ends a line for str.splitlines
 CONTROL = 512  # category Cc but the white space
+JOINER = 1024  # joins two word characters: full stop, apostrophe, U+2019
+RUN = 2048  # repeats within one word: full stop, hyphen, tilde
 
 _SPACES = "9-d 1c-20 85 a0 1680 2000-200a 2028-2029 202f 205f 3000"
 _BREAKS = "a-d 1c-1e 85 2028-2029"
+_JOINERS = "27 2e 2019"
+_RUNS = "2d-2e 7e"
 # Unicode's Sentence_Terminal (PropList.txt), the set that FineWeb-2 and datatrove 0.10.1 test line ends with.
 _TERMINALS = """
 21 2e 3f 589 61d-61f 6d4 700-702 7f9 837 839 83d-83e 964-965 104a-104b 1362 1367-1368 166e 1735-1736 17d4-17d6 17d9-17da
@@ -43,6 +47,16 @@ _PUNCTUATION = """
 0-8 b-1f 21-2f 3a-40 5b-60 7b-9f ab b4 bb 2013-2014 2019 201c-201e 2026 2236 2501 25ba 3001-3002 3008-300b 300c-300d
 3010-3011 ff01 ff05 ff08-ff09 ff0c ff0e ff11 ff1a-ff1b ff1f ff5e
 """
+
+
+_LISTED = (
+    (_SPACES, SPACE),
+    (_BREAKS, BREAK),
+    (_TERMINALS, TERMINAL | PUNCTUATION),
+    (_PUNCTUATION, PUNCTUATION),
+    (_JOINERS, JOINER),
+    (_RUNS, RUN),
+)
 
 
 def _ranges(text: str) -> list[range]:
@@ -68,11 +82,9 @@ def _table() -> npt.NDArray[np.uint16]:
     for part in (range(0x40000), range(0xE0000, 0xE0200)):
         table[part.start : part.stop] = [of_category(unicodedata.category(chr(point))) for point in part]
     table[ord("_")] |= WORD
-    for text, flag in ((_SPACES, SPACE), (_BREAKS, BREAK), (_TERMINALS, TERMINAL), (_PUNCTUATION, PUNCTUATION)):
+    for text, flag in _LISTED:
         for part in _ranges(text):
             table[part.start : part.stop] |= flag
-    for part in _ranges(_TERMINALS):
-        table[part.start : part.stop] |= PUNCTUATION
     table[(table & SPACE) > 0] &= np.uint16(0xFFFF ^ CONTROL)
     return table
 

@@ -1,8 +1,14 @@
 """Words and repeated n-grams: each document is cut into words once; every rule on words reads the result.
 
-``unicode`` words are runs of letters, numbers, combining marks and underscores, or else one single character that is no
-white space. So punctuation counts, as in the thresholds' origin (spaCy); an apostrophe is a word of its own and
-"don't" is three words, where spaCy makes two. ``whitespace`` words are runs of anything else than white space.
+``unicode`` words are runs of letters, numbers, combining marks and underscores, with a full stop or an apostrophe (' or
+U+2019) between two of them ("don't", "3.14", "a.b" are one word each); else a run of full stops, of hyphens or of
+tildes ("...", "-----"); else one single character that is no white space. So punctuation counts, as in the thresholds'
+origin (spaCy, which makes two words of "don't" and one of a URL). ``whitespace`` words are runs of anything but white
+space.
+
+Decisions equal to datatrove's with spaCy's words, on 250 pieces of books and 450 documents of Python packages: Gopher
+quality 94 and 97 %, repetition 100 and 96 %; with plain runs of word characters and every mark by itself 89, 95, 100
+and 93 %; with whitespace words 78, 62, 100 and 91 %.
 
 Won: nine n-gram sizes for the price of two, for an n-gram can repeat only if both its (n-1)-grams do, so the tables
 beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where datatrove joins the words of its 5- to
@@ -16,15 +22,14 @@ from typing import Literal
 import numpy as np
 
 from warehouse.kernels import characters, ngrams
-from warehouse.kernels.characters import ALPHA, PUNCTUATION, SPACE, WORD, flags, read
+from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, read
 from warehouse.kernels.hashing import SEED, finish, step
 from warehouse.kernels.jit import compiled
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 Words = Literal["unicode", "whitespace"]
-MODES: dict[Words, int] = {"unicode": WORD, "whitespace": 0}
-"""Each mode by the flag that characters of one run share; 0: any but white space."""
+MODES: dict[Words, int] = {"unicode": 1, "whitespace": 0}
 
 COLUMNS = (
     "words",
@@ -90,17 +95,30 @@ def _most(offsets: int, data: int, count: int, classes: int, mode: int) -> int:
 @compiled
 def word_end(at: int, end: int, classes: int, mode: int) -> int:
     """Where the word that starts at ``at`` (which is no white space) ends."""
-    character = read(at, end)
-    at += character & 7
-    if mode and not flags(classes, character >> 3) & mode:
-        return at
-    while at < end:
-        character = read(at, end)
-        kind = flags(classes, character >> 3)
-        if kind & SPACE or (mode and not kind & mode):
-            break
+    first = character = read(at, end)
+    inside = flags(classes, first >> 3) & WORD
+    while True:
         at += character & 7
-    return at
+        if at >= end:
+            return end
+        character = read(at, end)
+        if not goes_on(at, end, character, flags(classes, character >> 3), inside, first, classes, mode):
+            return at
+
+
+@compiled
+def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: int, classes: int, mode: int) -> bool:
+    """Whether the character at ``at`` belongs to the word before it, which began with ``first`` (inside: WORD)."""
+    if kind & SPACE:
+        return False
+    if not mode:
+        return True
+    if not inside:
+        return kind & RUN != 0 and character == first
+    if kind & WORD:
+        return True
+    after = at + (character & 7)
+    return kind & JOINER != 0 and after < end and flags(classes, read(after, end) >> 3) & WORD != 0
 
 
 @compiled
@@ -116,18 +134,18 @@ def cut(begin: int, end: int, classes: int, mode: int, hashes: int, ends: int, o
             at += character & 7
             continue
         start, state, chars, any_kind, all_kinds = at, SEED, 0, 0, PUNCTUATION
-        single = mode and not kind & mode
+        first, inside = character, kind & WORD
         while True:
             at += character & 7
             state = step(state, character >> 3)
             chars += 1
             any_kind |= kind
             all_kinds &= kind
-            if single or at >= end:
+            if at >= end:
                 break
             character = read(at, end)
             kind = flags(classes, character >> 3)
-            if kind & SPACE or (mode and not kind & mode):
+            if not goes_on(at, end, character, kind, inside, first, classes, mode):
                 break
         total += chars
         store_i64(hashes + 8 * words, finish(state, chars))
