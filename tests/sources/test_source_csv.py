@@ -1,0 +1,222 @@
+"""CSV: dialects, ragged rows, types found and types declared."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from warehouse.sources import Column, Dialect, KnownAt, Limits
+from warehouse.sources.columns import named, snake_case
+from warehouse.sources.delimited import sniff_delimiter
+
+SPECTRUM = (
+    "comma_in_quotes empty empty_crlf escaped_quotes json newlines newlines_crlf quotes_and_newlines simple simple_crlf utf8"
+).split()
+
+
+def plain(rows):
+    """Rows without the columns that the warehouse adds, blank cells as empty text."""
+    return [{key: "" if value is None else value for key, value in row.items() if key[0] != "_"} for row in rows]
+
+
+@pytest.mark.parametrize("name", SPECTRUM)
+def test_csv_spectrum_is_read_as_its_authors_expect(reading, shared_data: Path, name):
+    folder = shared_data / "csv_spectrum"
+    expected = json.loads((folder / "json" / f"{name}.json").read_text("utf-8"))
+    columns = {key: Column("string") for key in expected[0]}
+    result = reading(folder / "csvs" / f"{name}.csv", "a.csv", table="things", columns=columns)
+    assert plain(result.rows) == expected and not result.rejects
+
+
+def test_csv_spectrum_location_is_read_but_for_the_number_that_its_json_has_otherwise(reading, shared_data: Path):
+    folder = shared_data / "csv_spectrum"
+    expected = json.loads((folder / "json" / "location_coordinates.json").read_text("utf-8"))
+    result = reading(folder / "csvs" / "location_coordinates.csv", "a.csv", table="things")
+    (row,) = result.rows
+    assert row["contact_phone_number"] == 2095257564  # the expected file says 1234567890
+    assert [row["cities"], row["counties"]] == [expected["Cities"], expected["Counties"]]
+    assert row["location_coordinates"] == expected["Location Coordinates"]
+
+
+def test_empty_files_and_headers_alone_have_no_rows_and_no_rejects(reading, shared_data: Path):
+    assert [reading(data, "a.csv", table="t").met for data in (b"", b"\n", b"\r\n\r\n", b"a,b\n", b"a")] == [0] * 5
+    empty = sorted((shared_data / "carbon_cloud_codecarbon").rglob("*-tasks.csv"))
+    assert empty and all(reading(path, path.name, table="t").met == 0 for path in empty)
+
+
+def test_a_ragged_row_is_one_reject_and_its_neighbours_are_read(reading):
+    result = reading(b"a,b\n1,2\n3\n4,5,6\n\n7,8\n", "a.csv", table="t")
+    assert [(r.reason, r.record, r.position) for r in result.rejects] == [
+        ("wrong_field_count", "1", 3),
+        ("wrong_field_count", "2", 4),
+    ]
+    assert [(row["_record"], row["a"], row["b"]) for row in result.rows] == [("0", 1, 2), ("3", 7, 8)]
+
+
+def test_an_unclosed_quote_is_a_reject_even_where_the_field_count_fits(reading):
+    result = reading(b'a,b\n1,2\n3,"x\n4,5\n', "a.csv", table="t")
+    assert result.reasons == {"unclosed_quote": 1} and len(result.rows) == 1
+
+
+def test_bytes_that_are_not_utf8_spoil_their_row_alone(reading):
+    result = reading(b"a,b\n1,caf\xe9\n2,caf\xc3\xa9\n", "a.csv", table="t")
+    assert result.reasons == {"invalid_utf8": 1} and result.column("b") == ["café"]
+    latin = reading(b"a,b\n1,caf\xe9\n", "a.csv", table="t", dialect=Dialect(encoding="cp1252"))
+    assert latin.column("b") == ["café"]
+
+
+def test_a_line_over_the_limit_is_a_reject_and_reading_goes_on(reading, monkeypatch):
+    monkeypatch.setattr("warehouse.sources.text_lines.BLOCK", 64)
+    data = b"a,b\n1,2\n3," + b"x" * 1000 + b"\n5,6\n"
+    result = reading(data, "a.csv", table="t", limits=Limits(max_record_bytes=100))
+    assert result.reasons == {"record_too_large": 1} and [row["b"] for row in result.rows] == [2, 6]
+    assert {row["_record"] for row in result.rows} | {r.record for r in result.rejects} == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_every_encoding_line_end_and_delimiter_gives_the_same_rows(reading, encoding, end, delimiter):
+    rows = [["né", "wert"], ["ß", f"1{delimiter}5"], ["x", "2"]]
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator=end).writerows(rows)
+    result = reading(out.getvalue().encode(encoding), "a.csv", table="t")
+    assert plain(result.rows) == [{"né": "ß", "wert": f"1{delimiter}5"}, {"né": "x", "wert": "2"}]
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6) | st.sampled_from(['"', ",", "\n", '","', ""])
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELL, min_size=width, max_size=width), max_size=8)))
+def test_what_a_csv_writer_wrote_is_read_back(reading, rows):
+    width = len(rows[0]) if rows else 1
+    out = io.StringIO()
+    csv.writer(out, quoting=csv.QUOTE_ALL).writerows([[f"c{at}" for at in range(width)], *rows])
+    columns = {f"c{at}": Column("string") for at in range(width)}
+    result = reading(out.getvalue().encode(), "a.csv", table="t", columns=columns)
+    assert [list(row.values()) for row in plain(result.rows)] == rows and not result.rejects
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text('ab,"\n;1', max_size=12), max_size=8))
+def test_any_text_gives_rows_and_rejects_with_different_records_and_never_an_exception(reading, lines):
+    result = reading("x,y\n".encode() + "\n".join(lines).encode(), "a.csv", table="t", dialect=Dialect(delimiter=","))
+    records = [row["_record"] for row in result.rows] + [reject.record for reject in result.rejects]
+    assert len(set(records)) == result.met
+
+
+TYPES = {
+    "int64": (["1", "-20", "+3", "0", ""], [1, -20, 3, 0, None]),
+    "double": (["1", "2.5", "-.5", "1e3", "7."], [1.0, 2.5, -0.5, 1000.0, 7.0]),
+    "bool": (["true", "False", "TRUE"], [True, False, True]),
+    "date32[day]": (["2024-02-29", "1999-12-31"], [date(2024, 2, 29), date(1999, 12, 31)]),
+    "string": (["007", "1"], ["007", "1"]),
+}
+STRINGS = [["1", " 2"], ["2024-02-30", "2024-02-01"], ["1", "x"], ["12345678901234567890"], ["", ""], ["1,5"], ["nan"], ["0x1"]]
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_type_is_found_where_every_value_has_it(reading, kind):
+    texts, values = TYPES[kind]
+    data = "\n".join(["k,v", *(f"1,{text}" for text in texts)]).encode()
+    result = reading(data, "a.csv", table="t")
+    assert str(result.batches[0].schema.field("v").type) == kind and result.column("v") == values
+
+
+@pytest.mark.parametrize("texts", STRINGS)
+def test_a_column_is_text_where_one_value_is_not_of_a_type(reading, texts):
+    data = "\n".join(["k;v", *(f"1;{text}" for text in texts)]).encode()
+    result = reading(data, "a.csv", table="t")
+    assert result.batches[0].schema.field("v").type == pa.string()
+    assert result.column("v") == [text or None for text in texts]
+
+
+def test_types_are_found_over_the_whole_object_not_its_first_batch(reading, monkeypatch):
+    monkeypatch.setattr("warehouse.sources.delimited.BATCH_CHARS", 1)
+    monkeypatch.setattr("warehouse.sources.text_lines.BLOCK", 8)
+    result = reading(b"a\n1\n2\n3\n4\n5\nx\n", "a.csv", table="t")
+    assert len(result.batches) > 1 and {batch.schema.field("a").type for batch in result.batches} == {pa.string()}
+
+
+def test_timestamps_are_utc_and_cut_to_microseconds(reading):
+    data = b"t\n2023-11-16 23:59:59.9999999\n2023-11-16T18:15:46+01:00\n2023-11-16 18:15\n2023-11-16 18:15:46Z\n"
+    found = reading(data, "a.csv", table="t").column("t")
+    assert found == [
+        datetime(2023, 11, 16, 23, 59, 59, 999999, tzinfo=UTC),
+        datetime(2023, 11, 16, 17, 15, 46, tzinfo=UTC),
+        datetime(2023, 11, 16, 18, 15, tzinfo=UTC),
+        datetime(2023, 11, 16, 18, 15, 46, tzinfo=UTC),
+    ]
+
+
+def test_a_value_that_breaks_a_declared_type_is_a_reject_of_its_row(reading):
+    columns = {
+        "When": Column("date", "%m/%d/%Y", "day"),
+        "n": Column("int64"),
+        "x": Column("decimal"),
+        "b": Column("bool"),
+    }
+    data = b"When,n,x,b\n1/31/2024,1,0.1,true\n13/1/2024,2,0.2,false\n2/1/2024, 3 ,1e-12,no\n2/2/2024,x,1,true\n,,,\n"
+    result = reading(data, "a.csv", table="t", columns=columns)
+    assert result.reasons == {"type_mismatch": 3}
+    assert [reject.record for reject in result.rejects] == ["1", "2", "3"]
+    assert plain(result.rows)[0] == {"day": date(2024, 1, 31), "n": 1, "x": Decimal("0.100000000"), "b": True}
+    assert set(plain(result.rows)[1].values()) == {""}
+
+
+def test_known_at_comes_from_the_named_column(reading):
+    data = b"a,seen\n1,2024-01-02\n2,\n3,never\n"
+    columns = {"seen": Column("string")}
+    result = reading(data, "a.csv", table="t", columns=columns, known_at=KnownAt(column="seen"))
+    assert result.column("_known_at") == [datetime(2024, 1, 2, tzinfo=UTC), None]
+    assert result.reasons == {"type_mismatch": 1}
+
+
+def test_documents_come_from_csv_by_field(reading):
+    data = b"body,head\n,x\nhello,y\n"
+    result = reading(data, "a.csv", fields={"text": "body", "title": "head"})
+    assert result.reasons == {"missing_text": 1}
+    assert [(row["record"], row["text"], row["title"]) for row in result.rows] == [("1", "hello", "y")]
+
+
+def test_names_of_columns_follow_the_rule():
+    assert [snake_case(name) for name in ("providerName", "TIMESTAMP", "H100e (5th percentile)", "Total TDP (W)", "5th", "é!")] == [
+        "provider_name", "timestamp", "h100e_5th_percentile", "total_tdp_w", "c5th", "é",
+    ]  # fmt: skip
+    assert named(["a b", "aB", "", "_record"], {}) == ["a_b", "a_b_2", "column_3", "record"]
+    assert sniff_delimiter('"a;b;c",d') == "," and sniff_delimiter("abc") == ","
+
+
+def test_the_azure_trace_is_read_as_polars_reads_it(reading, shared_data: Path):
+    with zipfile.ZipFile(shared_data / "traces_azure.zip") as archive:
+        data = archive.read("traces_azure/AzureLLMInferenceTrace_conv.csv")
+    result = reading(data, "a.csv", table="t")
+    ours = pa.Table.from_batches(result.batches)
+    theirs = pl.read_csv(data).with_columns(pl.col("TIMESTAMP").str.slice(0, 26).str.to_datetime("%Y-%m-%d %H:%M:%S%.6f"))
+    assert ours["timestamp"].cast(pa.timestamp("us")).to_pylist() == theirs["TIMESTAMP"].to_list()
+    assert ours["context_tokens"].to_pylist() == theirs["ContextTokens"].to_list() and not result.rejects
+
+
+def test_real_csv_files_have_as_many_rows_as_polars_finds(reading, shared_data: Path):
+    paths = [*(shared_data / "tabular").rglob("*.csv*"), *(shared_data / "ai_chip_counts").rglob("*.csv")]
+    for path in paths:
+        result = reading(path, path.name, table="t")
+        assert result.met == pl.read_csv(path, infer_schema=False).height, path.name
+
+
+def test_fuzzed_files_are_rows_and_rejects(reading, shared_data: Path):
+    for path in sorted((shared_data / "arrow_testing" / "csv").rglob("*")):
+        if path.is_file():
+            assert reading(path, "a.csv", table="t").met < 2000
