@@ -71,7 +71,8 @@ def _say(answer: Explanation) -> None:
 
 def _sentence(verdict: Verdict) -> str:
     if verdict.kept:
-        return f"Kept by {verdict.rule_set}: it passes all {len(verdict.rules)} rules."
+        passed = f": it passes all {len(verdict.rules)} rules" if verdict.rules else ""
+        return f"Kept by {verdict.rule_set}{passed}."
     dropped, twin = f"Dropped by {verdict.rule_set}: {verdict.reason}", verdict.twin
     if twin is not None:
         return f"{dropped}. {table.cell(twin.uri)} ({twin.doc_id[:8]}) has the same text and was kept."

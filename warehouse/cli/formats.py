@@ -12,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -97,7 +98,10 @@ def _json_line(row: dict[str, Any]) -> bytes:
 
 
 def rows_of(batch: pa.RecordBatch | pa.Table) -> list[dict[str, Any]]:
-    """The rows of a batch as JSON types."""
+    """The rows of a batch as JSON types. Raises UsageError where two columns have one name: an object holds one."""
+    twice = [name for name, times in Counter(batch.schema.names).items() if times > 1]
+    if twice:
+        raise UsageError(f"several columns are called {twice[0]!r}", do="give each a name of its own with AS")
     columns = [_as_json_column(column) for column in batch.columns]
     return [dict(zip(batch.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
 

@@ -6,13 +6,14 @@ import dataclasses
 import glob
 import os
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warehouse.cli.failures import close_match
-from warehouse.errors import InputError, UsageError
+from warehouse.errors import InputError, RecipeError, UsageError
 
 if TYPE_CHECKING:
     from warehouse.project import Project
@@ -45,19 +46,34 @@ def stated_source(
     """
     from warehouse.sources import dump_source, load_source
 
+    _refuse_reader(reader)
     files = [found for uri in uris for found in _files(uri)]
     name = _snake(name, files[0])
     path = project.folder / "recipes" / "sources" / f"{name}.yaml"
     before = load_source(path) if path.exists() else None
     options = {key: value for key, value in {"reader": reader, "table": table, "licence": licence}.items() if value}
-    _refuse_reader(reader)
     stored = [_stored(uri, project.folder) for uri in uris]
     after = _extended(before, stored, options) if before else _new(name, stored, files[0], options)
     if after == before:
         return Stated(name, f"{_shown(path)} states this already")
+    text = dump_source(after)
+    _refuse_text(path.name, text)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(dump_source(after), "utf-8")
+    path.write_text(text, "utf-8")
     return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
+
+
+def _refuse_text(name: str, text: str) -> None:
+    """Raises UsageError where the YAML would be refused, before it takes its place."""
+    from warehouse.sources import load_source
+
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / name
+        draft.write_text(text, "utf-8")
+        try:
+            load_source(draft)
+        except RecipeError as error:
+            raise UsageError(error.came.split(": ", 1)[-1], allowed=error.allowed) from None
 
 
 def _files(uri: str) -> list[Path]:

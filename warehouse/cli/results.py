@@ -21,6 +21,7 @@ from warehouse.errors import UsageError
 from warehouse.publish import only_reads
 
 FIRST_ROWS = 100  # rows of a table unless all are asked for
+PLAN = ["explain_key", "explain_value"]  # the columns of EXPLAIN, which draws its own picture
 
 
 def result(con: query.Connection, sql: str) -> pa.RecordBatchReader:
@@ -43,20 +44,25 @@ def parsed(text: str) -> list[str]:
 def refused_sql(error: query.Error) -> UsageError:
     """DuckDB's message in one line: what is wrong, what it suggests, and the place it points at."""
     said, _, pointed = str(error).partition("\n\nLINE ")
+    came, _, near = one_line(said).partition(" Did you mean ")
     line, _, text = pointed.splitlines()[0].partition(":") if pointed else ("", "", "")
-    return UsageError(one_line(said), do=f"look at line {line}: {text.strip()[:120]}" if line else "")
+    advice = [f"try {near.rstrip('?')}"] if near else []
+    advice += [f"look at line {line}: {text.strip()[:120]}"] if line else []
+    return UsageError(came.rstrip("!"), do=", ".join(advice))
 
 
 def print_table(reader: pa.RecordBatchReader, *, every: bool) -> None:
     """The first rows, or every row, as a table with its number of rows."""
     rows = _values(reader)
+    if reader.schema.names == PLAN:
+        return print(*(row[1] for row in rows), sep="\n")
     first = list(itertools.islice(rows, FIRST_ROWS))
     placed = table.layout(reader.schema.names, first, width=table.terminal_width())
     print(*placed.head(), sep="\n")
     for row in first:
         print(placed.row(row))
     print(_footer(placed, *_rest(placed, rows, len(first), every=every)))
-    reader.close()
+    return reader.close()
 
 
 def _rest(placed: table.Layout, rows: Iterator[tuple[Any, ...]], shown: int, *, every: bool) -> tuple[int, bool]:

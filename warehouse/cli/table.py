@@ -95,8 +95,8 @@ def _columns(char: str) -> int:
 
 def cell(value: Any) -> str:
     """A value as one line of text; None is NULL."""
-    if value is None:
-        return "NULL"
+    if value is None or isinstance(value, bool):
+        return {None: "NULL", True: "true", False: "false"}[value]
     if isinstance(value, datetime):
         return value.isoformat(" ").removesuffix("+00:00")
     if isinstance(value, bytes):
