@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m warehouse.cli.demo
+	$(BIN)/python examples/demo.py
 
 test: $(STAMP)
 	$(BIN)/lint-imports --no-cache

@@ -5,8 +5,6 @@ builds every SQL model in a file nobody else can see, audits it, and switches it
 so what fails leaves the last good snapshot in place and no half-built file behind.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 

@@ -1,7 +1,5 @@
 """Releases of data sets: one asset a recipe, made from the published snapshot and the versions it pins."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 import dagster as dg

@@ -5,8 +5,6 @@ skipped; every other is read again whole. ``known_at`` is the source's own, else
 retried or re-executed run repeats it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime

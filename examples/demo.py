@@ -1,0 +1,127 @@
+"""The whole route on real input, as ``make demo`` runs it: sources, a release, and a language model trained on it.
+
+Input: documents of the installed Python packages and the standard library, and the figures in sample/. It needs no
+network. Run again, it finds what has not changed and makes no second release.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from train_language_model import train
+
+from pipelines.run import Materialised, run_assets
+from warehouse.answers.status import status
+from warehouse.cli.table import count, lines, size, terminal_width
+from warehouse.errors import WarehouseError
+from warehouse.project import Project, load
+from warehouse.publish import connect_current
+from warehouse.query import fetch_all
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+DATASET = "demo_corpus"
+STEPS = 300
+REMOVALS = """
+SELECT reason, documents, bytes, share_of_documents FROM marts.removal_funnel
+WHERE rule_set = 'house' ORDER BY reason <> 'kept', documents DESC"""
+NEXT = """
+Next:
+  .venv/bin/warehouse sql "SELECT * FROM marts.chips_by_owner_quarter ORDER BY quarter DESC, units DESC LIMIT 9"
+  .venv/bin/warehouse explain {document}
+  make ui"""
+
+
+def main() -> None:
+    """Run the route and print what was made."""
+    began = time.perf_counter()
+    project = load(CHECKOUT)
+    say("1. Sources to the published snapshot")
+    built = run_assets(project)
+    say(f"2. A release of {DATASET}")
+    released = run_assets(project, [f"datasets/{DATASET}"])
+    show_tables(project)
+    show_removals(project)
+    show_release(released.assets[-1].metadata)
+    show_costs([*built.assets, *released.assets])
+    say("3. A language model in plain numpy, trained on the release")
+    show_training(Path(released.assets[-1].metadata["path"]))
+    print(f"\n{built.checks} checks passed, {time.perf_counter() - began:.0f} s in all.")
+    print(NEXT.format(document=dropped_document(project)))
+
+
+def say(text: str) -> None:
+    """A heading, at once also through a pipe."""
+    print(f"\n{text}", flush=True)
+
+
+def show(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table."""
+    for line in lines(names, list(rows), width=terminal_width()):
+        print("  " + line)
+
+
+def show_tables(project: Project) -> None:
+    """Rows and bytes of every table, and of the snapshot's models."""
+    found = status(project)
+    say("Tables of the repository")
+    show(
+        ["table", "version", "rows", "bytes"], [(t.name, t.version, count(t.rows), size(t.bytes)) for t in found.tables]
+    )
+    if found.published:
+        print(f"  published: {found.published.models} models, {size(found.published.bytes)}, {found.published.path}")
+
+
+def show_removals(project: Project) -> None:
+    """Documents kept, and dropped by reason."""
+    say("Documents kept, and dropped by the first rule that failed (rule set house)")
+    with connect_current(project.published, "prod") as con:
+        rows = fetch_all(con, REMOVALS)
+    show(["reason", "documents", "bytes", "share"], [(r[0], count(r[1]), size(r[2]), f"{r[3]:.1%}") for r in rows])
+
+
+def show_release(facts: dict[str, Any]) -> None:
+    """Name, hash, shards and tokens of the release."""
+    say("Release")
+    print(f"  {facts['release']}  id {facts['id']}")
+    print(f"  {facts['shards']} shards, {facts['samples']:,} samples, {facts['tokens']:,} tokens in {facts['path']}")
+
+
+def show_costs(assets: Sequence[Materialised]) -> None:
+    """CPU seconds of each asset; a step's peak memory belongs to all assets it made."""
+    say("CPU seconds of each asset")
+    costly = [asset for asset in assets if asset.cost]
+    rows = [
+        (a.name, "" if a.rows is None else count(a.rows), f"{a.cost.cpu_s:.2f}", size(a.cost.peak_rss))
+        for a in costly
+        if a.cost
+    ]
+    show(["asset", "rows", "CPU s", "peak memory"], rows)
+    print(f"  {sum(asset.cost.cpu_s for asset in costly if asset.cost):.1f} CPU s in all")
+
+
+def show_training(release: Path) -> None:
+    """Bits per byte on held-out documents, before and after."""
+    result = train(release, steps=STEPS, seed=0)
+    print(f"  {result.steps} steps, {result.tokens:,} tokens, {result.seconds:.0f} s")
+    print(f"  bits per byte of held-out text: {result.before:.3f} before, {result.after:.3f} after")
+
+
+def dropped_document(project: Project) -> str:
+    """The uri of a document that was dropped as a copy, the first by uri."""
+    sql = """
+        SELECT uri FROM curation.decisions JOIN staging.current_documents USING (doc_id)
+        WHERE rule_set = 'house' AND reason = 'duplicate_document' ORDER BY uri LIMIT 1"""
+    with connect_current(project.published, "prod") as con:
+        found = fetch_all(con, sql)
+    return str(found[0][0]) if found else "DOC"
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except WarehouseError as error:
+        sys.exit(f"demo: {error}")
