@@ -20,9 +20,8 @@ from warehouse.sources import Column, Dialect, KnownAt, Limits
 from warehouse.sources.columns import named, snake_case
 from warehouse.sources.delimited import sniff_delimiter
 
-SPECTRUM = (
-    "comma_in_quotes empty empty_crlf escaped_quotes json newlines newlines_crlf quotes_and_newlines simple simple_crlf utf8"
-).split()
+SPECTRUM = ["comma_in_quotes", "empty", "empty_crlf", "escaped_quotes", "json", "newlines", "newlines_crlf"]
+SPECTRUM += ["quotes_and_newlines", "simple", "simple_crlf", "utf8"]
 
 
 def plain(rows):
@@ -95,7 +94,9 @@ def test_every_encoding_line_end_and_delimiter_gives_the_same_rows(reading, enco
     assert plain(result.rows) == [{"né": "ß", "wert": f"1{delimiter}5"}, {"né": "x", "wert": "2"}]
 
 
-CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6) | st.sampled_from(['"', ",", "\n", '","', ""])
+CELL = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6) | st.sampled_from(
+    ['"', ",", "\n", '","', ""]
+)
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -112,7 +113,7 @@ def test_what_a_csv_writer_wrote_is_read_back(reading, rows):
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text('ab,"\n;1', max_size=12), max_size=8))
 def test_any_text_gives_rows_and_rejects_with_different_records_and_never_an_exception(reading, lines):
-    result = reading("x,y\n".encode() + "\n".join(lines).encode(), "a.csv", table="t", dialect=Dialect(delimiter=","))
+    result = reading(b"x,y\n" + "\n".join(lines).encode(), "a.csv", table="t", dialect=Dialect(delimiter=","))
     records = [row["_record"] for row in result.rows] + [reject.record for reject in result.rejects]
     assert len(set(records)) == result.met
 
@@ -124,7 +125,16 @@ TYPES = {
     "date32[day]": (["2024-02-29", "1999-12-31"], [date(2024, 2, 29), date(1999, 12, 31)]),
     "string": (["007", "1"], ["007", "1"]),
 }
-STRINGS = [["1", " 2"], ["2024-02-30", "2024-02-01"], ["1", "x"], ["12345678901234567890"], ["", ""], ["1,5"], ["nan"], ["0x1"]]
+STRINGS = [
+    ["1", " 2"],
+    ["2024-02-30", "2024-02-01"],
+    ["1", "x"],
+    ["12345678901234567890"],
+    ["", ""],
+    ["1,5"],
+    ["nan"],
+    ["0x1"],
+]
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -192,9 +202,9 @@ def test_documents_come_from_csv_by_field(reading):
 
 
 def test_names_of_columns_follow_the_rule():
-    assert [snake_case(name) for name in ("providerName", "TIMESTAMP", "H100e (5th percentile)", "Total TDP (W)", "5th", "é!")] == [
-        "provider_name", "timestamp", "h100e_5th_percentile", "total_tdp_w", "c5th", "é",
-    ]  # fmt: skip
+    names = ["providerName", "TIMESTAMP", "H100e (5th percentile)", "Total TDP (W)", "5th", "é!"]
+    expected = ["provider_name", "timestamp", "h100e_5th_percentile", "total_tdp_w", "c5th", "é"]
+    assert [snake_case(name) for name in names] == expected
     assert named(["a b", "aB", "", "_record"], {}) == ["a_b", "a_b_2", "column_3", "record"]
     assert sniff_delimiter('"a;b;c",d') == "," and sniff_delimiter("abc") == ","
 
@@ -204,7 +214,9 @@ def test_the_azure_trace_is_read_as_polars_reads_it(reading, shared_data: Path):
         data = archive.read("traces_azure/AzureLLMInferenceTrace_conv.csv")
     result = reading(data, "a.csv", table="t")
     ours = pa.Table.from_batches(result.batches)
-    theirs = pl.read_csv(data).with_columns(pl.col("TIMESTAMP").str.slice(0, 26).str.to_datetime("%Y-%m-%d %H:%M:%S%.6f"))
+    theirs = pl.read_csv(data).with_columns(
+        pl.col("TIMESTAMP").str.slice(0, 26).str.to_datetime("%Y-%m-%d %H:%M:%S%.6f")
+    )
     assert ours["timestamp"].cast(pa.timestamp("us")).to_pylist() == theirs["TIMESTAMP"].to_list()
     assert ours["context_tokens"].to_pylist() == theirs["ContextTokens"].to_list() and not result.rejects
 

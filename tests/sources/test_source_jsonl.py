@@ -94,7 +94,12 @@ def test_record_is_the_occurrence_of_a_stated_uri_and_else_the_line(reading):
     lines = [{"text": "a", "u": "x"}, {"text": "b", "u": "y"}, {"text": "c", "u": "x"}, {"text": "d"}]
     data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     result = reading(data, "a.jsonl", fields={"text": "text", "uri": "u"})
-    assert [(row["uri"], row["record"]) for row in result.rows] == [("x", "0"), ("y", "0"), ("x", "1"), ("a.jsonl", "3")]
+    assert [(row["uri"], row["record"]) for row in result.rows] == [
+        ("x", "0"),
+        ("y", "0"),
+        ("x", "1"),
+        ("a.jsonl", "3"),
+    ]
 
 
 def test_a_time_that_is_none_is_a_reject_and_never_a_silent_null(reading):
@@ -168,7 +173,9 @@ def test_typed_rows_keep_nested_objects_and_grow_columns(reading):
 
 
 def test_a_value_that_does_not_fit_its_column_is_a_reject_and_types_never_change(reading):
-    data = b'{"a": 1, "b": 1.5}\n{"a": "x", "b": 2}\n{"a": 2.5, "b": null}\n{"a": {"c": 1}}\n{"a": 12345678901234567890}\n'
+    data = (
+        b'{"a": 1, "b": 1.5}\n{"a": "x", "b": 2}\n{"a": 2.5, "b": null}\n{"a": {"c": 1}}\n{"a": 12345678901234567890}\n'
+    )
     result = reading(data, "a.jsonl", table="things")
     assert result.reasons == {"type_mismatch": 3}
     assert [(row["a"], row["b"]) for row in result.rows] == [(1.0, 1.5), (2.5, None)]

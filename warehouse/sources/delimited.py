@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from warehouse.contracts import TIMESTAMP, Reject
 from warehouse.sources.columns import PATTERNS, cast_text, commented, named, possible_types
 from warehouse.sources.containers import Member
+from warehouse.sources.guard import guarded
 from warehouse.sources.recipe import Column, Dialect, Source
 from warehouse.sources.records import Documents
 from warehouse.sources.text_lines import Lines
@@ -141,7 +142,8 @@ def rows(member: Member, source: Source) -> Iterator[Cells | Reject]:
         first = [] if source.dialect.header else [header]
         names = header if source.dialect.header else [f"column_{at}" for at in range(1, len(header) + 1)]
         shown = tuple(name.encode("utf-8", "replace").decode() for name in names)
-        yield from _batches(shown, _checked(reader, lines, first, len(header)), lines)
+        checked = guarded(_checked(reader, lines, first, len(header)), uri=member.uri, reason="not_csv")
+        yield from _batches(shown, checked, lines)
 
 
 def sniff_delimiter(line: str, quote: str = '"') -> str:

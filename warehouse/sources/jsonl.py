@@ -18,7 +18,9 @@ import pyarrow as pa
 
 from warehouse.contracts import BATCH_BYTES, Reject
 from warehouse.sources.containers import Member
+from warehouse.sources.guard import guarded
 from warehouse.sources.lines import Block, LongLine, line_blocks
+from warehouse.sources.recipe import Limits
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 
@@ -38,7 +40,7 @@ class Parsed:
 def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
     """Documents of the member in batches of about BATCH_BYTES."""
     names = documents.names
-    for parsed in _batched(parse(member, max_bytes=documents.source.limits.max_record_bytes), BATCH_BYTES):
+    for parsed in _batched(member, documents.source.limits, BATCH_BYTES):
         if isinstance(parsed, Reject):
             yield parsed
         else:
@@ -47,7 +49,7 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
 
 def read_table(member: Member, table: Rows) -> Iterator[pa.RecordBatch | Reject]:
     """Rows of a typed table in batches of about BATCH_BYTES."""
-    for parsed in _batched(parse(member, max_bytes=table.source.limits.max_record_bytes), TABLE_BYTES):
+    for parsed in _batched(member, table.source.limits, TABLE_BYTES):
         if isinstance(parsed, Reject):
             yield parsed
         else:
@@ -186,12 +188,13 @@ def _records(values: list[Any], uri: str, size: int) -> list[Parsed | Reject]:
     return [*bad, Parsed(good, [values[number] for number in good], size)]
 
 
-def _batched(items: Iterator[Parsed | Reject], size: int) -> Iterator[Parsed | Reject]:
-    """Blocks joined until they took ``size`` bytes; Rejects pass at once."""
+def _batched(member: Member, limits: Limits, size: int) -> Iterator[Parsed | Reject]:
+    """Blocks joined until they took ``size`` bytes; Rejects pass at once, and a cut object keeps what was readable."""
     numbers: list[int] = []
     rows: list[Row] = []
     taken = 0
-    for item in items:
+    items = parse(member, max_bytes=limits.max_record_bytes)
+    for item in guarded(items, uri=member.uri, reason="not_jsonl"):
         if isinstance(item, Reject):
             yield item
             continue

@@ -67,7 +67,7 @@ def read(source: Source, located: Located, path: Path) -> Items:
 
     Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and
     ``_known_at``. Batches are about BATCH_BYTES or less. Bad records are Rejects among them; an object that cannot be
-    read (further) is one Reject at the end. Nothing that the bytes hold raises.
+    read (further) is one Reject whose ``record`` is empty. Nothing that the bytes hold raises.
     """
     if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))

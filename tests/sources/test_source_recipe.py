@@ -1,0 +1,243 @@
+"""Recipes of sources, where their objects are, and the figures that the demo ships."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse.contracts import Reject
+from warehouse.errors import InputError, RecipeError
+from warehouse.sources import (
+    Column,
+    Dialect,
+    Environment,
+    KnownAt,
+    Limits,
+    Located,
+    Source,
+    dump_source,
+    guess_reader,
+    load_source,
+    locate,
+    plan_known_at,
+    read,
+    reader_id,
+    sniff_table,
+)
+from warehouse.sources.recipe import READER_NAMES, TYPES
+
+WRONG = {
+    "uri: a\nreadr: csv": (2, "did you mean 'reader'?"),
+    "uri: a\nreader: cvs": (2, "did you mean 'csv'?"),
+    "reader: csv": (1, "no uri"),
+    "": (1, "empty"),
+    "- a": (1, "not a mapping"),
+    "uri: a\nuri: b": (2, "stands twice"),
+    "uri: a\ntable: No Table": (2, "lower-case"),
+    "uri: a\ntable: rejects": (2, "warehouse itself"),
+    "uri: a\ntable: t\ncolumns:\n  x: {type: int}": (4, "did you mean 'int64'?"),
+    "uri: a\ntable: t\ncolumns:\n  x: {type: int64, format: '%Y'}": (4, "date and timestamp"),
+    "uri: a\ntable: t\ncolumns:\n  x: {rename: 'A B'}": (4, "rename"),
+    "uri: a\ncolumns:\n  x: int64": (3, "fields for documents"),
+    "uri: a\nfields:\n  txt: body": (3, "did you mean 'text'?"),
+    "uri: a\nknown_at:\n  path: '(?P<date>x'": (3, "bad regular expression"),
+    "uri: a\nknown_at:\n  path: 'x'": (3, "no group 'date'"),
+    "uri: a\nknown_at: {format: '%Y'}": (2, "column and path"),
+    "uri: a\nmax_reject_share: 2": (2, "from 0 to 1"),
+    "uri: a\nmax_reject_share: few": (2, "not a number"),
+    "uri: a\nlimits: {max_ratio: 1.5}": (2, "a whole number"),
+    "uri: a\nlimits: {ratio: 1}": (2, "max_ratio"),
+    "uri: a\ndialect: {delimiter: ';;'}": (2, "one character"),
+    "uri: a\ndialect: {encoding: utf-9}": (2, "unknown encoding"),
+    "uri: [a, {b: c}]": (1, "a path or a glob"),
+    "uri: ": (1, "a path or a glob"),
+    "uri: a\nname: My Source": (2, "lower-case"),
+    "uri: a\nlicence:\n  - MIT": (3, "not plain text"),
+    "uri: a\nfields: [": (2, "YAML"),
+    "uri: 'a": (1, "YAML"),
+    "uri: a\n\tx: b": (2, "YAML"),
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_recipe_is_refused_with_its_file_and_line_and_what_is_allowed(tmp_path: Path, text):
+    path = tmp_path / "src.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_source(path)
+    line, said = WRONG[text]
+    assert re.match(rf"{re.escape(str(path))}:{line}:", str(caught.value)), str(caught.value)
+    assert said in str(caught.value) and caught.value.allowed
+
+
+NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
+WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=12)
+COLUMNS = st.builds(Column, st.sampled_from(TYPES), st.none(), st.none() | NAMES) | st.builds(
+    Column, st.sampled_from(["date", "timestamp"]), st.none() | WORDS, st.none()
+)
+SOURCES = st.builds(
+    Source,
+    name=NAMES,
+    uri=st.lists(WORDS, min_size=1, max_size=3).map(tuple),
+    description=st.just("") | WORDS,
+    reader=st.none() | st.sampled_from(READER_NAMES),
+    licence=st.none() | WORDS,
+    origin=st.none() | WORDS,
+    fields=st.dictionaries(st.sampled_from(["title", "uri"]), WORDS).map(lambda extra: {"text": "text"} | extra),
+    known_at=st.builds(KnownAt, column=st.none() | WORDS)
+    | st.builds(KnownAt, path=st.just("(?P<date>.*)"), format=st.just("%Y")),
+    max_reject_share=st.floats(0, 1),
+    limits=st.builds(Limits, max_ratio=st.integers(1, 9999)),
+    dialect=st.builds(Dialect, delimiter=st.sampled_from([None, ";", "\t"]), header=st.booleans()),
+    environment=st.builds(Environment, max_text_bytes=st.integers(1, 10**9)),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SOURCES, st.dictionaries(WORDS, COLUMNS, max_size=3))
+def test_a_dumped_source_loads_as_an_equal_one_and_travels_to_another_process(tmp_path_factory, source, columns):
+    path = tmp_path_factory.getbasetemp() / "round.yaml"
+    for one in (source, replace(source, table="things", columns=columns)):
+        path.write_text(dump_source(one), "utf-8")
+        assert load_source(path) == one == pickle.loads(pickle.dumps(one))  # noqa: S301 - our own bytes
+
+
+def files(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+
+
+def uris(folder: Path, *patterns: str) -> list[str]:
+    return [item.uri for item in locate(Source("s", patterns), folder)]
+
+
+def test_objects_come_once_in_order_of_uri_with_uris_relative_to_the_project(tmp_path: Path):
+    project, outside = tmp_path / "p", tmp_path / "o"
+    files(project, "b.txt", "a/c.txt", "a/d/e.txt", "a/.hidden/x.txt", "z.csv", "a b[1].txt")
+    files(outside, "q.txt")
+    assert uris(project, "**/*.txt") == ["a b[1].txt", "a/c.txt", "a/d/e.txt", "b.txt"]
+    assert uris(project, "a", "a/*.txt", "b.txt") == ["a/c.txt", "a/d/e.txt", "b.txt"]
+    assert uris(project, "a b[1].txt") == ["a b[1].txt"]
+    assert uris(project, str(outside)) == uris(project, "../o/*.txt") == [(outside / "q.txt").as_uri()]
+
+
+@pytest.mark.parametrize("pattern", ["*.nothing", "missing.txt", "missing/**/*.txt"])
+def test_a_pattern_that_matches_nothing_is_refused_by_name(tmp_path: Path, pattern):
+    with pytest.raises(InputError, match=re.escape(pattern)):
+        uris(tmp_path, pattern)
+
+
+def test_symlinks_that_lead_out_of_a_globbed_folder_are_not_followed(tmp_path: Path):
+    files(tmp_path, "in/a.txt", "out/secret.txt")
+    (tmp_path / "in" / "link.txt").symlink_to(tmp_path / "out" / "secret.txt")
+    (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    (tmp_path / "in" / "same.txt").symlink_to(tmp_path / "in" / "a.txt")
+    assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/same.txt"]
+
+
+def test_environment_variables_in_a_uri_are_expanded_and_never_shown(tmp_path: Path, monkeypatch):
+    files(tmp_path, "tok3n/a.txt")
+    source = Source("s", ("${PLACE}/a.txt", "${PLACE}/none.txt"))
+    monkeypatch.setenv("PLACE", "tok3n")
+    with pytest.raises(InputError) as caught:
+        list(locate(source, tmp_path))
+    assert "tok3n" not in str(caught.value) and "tok3n" not in dump_source(source)
+    assert uris(tmp_path, "${PLACE}/a.txt") == ["tok3n/a.txt"]
+    monkeypatch.delenv("PLACE")
+    with pytest.raises(InputError, match="PLACE is not set"):
+        list(locate(source, tmp_path))
+
+
+def test_known_at_comes_from_the_path_in_utc_and_a_uri_without_it_is_refused():
+    source = Source("s", ("x",), known_at=KnownAt(path=r"/(?P<date>\d{8}T\d{4}[+-]\d{4})\.", format="%Y%m%dT%H%M%z"))
+    place = Located("a/20240131T0100+0200.csv", Path("x"), 0)
+    assert plan_known_at(source, place) == datetime(2024, 1, 30, 23, 0, tzinfo=UTC)
+    assert plan_known_at(Source("s", ("x",)), place) is None
+    for uri in ("a/other.csv", "a/20249931T0100+0200.csv"):
+        with pytest.raises(InputError, match=re.escape(uri)):
+            plan_known_at(source, replace(place, uri=uri))
+
+
+def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
+    cases = {
+        "a.jsonl.gz": (b'{"text": "x"}\n', "jsonl", "documents"),
+        "b.csv": (b"text,n\nhello,1\n", "csv", "documents"),
+        "Web Traffic.csv": (b"n\n1\n", "csv", "web_traffic"),
+        "nothing": (b'{"a": 1}\n', "jsonl", "nothing"),
+        "c.md": (b"# x", "text", "documents"),
+        "empty.csv": (b"", "csv", "empty"),
+        "9 lives.csv": (b"a\nb\n", "csv", "c9_lives"),
+    }
+    for name, (data, reader, table) in cases.items():
+        path = tmp_path / name
+        path.write_bytes(data)
+        assert (guess_reader(path), sniff_table(path)) == (reader, table), name
+    (tmp_path / "x.bin").write_bytes(b"\0\1")
+    with pytest.raises(InputError, match=r"\.parquet"):
+        guess_reader(tmp_path / "x.bin")
+
+
+def test_a_reader_has_a_name_and_a_version():
+    place = Located("a.csv.gz", Path("x"), 0)
+    assert reader_id(Source("s", ("x",)), place) == "csv/1"
+    assert reader_id(Source("s", ("x",), reader="jsonl"), place) == "jsonl/1"
+    assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip")).startswith("mixed/")
+
+
+ROWS = {
+    "ai_chips": 352,
+    "cloud_carbon": 40,
+    "cpu_power": 4899,
+    "grid_carbon": 213,
+    "inference_trace": 6418,
+    "infrastructure_facts": 15,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_projects_own_figures_are_read_whole(checkout: Path, name):
+    source = load_source(checkout / "recipes" / "sources" / f"{name}.yaml")
+    rows, rejects, schemas = 0, Counter(), []
+    for item in locate(source, checkout):
+        lines = item.path.read_bytes().count(b"\n") - 1 + (not item.path.read_bytes().endswith(b"\n"))
+        before = rows + rejects.total()
+        for found in read(source, item, item.path):
+            if isinstance(found, Reject):
+                rejects[found.reason] += 1
+            else:
+                rows += found.num_rows
+                schemas.append(found.schema)
+        assert rows + rejects.total() - before == lines, item.uri
+    assert rows == ROWS[name]
+    assert rejects == ({"type_mismatch": 4} if name == "cpu_power" else {})  # its file says 27.29.5 and the like
+    kinds = {(item.name, item.type) for schema in schemas for item in schema}
+    assert len(kinds) == len({column for column, _ in kinds})
+
+
+def test_vintages_of_the_chip_figures_are_those_that_their_notes_state(checkout: Path):
+    source = load_source(checkout / "recipes" / "sources" / "ai_chips.yaml")
+    for item in locate(source, checkout):
+        stated = set(re.findall(r"generated on: (\d\d-\d\d-\d{4})", item.path.read_text("utf-8")))
+        assert {f"{plan_known_at(source, item):%m-%d-%Y}"} == stated, item.uri
+
+
+def test_every_sample_file_is_small_and_stands_in_the_readme_with_its_licence(checkout: Path):
+    folder = checkout / "sample"
+    readme = (folder / "README.md").read_text("utf-8")
+    for path in folder.rglob("*"):
+        if path.is_file() and path.name not in ("README.md", "LICENSE"):
+            assert path.stat().st_size <= 400_000 and f"| {path.relative_to(folder).as_posix()} |" in readme
+            assert not re.search(rb"[\w.]+@[\w-]+\.\w+", path.read_bytes())
+    for licence in re.findall(r"(\S+/LICENSE) ", readme):
+        assert (folder / licence).is_file()
