@@ -13,7 +13,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from pipelines.costs import Meter, metered
-from pipelines.gates import audit, check_results, check_specs, columns_metadata, table_metadata
+from pipelines.gates import audit, check_results, check_specs, columns_metadata, skipped_results, table_metadata
 from pipelines.ingest import OWNERS
 from warehouse import curation, models, publish
 from warehouse.contracts import Batches, Check
@@ -105,9 +105,9 @@ def measure_asset(
     )
     def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         repository = Repository(project.root)
-        with metered(repository, f"repository/{table}", context.run_id) as meter:
+        with metered(repository, f"repository/{table}", context.run.run_id) as meter:
             meter.rows, meter.bytes_read = measure(
-                repository, table, function, schema=schema, keys=keys, run_id=context.run_id
+                repository, table, function, schema=schema, keys=keys, run_id=context.run.run_id
             )
             results = audit(key, suites, repository)
         snapshot = repository.snapshot(table)
@@ -166,8 +166,8 @@ def snapshot_asset(project: Project, loaded: Sequence[Model], suites: Suites) ->
     )
     def _build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
         repository = Repository(project.root)
-        with metered(repository, "published/snapshot", context.run_id) as meter:
-            yield from _published(project, loaded, audits, env=config.env, run_id=context.run_id, meter=meter)
+        with metered(repository, "published/snapshot", context.run.run_id) as meter:
+            yield from _published(project, loaded, audits, env=config.env, run_id=context.run.run_id, meter=meter)
 
     return _build
 
@@ -210,9 +210,10 @@ def _published(
 
 
 def _model_events(con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check]) -> Iterator[Event]:
-    """A model's materialisation and its verdicts, which are added to ``checks``; of a skipped model, nothing."""
+    """A model's materialisation and its verdicts, which are added to ``checks``; a skipped model's only warn."""
     key = model_key(built.model.name)
     if built.skipped:
+        yield from skipped_results(key, suites, built.skipped)
         return
     yield dg.MaterializeResult(asset_key=key, metadata=columns_metadata(built.rows, built.columns))
     verdicts = [check for suite in suites for check in run_suite(con, suite)]

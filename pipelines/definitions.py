@@ -18,9 +18,13 @@ from pipelines.export import dataset_asset
 from pipelines.ingest import source_asset, table_asset
 from warehouse.datasets import load_recipe
 from warehouse.gate import Suite, load_suites
-from warehouse.models import load_models
+from warehouse.models import Model, load_models
 from warehouse.project import Project, find
 from warehouse.sources import Source, load_source
+
+
+MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
+"""Repository tables that a project has whatever its sources are."""
 
 
 def build_definitions(project: Project) -> dg.Definitions:
@@ -29,7 +33,7 @@ def build_definitions(project: Project) -> dg.Definitions:
     suites: dict[str, list[Suite]] = defaultdict(list)
     for suite in load_suites(project.files("expectations", "*.json")):
         suites[suite.table].append(suite)
-    models = load_models(project.files("sql", "*.sql"))
+    models = _fed(load_models(project.files("sql", "*.sql")), sources)
     recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
     ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, suites)]
     building = [*curation_assets(project, suites), snapshot_asset(project, models, suites)]
@@ -45,6 +49,16 @@ def _tables(project: Project, sources: Sequence[Source], suites: Suites) -> list
     for source in sources:
         writers[source.table].append(dg.AssetKey(["sources", source.name]))
     return [table_asset(project, table, keys, suites[f"repository.{table}"]) for table, keys in writers.items()]
+
+
+def _fed(models: Sequence[Model], sources: Sequence[Source]) -> list[Model]:
+    """The models that something of this project feeds: a built-in mart of figures that no source brings is left out."""
+    tables = {f"repository.{table}" for table in (*MADE_HERE, *(source.table for source in sources))}
+    fed: dict[str, Model] = {}
+    for model in models:
+        if set(model.reads) <= tables and set(model.depends_on) <= fed.keys():
+            fed[model.name] = model
+    return list(fed.values())
 
 
 def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJobDefinition]:

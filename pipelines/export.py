@@ -53,8 +53,8 @@ def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinitio
         owners=OWNERS,
     )
     def _release(context: dg.AssetExecutionContext, config: ExportConfig) -> dg.MaterializeResult[None]:
-        with metered(Repository(project.root), f"datasets/{recipe.name}", context.run_id) as meter:
-            release = export(project, recipe, env=config.env, processes=config.processes, run_id=context.run_id)
+        with metered(Repository(project.root), f"datasets/{recipe.name}", context.run.run_id) as meter:
+            release = export(project, recipe, env=config.env, processes=config.processes, run_id=context.run.run_id)
             meter.rows = release.manifest.documents
         return dg.MaterializeResult(metadata=_metadata(release), data_version=dg.DataVersion(release.manifest.id))
 

@@ -40,6 +40,18 @@ def check_results(key: dg.AssetKey, suites: Sequence[Suite], checks: Sequence[Ch
         )
 
 
+def skipped_results(key: dg.AssetKey, suites: Sequence[Suite], reason: str) -> Iterator[dg.AssetCheckResult]:
+    """Warnings in place of verdicts, for a model that could not be built because its input is not there yet."""
+    for name, _ in _named(suites):
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=name,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={"skipped": reason},
+        )
+
+
 def audit(key: dg.AssetKey, suites: Sequence[Suite], repository: Repository) -> list[dg.AssetCheckResult]:
     """The verdicts of a repository table's suites on its newest version."""
     with connect() as con:

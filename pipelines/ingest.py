@@ -45,7 +45,7 @@ class Ingested:
 
 def planned_at(context: dg.AssetExecutionContext) -> datetime:
     """When this run, or the first run it re-executes, was created: the knowledge time of what states none."""
-    record = context.instance.get_run_record_by_id(context.run.root_run_id or context.run_id)
+    record = context.instance.get_run_record_by_id(context.run.root_run_id or context.run.run_id)
     return record.create_timestamp.astimezone(UTC) if record else datetime.now(UTC)
 
 
@@ -96,8 +96,8 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
     def _source(context: dg.AssetExecutionContext, config: IngestConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]
         prepare(project)
         repository = Repository(project.root)
-        with metered(repository, f"sources/{source.name}", context.run_id) as meter:
-            done = ingest(project, source, run_id=context.run_id, known_at=planned_at(context), reread=config.reread)
+        with metered(repository, f"sources/{source.name}", context.run.run_id) as meter:
+            done = ingest(project, source, run_id=context.run.run_id, known_at=planned_at(context), reread=config.reread)
             meter.rows, meter.bytes_read = done.total("rows_out"), done.bytes_read
         return dg.MaterializeResult(metadata=_metadata(done), check_results=[_conserved(done)])
 
@@ -142,7 +142,7 @@ def table_asset(
     )
     def _table(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         repository = Repository(project.root)
-        with metered(repository, f"repository/{table}", context.run_id) as meter:
+        with metered(repository, f"repository/{table}", context.run.run_id) as meter:
             snapshot = repository.snapshot(table)
             meter.rows = snapshot.rows
             results = audit(key, suites, repository)

@@ -93,11 +93,10 @@ def run_assets(
     A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it.
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name.
     """
-    os.environ |= environment(project)
     job = _job(project)
     selected = _select(_keys(job), _downstream(job), names)
     run_id = str(uuid4())
-    with dg.DagsterInstance.get() as instance:
+    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
         try:
             result = job.execute_in_process(
                 instance=instance,
@@ -105,8 +104,8 @@ def run_assets(
                 asset_selection=selected,
                 run_config=_config(selected, reread=reread, env=env, processes=processes),
             )
-        except dg.DagsterError:
-            raise _refusal(instance, run_id) from None
+        except dg.DagsterError as error:
+            raise _refusal(instance, run_id, error) from None
         return _outcome(project, result)
 
 
@@ -165,16 +164,18 @@ def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processe
     return {"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def _refusal(instance: dg.DagsterInstance, run_id: str) -> CheckFailed:
-    """What the gate refused in a run: every failed check with its numbers, also as ``checks``."""
+def _refusal(instance: dg.DagsterInstance, run_id: str, error: dg.DagsterError) -> Exception:
+    """What the gate refused in a run: every failed check with its numbers, also as ``checks``; else Dagster's error."""
     logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
     evaluations = [entry.get_dagster_event().asset_check_evaluation_data for entry in logs]
     failed = [
         {"asset": "/".join(each.asset_key.path), "check": each.check_name}
         | {key: value.value for key, value in each.metadata.items()}
         for each in evaluations
-        if not each.passed
+        if not each.passed and each.severity == dg.AssetCheckSeverity.ERROR
     ]
+    if not failed:
+        return error
     names = ", ".join(f"{each['asset']}:{each['check']}" for each in failed)
     return CheckFailed(
         f"{len(failed)} of {len(evaluations)} checks failed: {names}",
@@ -191,7 +192,7 @@ def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
         metadata: dict[str, Any] = {key: value.value for key, value in materialisation.metadata.items()}
         name = "/".join(materialisation.asset_key.path)
         assets.append(Materialised(name, metadata.get("dagster/row_count"), costs.get(name), metadata))
-    return Outcome(result.run_id, tuple(assets), len(result.get_asset_check_evaluations()))
+    return Outcome(result.run_id, tuple(assets), sum(each.passed for each in result.get_asset_check_evaluations()))
 
 
 def run_costs(project: Project, run_id: str) -> dict[str, Cost]:
