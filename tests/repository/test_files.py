@@ -93,18 +93,61 @@ def test_files_whose_time_or_source_is_another_are_not_read_for_duplicates(
     assert len(read) == 1
 
 
-def test_a_foreign_table_with_features_that_change_its_rows_is_refused(tmp_path: Path) -> None:
+DELETIONS = {"minReaderVersion": 3, "minWriterVersion": 7}
+DELETIONS |= {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+MAPPING = {"minReaderVersion": 2, "minWriterVersion": 5}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "configuration", "partition", "named"),
+    [
+        (DELETIONS, {}, None, "deletionVectors"),
+        (MAPPING, {"delta.columnMapping.mode": "name"}, None, "columnMapping"),
+        (None, {}, "x", "partitioning"),
+    ],
+)
+def test_a_foreign_table_whose_files_do_not_say_all_is_refused(
+    tmp_path: Path, protocol: dict[str, object] | None, configuration: dict[str, str], partition: str | None, named: str
+) -> None:
     folder = tmp_path / "repository" / "t"
-    write_deltalake(str(folder), pa.table({"x": [1]}), configuration={"delta.enableDeletionVectors": "true"})
+    write_deltalake(str(folder), pa.table({"x": [1], "y": [2]}), partition_by=partition)
     log = folder / "_delta_log" / "00000000000000000000.json"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in lines:
-        if "protocol" in line:
-            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7}
-            line["protocol"] |= {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+        if "protocol" in line and protocol:
+            line["protocol"] = protocol
+        if "metaData" in line:
+            line["metaData"]["configuration"] = configuration
+            schema = json.loads(line["metaData"]["schemaString"])
+            for number, field in enumerate(schema["fields"] if "Mapping" in named else ()):
+                field["metadata"] = {
+                    "delta.columnMapping.id": number,
+                    "delta.columnMapping.physicalName": field["name"],
+                }
+            line["metaData"]["schemaString"] = json.dumps(schema)
     log.write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(FormatError, match="table t uses the Delta features deletionVectors"):
+    with pytest.raises(FormatError, match=f"table t uses the Delta features {named}"):
         Repository(tmp_path).snapshot("t")
+
+
+def test_a_plain_table_of_another_writer_is_read_though_its_log_has_no_statistics(tmp_path: Path) -> None:
+    folder = tmp_path / "repository" / "t"
+    write_deltalake(str(folder), pa.table({"x": [1, 2]}))
+    log = folder / "_delta_log" / "00000000000000000000.json"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for line in lines:
+        line.get("add", {}).pop("stats", None)
+    log.write_text("\n".join(map(json.dumps, lines)))
+    assert (Repository(tmp_path).snapshot("t").rows, Repository(tmp_path).receipts("t")) == (2, [])
+
+
+def test_a_damaged_log_is_one_clear_error(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    repository.append("t", [rows(x=[1])], schema=rows(x=[1]).schema, source="s", run_id="r")
+    log = tmp_path / "repository" / "t" / "_delta_log" / "00000000000000000000.json"
+    log.write_bytes(log.read_bytes()[:700])
+    with pytest.raises(FormatError, match="table t cannot be opened: .* restore the files of"):
+        repository.snapshot("t")
 
 
 def test_the_archive_keeps_each_content_once_and_gives_back_its_bytes(tmp_path: Path) -> None:

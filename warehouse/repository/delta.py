@@ -19,6 +19,7 @@ from urllib.parse import unquote
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, create_table_with_add_actions
@@ -146,22 +147,29 @@ def _adds(parts: Sequence[Part]) -> list[AddAction]:
 
 
 def _open(folder: Path, version: int | None = None) -> DeltaTable:
-    table = DeltaTable(str(folder), version=version)
+    try:
+        table = DeltaTable(str(folder), version=version)
+    except DeltaError as error:
+        raise FormatError(
+            f"table {folder.name} cannot be opened: {_said(error)}", do=f"restore the files of {folder / '_delta_log'}"
+        ) from error
     unknown = _features(table) - READABLE
     if unknown:
         raise FormatError(
             f"table {folder.name} uses the Delta features {', '.join(sorted(unknown))}",
-            allowed="Delta reader version 1, and timestampNtz",
+            allowed="plain unpartitioned tables, and timestampNtz",
             do="rewrite it without them, or ingest it as a source",
         )
     return table
 
 
 def _features(table: DeltaTable) -> set[str]:
-    """Reader features in use that change what the live files mean."""
+    """Features in use that make a table's rows more, or other, than what its live files hold."""
     found = set(table.protocol().reader_features or ())
     if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
         found.add("columnMapping")
+    if table.metadata().partition_columns:
+        found.add("partitioning")
     return found
 
 
@@ -175,10 +183,11 @@ def _files(folder: Path, table: DeltaTable) -> list[LiveFile]:
 
 
 def _file(folder: Path, row: dict[str, Any]) -> LiveFile:
+    path = folder.absolute() / unquote(row["path"])
     return LiveFile(
-        path=folder.absolute() / unquote(row["path"]),
+        path=path,
         size=row["size_bytes"],
-        rows=row["num_records"],
+        rows=pq.read_metadata(path).num_rows if row["num_records"] is None else row["num_records"],
         known_at=_range(row, "known_at"),
         source=_range(row, "source"),
     )
@@ -187,6 +196,11 @@ def _file(folder: Path, row: dict[str, Any]) -> LiveFile:
 def _range(row: dict[str, Any], name: str) -> Any:
     low, high = row.get(f"min.{name}"), row.get(f"max.{name}")
     return None if low is None or high is None else (low, high)
+
+
+def _said(error: Exception) -> str:
+    """What delta-rs says, without the backtrace that may follow."""
+    return str(error).partition("\n")[0].rstrip(".")
 
 
 @contextmanager
@@ -198,7 +212,8 @@ def _refusals(folder: Path) -> Iterator[None]:
         if is_full(error):
             raise full(f"the log of table {folder.name}", folder) from error
         raise Busy(
-            f"another writer committed to table {folder.name} at the same moment ({error})", do="run the same again"
+            f"another writer committed to table {folder.name} at the same moment ({_said(error)})",
+            do="run the same again",
         ) from error
     except (DeltaError, OSError) as error:
         if is_full(error):

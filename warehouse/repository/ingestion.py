@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,7 +28,7 @@ from warehouse.repository.writing import abandon, append, folder_of, land
 
 COMMIT_BYTES = 256 << 20
 COMMIT_OBJECTS = 5_000
-REJECTS_HELD = 5_000
+REJECTS_HELD = 50_000
 FIRST_BYTES = 200
 DOCUMENTS_TABLE = "documents"
 REJECTS_TABLE = "rejects"
@@ -121,7 +122,7 @@ class Ingestion:
         self._stage = Stage(self._folder, uuid.uuid4().hex)
         self._facts: list[ObjectFact] = []
         self._origins: list[Origin] = []
-        self._rejects: list[pa.RecordBatch] = []
+        self._rejects: list[dict[str, Any]] = []
 
     def _shaper(self) -> Shape:
         intake = self._intake
@@ -161,7 +162,7 @@ class Ingestion:
     def _refuse(self, rejects: list[Reject], origin: Origin) -> None:
         if rejects:
             self._count(origin, rejected=len(rejects))
-            self._rejects.append(rejected_rows(rejects, origin))
+            self._rejects.extend(rejected_row(reject, origin) for reject in rejects)
             if len(self._rejects) >= REJECTS_HELD:
                 self._flush_rejects()
 
@@ -207,7 +208,7 @@ class Ingestion:
             append(
                 self._root,
                 REJECTS_TABLE,
-                self._rejects,
+                [pa.RecordBatch.from_pylist(self._rejects, schema=REJECTS)],
                 schema=REJECTS,
                 source=self._intake.source,
                 run_id=self._intake.run_id,
@@ -230,21 +231,18 @@ class Ingestion:
             )
 
 
-def rejected_rows(rejects: list[Reject], origin: Origin) -> pa.RecordBatch:
-    """Rejects of one object as rows of the table; the commit fills in its receipt_id."""
-    same = {"source": origin.source, "object_sha256": origin.sha256, "known_at": origin.known_at}
-    rows = [
-        {
-            **same,
-            "reject_id": digest(origin.source, reject.uri, reject.record, origin.sha256, reject.reason),
-            "uri": reject.uri,
-            "record": reject.record,
-            "position": reject.position,
-            "reason": reject.reason,
-            "exception": reject.exception,
-            "message": reject.message,
-            "first_bytes": reject.first_bytes[:FIRST_BYTES],
-        }
-        for reject in rejects
-    ]
-    return pa.RecordBatch.from_pylist(rows, schema=REJECTS)
+def rejected_row(reject: Reject, origin: Origin) -> dict[str, Any]:
+    """A reject as a row of the table; the commit fills in its receipt_id."""
+    return {
+        "reject_id": digest(origin.source, reject.uri, reject.record, origin.sha256, reject.reason),
+        "source": origin.source,
+        "uri": reject.uri,
+        "record": reject.record,
+        "object_sha256": origin.sha256,
+        "position": reject.position,
+        "reason": reject.reason,
+        "exception": reject.exception,
+        "message": reject.message,
+        "first_bytes": reject.first_bytes[:FIRST_BYTES],
+        "known_at": origin.known_at,
+    }

@@ -26,6 +26,8 @@ from warehouse.contracts import BATCH_BYTES
 from warehouse.repository.storage import room
 
 FILE_BYTES = 128 << 20
+MANY_BATCHES = 16
+"""A row group of more batches than this is copied into one piece first (5,000 small ones: 0.6 s to write, 0.2 s so)."""
 MAX_STATISTIC = 256
 """Characters of a string kept as a column's minimum or maximum; a longer one is left out, which is always right."""
 
@@ -56,13 +58,15 @@ class Stage:
         """Take a batch; a change of schema begins a new file. Raises StorageFull."""
         if self._pending and self._pending[0].schema != batch.schema:
             self._flush()
-        for piece in _pieces(batch):
-            if self._pending_bytes + piece.nbytes > BATCH_BYTES:
+        size = batch.nbytes
+        for piece in _pieces(batch, size):
+            share = size * piece.num_rows // batch.num_rows
+            if self._pending_bytes + share > BATCH_BYTES:
                 self._flush()
             self._pending.append(piece)
-            self._pending_bytes += piece.nbytes
+            self._pending_bytes += share
         self.rows += batch.num_rows
-        self.bytes += batch.nbytes
+        self.bytes += size
 
     def close(self) -> list[Part]:
         """The parts, complete on disk. Raises StorageFull."""
@@ -95,6 +99,8 @@ class Stage:
         if not self._pending:
             return
         table = pa.Table.from_batches(self._pending)
+        if len(self._pending) > MANY_BATCHES:
+            table = table.combine_chunks()
         self._pending, self._pending_bytes = [], 0
         if self._open and self._open.schema != table.schema:
             self._rotate()
@@ -169,9 +175,9 @@ def _clear_marker(folder: Path, receipt_id: str) -> None:
         (folder / "_staging").rmdir()
 
 
-def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """A batch in slices of about BATCH_BYTES; small ones as they are."""
-    count = max(1, round(batch.nbytes / BATCH_BYTES))
+def _pieces(batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
+    """A batch of ``size`` bytes in slices of about BATCH_BYTES; small ones as they are."""
+    count = max(1, round(size / BATCH_BYTES))
     step = math.ceil(batch.num_rows / count)
     for start in range(0, batch.num_rows, step or 1):
         yield batch.slice(start, step)

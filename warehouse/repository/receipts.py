@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, fields
+from dataclasses import fields
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ import orjson
 from warehouse.contracts import ObjectFact, Receipt
 
 _FACT = tuple(field.name for field in fields(ObjectFact))
+_values = attrgetter(*_FACT)
 
 
 def encode(receipt: Receipt) -> str:
@@ -21,7 +23,7 @@ def encode(receipt: Receipt) -> str:
     value: dict[str, Any] = {
         field.name: getattr(receipt, field.name) for field in fields(Receipt) if field.name != "version"
     }
-    value["objects"] = {"columns": _FACT, "rows": [astuple(fact) for fact in receipt.objects]}
+    value["objects"] = {"columns": _FACT, "rows": [_values(fact) for fact in receipt.objects]}
     return orjson.dumps(value).decode()
 
 
