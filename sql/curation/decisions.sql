@@ -16,70 +16,86 @@ columns:
   threshold: what it was compared with
   twin: for duplicate_document the kept document with the same text
 */
-WITH first_failures AS (
+WITH quality AS (
+    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.gopher_quality
+),
+repetition AS (
+    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.gopher_repetition
+),
+c4 AS (
+    SELECT
+        doc_id,
+        list_filter(rules, lambda rule: rule.failed)[1] AS failure,
+        list_filter(open_rules, lambda rule: rule.failed)[1] AS open_failure
+    FROM curation.c4
+),
+fineweb AS (
+    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.fineweb
+),
+house AS (
+    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.house
+),
+failures AS MATERIALIZED (
     SELECT
         current.doc_id,
         current.source,
         current.keep_rank,
         signals.text_hash,
-        signals.doc_id IS NOT NULL AS measured,
-        quality.first AS quality,
-        repetition.first AS repetition,
-        c4.first AS c4,
-        c4.open_first AS c4_open,
-        fineweb.first AS fineweb,
-        house.first AS house
+        coalesce(quality.failure, repetition.failure) AS gopher,
+        c4.failure AS c4,
+        coalesce(repetition.failure, quality.failure, c4.open_failure, fineweb.failure) AS fineweb,
+        house.failure AS house
     FROM staging.current_documents AS current
     LEFT JOIN repository.signals AS signals ON current.doc_id = signals.doc_id
-    LEFT JOIN (SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS first FROM curation.gopher_quality) AS quality
-        ON current.doc_id = quality.doc_id
-    LEFT JOIN (SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS first FROM curation.gopher_repetition) AS repetition
-        ON current.doc_id = repetition.doc_id
-    LEFT JOIN (
-        SELECT
-            doc_id,
-            list_filter(rules, lambda rule: rule.failed)[1] AS first,
-            list_filter(open_rules, lambda rule: rule.failed)[1] AS open_first
-        FROM curation.c4
-    ) AS c4 ON current.doc_id = c4.doc_id
-    LEFT JOIN (SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS first FROM curation.fineweb) AS fineweb
-        ON current.doc_id = fineweb.doc_id
-    LEFT JOIN (SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS first FROM curation.house) AS house
-        ON current.doc_id = house.doc_id
+    LEFT JOIN quality ON current.doc_id = quality.doc_id
+    LEFT JOIN repetition ON current.doc_id = repetition.doc_id
+    LEFT JOIN c4 ON current.doc_id = c4.doc_id
+    LEFT JOIN fineweb ON current.doc_id = fineweb.doc_id
+    LEFT JOIN house ON current.doc_id = house.doc_id
 ),
-by_rule_set AS (
-    SELECT doc_id, source, keep_rank, text_hash, measured, 'gopher' AS rule_set, coalesce(quality, repetition) AS failure
-    FROM first_failures
-    UNION ALL
-    SELECT doc_id, source, keep_rank, text_hash, measured, 'c4', c4
-    FROM first_failures
-    UNION ALL
-    SELECT doc_id, source, keep_rank, text_hash, measured, 'fineweb', coalesce(repetition, quality, c4_open, fineweb)
-    FROM first_failures
-    UNION ALL
-    SELECT doc_id, source, keep_rank, text_hash, measured, 'house', house
-    FROM first_failures
+repeated_texts AS (
+    SELECT text_hash
+    FROM failures
+    WHERE text_hash IS NOT NULL
+    GROUP BY text_hash
+    HAVING count(*) > 1
 ),
-with_twins AS (
+firsts AS (
     SELECT
-        *,
-        measured AND failure IS NULL AS passed,
-        first_value(doc_id) OVER (
-            PARTITION BY rule_set, text_hash, measured AND failure IS NULL ORDER BY keep_rank, doc_id
-        ) AS first_doc_id
-    FROM by_rule_set
+        failures.text_hash,
+        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE gopher IS NULL).doc_id AS gopher,
+        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE c4 IS NULL).doc_id AS c4,
+        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE fineweb IS NULL).doc_id AS fineweb,
+        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE house IS NULL).doc_id AS house
+    FROM failures
+    JOIN repeated_texts ON failures.text_hash = repeated_texts.text_hash
+    GROUP BY failures.text_hash
+),
+decided AS (
+    SELECT
+        failures.doc_id,
+        failures.source,
+        failures.text_hash IS NOT NULL AS measured,
+        unnest([
+            {'rule_set': 'gopher', 'failure': failures.gopher, 'first': firsts.gopher},
+            {'rule_set': 'c4', 'failure': failures.c4, 'first': firsts.c4},
+            {'rule_set': 'fineweb', 'failure': failures.fineweb, 'first': firsts.fineweb},
+            {'rule_set': 'house', 'failure': failures.house, 'first': firsts.house}
+        ]) AS outcome
+    FROM failures
+    LEFT JOIN firsts ON failures.text_hash = firsts.text_hash
 )
 SELECT
     doc_id,
     source,
-    rule_set,
-    passed AND first_doc_id = doc_id AS kept,
+    outcome.rule_set AS rule_set,
+    measured AND outcome.failure IS NULL AND coalesce(outcome.first, doc_id) = doc_id AS kept,
     CASE
         WHEN NOT measured THEN 'unmeasured'
-        WHEN NOT passed THEN failure.reason
-        WHEN first_doc_id <> doc_id THEN 'duplicate_document'
+        WHEN outcome.failure IS NOT NULL THEN outcome.failure.reason
+        WHEN outcome.first <> doc_id THEN 'duplicate_document'
     END AS reason,
-    failure.value AS value,
-    failure.threshold AS threshold,
-    CASE WHEN passed AND first_doc_id <> doc_id THEN first_doc_id END AS twin
-FROM with_twins
+    outcome.failure.value AS value,
+    outcome.failure.threshold AS threshold,
+    CASE WHEN measured AND outcome.failure IS NULL AND outcome.first <> doc_id THEN outcome.first END AS twin
+FROM decided

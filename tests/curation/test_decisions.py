@@ -1,0 +1,242 @@
+"""The rules in SQL decide as their definitions in plain Python do, on current documents, in any order of arrival."""
+
+from __future__ import annotations
+
+import random
+import sysconfig
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import rules
+import twins
+
+from warehouse import query
+from warehouse.contracts import DOCUMENTS, content_hash, doc_id
+from warehouse.curation import PARAGRAPHS, SIGNALS, measure, paragraphs
+from warehouse.gate import load_suites, run_suite
+from warehouse.models import load_models
+
+MODELS = [
+    "staging.current_documents",
+    *(f"curation.{name}" for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house")),
+    *(f"curation.{name}" for name in ("paragraph_duplicates", "decisions", "funnel")),
+]
+PROSE = (
+    "The warehouse holds every document that a model is trained on, and it keeps the raw bytes of each of them. "
+    "Rules decide what is kept; they are written in SQL over numbers that were measured once. "
+    "Nobody has to read the text again to change a threshold, for the numbers are stored with the document. "
+    "What falls out of the corpus is a row with a reason, a value and the limit that it was compared with. "
+    "That is how a question about one document can be answered a year later, with the evidence at hand.\n"
+)
+
+
+def row(
+    uri: str, text: str | None, *, day: int = 1, licence: str | None = "MIT", synthetic: bool = False
+) -> dict[str, object]:
+    digest = content_hash(text or "")
+    return {
+        "doc_id": doc_id("test", uri, "0", digest),
+        "source": "test",
+        "uri": uri,
+        "record": "0",
+        "known_at": day * 86_400_000_000,
+        "licence": licence,
+        "text": text,
+        "content_hash": digest,
+        "synthetic": synthetic,
+        "generation": 0,
+    }
+
+
+def decided(
+    checkout: Path, rows: Sequence[Mapping[str, object]], *, measured: bool = True, **thresholds: float
+) -> query.Connection:
+    """A connection in which every model of curation is built over these documents."""
+    documents = pa.Table.from_pylist(list(rows), DOCUMENTS)
+    unique = pa.Table.from_pylist(list({str(value["doc_id"]): value for value in rows}.values()), DOCUMENTS)
+    batches = unique.select(["doc_id", "text"]).combine_chunks().to_batches() if measured else []
+    con = query.connect(threads=2)
+    for name, value in thresholds.items():
+        con.execute(f"SET VARIABLE {name} = {value}")
+    con.execute("ATTACH ':memory:' AS repository")
+    for name, table in {
+        "documents": documents,
+        "signals": pa.Table.from_batches(map(measure, batches), SIGNALS),
+        "paragraphs": pa.Table.from_batches(map(paragraphs, batches), PARAGRAPHS),
+    }.items():
+        con.register("given", table)
+        con.execute(f"CREATE TABLE repository.{name} AS FROM given")
+        con.unregister("given")
+    for name in MODELS:
+        schema, model = name.split(".")
+        text = (checkout / "sql" / schema / f"{model}.sql").read_text()
+        kind = "TABLE" if "\nkind: table\n" in text else "VIEW"
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        con.execute(f"CREATE {kind} {name} AS {text}")
+    return con
+
+
+def verdicts(con: query.Connection, rule_set: str) -> dict[str, tuple[str | None, float | None, float | None]]:
+    """uri -> (reason, value, threshold) of one rule set."""
+    found = query.fetch_all(
+        con,
+        "SELECT uri, reason, value, threshold FROM curation.decisions JOIN staging.current_documents USING (doc_id)"
+        " WHERE rule_set = ?",
+        [rule_set],
+    )
+    return {uri: (reason, value, threshold) for uri, reason, value, threshold in found}
+
+
+def library_texts() -> Iterator[str]:
+    folder = Path(sysconfig.get_path("stdlib"))
+    paths = sorted([*folder.glob("*.py"), *folder.glob("test/*.txt"), *folder.glob("idlelib/*.txt")])
+    for path in random.Random(7).sample(paths, 60):
+        yield path.read_bytes()[:6_000].decode("utf-8", "replace")
+
+
+def odd_texts() -> Iterator[str]:
+    """Texts that each break another rule, and their neighbours."""
+    yield from ("", " \n", "a", PROSE, PROSE.replace(".", "..."), PROSE * 3, PROSE + PROSE.replace("r", "s"))
+    yield from (PROSE.replace(" ", " # "), PROSE.replace(" ", "... "), PROSE.replace(" ", "\n- "), PROSE.upper())
+    yield from (PROSE.replace(" ", " 12 "), PROSE.replace("e", "eeeeeeeeee"), PROSE.replace(" ", "\n"), "a b " * 60)
+    yield from (
+        PROSE + "Lorem ipsum dolor sit amet.\n",
+        PROSE + "f() { return 1. }\n",
+        PROSE + "Enable javascript now.",
+    )
+    yield from (PROSE + "\n\n" + PROSE, PROSE + "x y z\n" * 20, (PROSE[:150] + "\n") * 4, "word " * 100_100)
+
+
+def agrees(checkout: Path, texts: Sequence[str]) -> None:
+    """Every verdict, value and threshold of the published rule sets equals the definition's."""
+    con = decided(checkout, [row(str(index), text) for index, text in enumerate(texts)])
+    wanted = [rules.decide(text) for text in texts]
+    for rule_set in ("gopher", "c4", "fineweb"):
+        found = verdicts(con, rule_set)
+        for index, want in enumerate(wanted):
+            expected = want[rule_set] or (None, None, None)
+            if found[str(index)][0] != "duplicate_document":
+                assert found[str(index)] == expected, (rule_set, texts[index][:200])
+
+
+def test_verdicts_equal_the_published_rules_on_texts_that_break_each(checkout: Path) -> None:
+    agrees(checkout, list(odd_texts()))
+
+
+def test_verdicts_equal_the_published_rules_on_the_standard_library(checkout: Path) -> None:
+    agrees(checkout, list(library_texts()))
+
+
+def test_verdicts_equal_the_published_rules_on_books(checkout: Path, shared_data: Path) -> None:
+    with zipfile.ZipFile(shared_data / "books_en.zip") as archive:
+        names = sorted(name for name in archive.namelist() if not name.endswith("/"))[::9]
+        agrees(checkout, [archive.read(name)[40_000:46_000].decode("utf-8", "replace") for name in names])
+
+
+def test_an_empty_document_fails_every_rule_set_with_a_reason(checkout: Path) -> None:
+    con = decided(checkout, [row("null", None), row("empty", ""), row("blank", "\n \n")])
+    found = query.fetch_all(con, "SELECT kept, reason IS NULL, value IS NULL FROM curation.decisions")
+    assert found == [(False, False, False)] * 12
+    assert {reason for reason, _, _ in verdicts(con, "house").values()} == {"empty"}
+
+
+def test_a_document_without_signals_is_unmeasured_and_not_kept(checkout: Path) -> None:
+    con = decided(checkout, [row("a", PROSE)], measured=False)
+    assert set(query.fetch_all(con, "SELECT kept, reason FROM curation.decisions")) == {(False, "unmeasured")}
+    assert query.fetch_all(con, "SELECT DISTINCT language, documents FROM curation.funnel") == [("und", 1)]
+
+
+def test_a_variable_changes_a_threshold_without_measuring_again(checkout: Path) -> None:
+    short = "The end of the story is to be told with care."
+    assert verdicts(decided(checkout, [row("a", short)]), "gopher")["a"] == ("gopher_short_doc", 10, 50)
+    con = decided(checkout, [row("a", short)], gopher_min_words=11)
+    assert verdicts(con, "gopher")["a"] == ("gopher_short_doc", 10, 11)
+
+
+def test_every_variable_named_in_a_header_moves_its_threshold(checkout: Path) -> None:
+    for path in sorted((checkout / "sql" / "curation").glob("*.sql")):
+        header, _, body = path.read_text().partition("*/")
+        for name in {part.split("'")[1] for part in body.split("getvariable(")[1:]}:
+            assert f"{name} " in header.replace("\n", " "), (path.name, name)
+
+
+COPIES = [
+    row("b", PROSE),
+    row("a", PROSE.upper() + " "),
+    row("synthetic", PROSE + "\n", synthetic=True),
+    row("unlicensed", "  " + PROSE, licence=None),
+    row("other", PROSE.replace("warehouse", "storehouse")),
+]
+
+
+def test_of_copies_the_first_by_rank_and_identity_is_kept_in_any_order(checkout: Path) -> None:
+    expected = min(str(copy["doc_id"]) for copy in COPIES[:2])
+    for seed in range(3):
+        con = decided(checkout, random.Random(seed).sample(COPIES, len(COPIES)), gopher_min_stop_words=0)
+        found = query.fetch_all(
+            con, "SELECT twin, count(*) FROM curation.decisions WHERE rule_set = 'house' GROUP BY ALL ORDER BY ALL"
+        )
+        assert found == [(expected, 3), (None, 2)]
+
+
+def test_a_copy_that_fails_another_rule_takes_nobody_down(checkout: Path) -> None:
+    shouted, plain = row("a", PROSE.upper()), row("b", PROSE)
+    con = decided(checkout, [shouted, plain])
+    assert verdicts(con, "gopher") == {"a": ("gopher_enough_stop_words", 0, 2), "b": (None, None, None)}
+
+
+def test_only_what_a_uri_held_last_is_decided(checkout: Path) -> None:
+    rows = [row("a", PROSE, day=1), row("a", PROSE * 2, day=2), row("b", PROSE, day=1), row("a", PROSE, day=3)]
+    for seed in range(3):
+        con = decided(checkout, random.Random(seed).sample(rows, 4))
+        current = query.fetch_all(con, "SELECT uri, doc_id FROM staging.current_documents ORDER BY uri")
+        assert current == [("a", rows[0]["doc_id"]), ("b", rows[2]["doc_id"])]
+
+
+def test_the_funnel_counts_every_decision_and_byte_once(checkout: Path) -> None:
+    texts = list(odd_texts())
+    con = decided(checkout, [row(str(index), text) for index, text in enumerate(texts)])
+    size = sum(len(text.encode()) for text in texts)
+    totals = query.fetch_all(con, "SELECT rule_set, sum(documents), sum(bytes) FROM curation.funnel GROUP BY 1")
+    assert sorted(totals) == [(name, len(texts), size) for name in ("c4", "fineweb", "gopher", "house")]
+    kept = query.fetch_all(con, "SELECT rule_set, count(*) FROM curation.decisions WHERE kept GROUP BY 1 ORDER BY 1")
+    assert kept == query.fetch_all(
+        con, "SELECT rule_set, sum(documents) FROM curation.funnel WHERE reason = 'kept' GROUP BY 1 ORDER BY 1"
+    )
+
+
+def test_a_paragraph_counts_as_a_duplicate_wherever_an_earlier_place_holds_it(checkout: Path) -> None:
+    texts = [PROSE + PROSE.lower(), PROSE + "\n" + PROSE, "a short line\n" + PROSE.replace("a", "o"), "x" * 19, ""]
+    rows = sorted((row(str(index), text) for index, text in enumerate(texts)), key=lambda value: str(value["doc_id"]))
+    seen: set[str] = set()
+    expected = []
+    for document in rows:
+        found = twins.paragraphs(str(document["text"]))
+        again = [p for index, p in enumerate(found) if p in seen or p in found[:index]]
+        seen |= set(found)
+        if found:
+            expected.append((document["doc_id"], len(again), sum(map(len, again)), sum(map(len, found))))
+    con = decided(checkout, rows)
+    assert query.fetch_all(con, "FROM curation.paragraph_duplicates ORDER BY doc_id") == expected
+
+
+def test_the_models_are_accepted_and_their_suites_pass(checkout: Path) -> None:
+    names = {model.name for model in load_models((checkout / "sql").rglob("*.sql"))}
+    assert names >= set(MODELS)
+    con = decided(checkout, [row(str(index), text) for index, text in enumerate([*odd_texts(), *library_texts()])])
+    suites = [checkout / "expectations" / f"{name}.json" for name in ("repository.signals", "curation.decisions")]
+    for suite in load_suites(suites):
+        assert [check.expectation for check in run_suite(con, suite) if not check.success] == []
+
+
+@pytest.mark.parametrize("rule_set", ["house"])
+def test_the_house_keeps_prose_and_drops_stubs_tables_and_listings(checkout: Path, rule_set: str) -> None:
+    table = "\n".join(" ".join(f"{i * j}.{j:03}" for j in range(1, 9)) for i in range(1, 40))
+    listing = "for i in x[0]:\n    y = (i + 1) * {'a': 2}[z]; w |= ~y & 0xff\n" * 3
+    con = decided(checkout, [row("prose", PROSE), row("stub", "Helper."), row("table", table), row("code", listing)])
+    reasons = {uri: reason for uri, (reason, _, _) in verdicts(con, rule_set).items()}
+    assert reasons["prose"] is None
+    assert all(reasons[uri] is not None for uri in ("stub", "table", "code"))
