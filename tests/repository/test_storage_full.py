@@ -13,7 +13,7 @@ import pytest
 from scenes import day, documents, ingest, leftovers, rows
 
 from warehouse.errors import StorageFull
-from warehouse.repository import Repository, archive, parts
+from warehouse.repository import Repository, parts
 
 SCHEMA = pa.schema([("x", pa.binary())])
 
@@ -116,6 +116,5 @@ def test_the_operating_systems_refusal_becomes_the_clear_error_without_a_small_d
     monkeypatch.setattr(parts._Open, "write", full)
     with pytest.raises(StorageFull, match="nothing half-written is kept"):
         repository.append("t", [random_rows(100)], schema=SCHEMA, source="s", run_id="r")
-    monkeypatch.setattr(archive, "CHUNK", 0)
     assert repository.tables() == []
     assert leftovers(tmp_path) == []
