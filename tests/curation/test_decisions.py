@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pytest
 import rules
 import twins
 
@@ -151,9 +150,9 @@ def test_a_document_without_signals_is_unmeasured_and_not_kept(checkout: Path) -
 
 def test_a_variable_changes_a_threshold_without_measuring_again(checkout: Path) -> None:
     short = "The end of the story is to be told with care."
-    assert verdicts(decided(checkout, [row("a", short)]), "gopher")["a"] == ("gopher_short_doc", 10, 50)
-    con = decided(checkout, [row("a", short)], gopher_min_words=11)
-    assert verdicts(con, "gopher")["a"] == ("gopher_short_doc", 10, 11)
+    assert verdicts(decided(checkout, [row("a", short)]), "gopher")["a"] == ("gopher_short_doc", 11, 50)
+    con = decided(checkout, [row("a", short)], gopher_min_words=12)
+    assert verdicts(con, "gopher")["a"] == ("gopher_short_doc", 11, 12)
 
 
 def test_every_variable_named_in_a_header_moves_its_threshold(checkout: Path) -> None:
@@ -175,7 +174,7 @@ COPIES = [
 def test_of_copies_the_first_by_rank_and_identity_is_kept_in_any_order(checkout: Path) -> None:
     expected = min(str(copy["doc_id"]) for copy in COPIES[:2])
     for seed in range(3):
-        con = decided(checkout, random.Random(seed).sample(COPIES, len(COPIES)), gopher_min_stop_words=0)
+        con = decided(checkout, random.Random(seed).sample(COPIES, len(COPIES)), house_min_stop_words=0)
         found = query.fetch_all(
             con, "SELECT twin, count(*) FROM curation.decisions WHERE rule_set = 'house' GROUP BY ALL ORDER BY ALL"
         )
@@ -232,11 +231,10 @@ def test_the_models_are_accepted_and_their_suites_pass(checkout: Path) -> None:
         assert [check.expectation for check in run_suite(con, suite) if not check.success] == []
 
 
-@pytest.mark.parametrize("rule_set", ["house"])
-def test_the_house_keeps_prose_and_drops_stubs_tables_and_listings(checkout: Path, rule_set: str) -> None:
+def test_the_house_keeps_prose_and_drops_stubs_tables_and_listings(checkout: Path) -> None:
     table = "\n".join(" ".join(f"{i * j}.{j:03}" for j in range(1, 9)) for i in range(1, 40))
     listing = "for i in x[0]:\n    y = (i + 1) * {'a': 2}[z]; w |= ~y & 0xff\n" * 3
     con = decided(checkout, [row("prose", PROSE), row("stub", "Helper."), row("table", table), row("code", listing)])
-    reasons = {uri: reason for uri, (reason, _, _) in verdicts(con, rule_set).items()}
+    reasons = {uri: reason for uri, (reason, _, _) in verdicts(con, "house").items()}
     assert reasons["prose"] is None
     assert all(reasons[uri] is not None for uri in ("stub", "table", "code"))

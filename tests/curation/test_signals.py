@@ -239,9 +239,9 @@ def test_a_batch_of_other_columns_is_refused() -> None:
 
 SPOKEN = {
     "en": "All human beings are born free and equal in dignity and rights.",
-    "de": "Alle Menschen sind frei und gleich an W\u00fcrde und Rechten geboren.",
-    "fr": "Tous les \u00eatres humains naissent libres et \u00e9gaux en dignit\u00e9 et en droits.",
-    "ru": "\u0412\u0441\u0435 \u043b\u044e\u0434\u0438 \u0440\u043e\u0436\u0434\u0430\u044e\u0442\u0441\u044f \u0441\u0432\u043e\u0431\u043e\u0434\u043d\u044b\u043c\u0438 \u0438 \u0440\u0430\u0432\u043d\u044b\u043c\u0438.",
+    "de": "Alle Menschen sind frei und gleich an Würde und Rechten geboren.",
+    "fr": "Tous les êtres humains naissent libres et égaux en dignité et en droits.",
+    "ja": "すべての人間は、生まれながらにして自由であり、かつ、尊厳と権利とについて平等である。",
 }
 
 
@@ -253,5 +253,5 @@ def test_the_language_of_a_sentence_is_found_and_of_nothing_is_undetermined() ->
 
 def test_a_language_does_not_depend_on_line_ends_or_on_what_follows_a_thousand_characters() -> None:
     text = (SPOKEN["fr"] + "\n") * 20
-    rows = measure(batch_of([text, text.replace("\n", " "), text[:1000] + SPOKEN["ru"] * 50])).to_pylist()
+    rows = measure(batch_of([text, text.replace("\n", " "), text[:1000] + SPOKEN["ja"] * 50])).to_pylist()
     assert len({json.dumps([row["language"], row["language_score"]]) for row in rows}) == 1
