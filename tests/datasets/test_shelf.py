@@ -17,7 +17,7 @@ import pytest
 
 from warehouse.datasets import DatasetRecipe, Release, list_releases, resolve, verify
 from warehouse.datasets.shelf import write_index
-from warehouse.errors import Busy, NotFound, UsageError
+from warehouse.errors import Busy, IntegrityError, NotFound, UsageError
 
 
 @pytest.fixture
@@ -66,6 +66,13 @@ def test_a_version_that_a_crash_kept_out_of_the_index_is_live(shelf: Path) -> No
     assert resolve(shelf, "tiny") == shelf / "tiny" / "2"
     write_index(shelf / "tiny")
     assert [entry["version"] for entry in json.loads((shelf / "tiny" / "index.json").read_text())["versions"]] == [1, 2]
+
+
+def test_a_damaged_index_is_refused_not_taken_for_empty(shelf: Path) -> None:
+    for text in ("", "{}", '{"versions": 3}', '{"versions": ["1"]}'):
+        (shelf / "tiny" / "index.json").write_text(text)
+        with pytest.raises(IntegrityError, match=r"index\.json is not an index of versions"):
+            resolve(shelf, "tiny")
 
 
 def test_a_data_set_is_built_by_one_process_at_a_time(shelf: Path, world: Any) -> None:
@@ -147,6 +154,6 @@ def test_a_full_disk_is_one_clear_error_and_nothing_is_visible(
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().splitlines() == [
         f"no space left at {folder}/home/tiny while the release was written. Allowed: room for the shards and their "
-        "indexes. Do: free some space and export again; nothing half-written is visible.",
+        "indexes. Do: free some space and try again; nothing half-written is visible.",
         "['.lock']",
     ]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from warehouse.contracts import Snapshot
+from warehouse.datasets import shelf
 from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS, Progress, render
 from warehouse.datasets.selection import FROZEN
@@ -51,12 +52,16 @@ def rebuild(
     """Make the release again from documents.parquet, recipe/ and the stored texts, and compare each byte.
 
     documents: any version of the table that still has the texts; scratch: room for a second copy (default: the
-    system's temporary folder). Raises IntegrityError naming the first byte that differs, NotFound for missing texts.
+    system's temporary folder). Raises IntegrityError naming the first byte that differs, NotFound for missing texts,
+    StorageFull.
     """
     manifest = read_manifest(path)
     recipe = load_recipe(path / "recipe" / "recipe.yaml")
     frozen = pq.read_table(path / DOCUMENTS, columns=FROZEN.names)
-    with tempfile.TemporaryDirectory(prefix="rebuild-", dir=scratch) as folder:
+    with (
+        shelf.room(scratch or Path(tempfile.gettempdir())),
+        tempfile.TemporaryDirectory(prefix="rebuild-", dir=scratch) as folder,
+    ):
         render(
             recipe,
             frozen,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse import manifest
-from warehouse.errors import Busy, NotFound, StorageFull, UsageError
+from warehouse.errors import Busy, IntegrityError, NotFound, StorageFull, UsageError
 from warehouse.manifest import Manifest, read_manifest
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -48,26 +48,34 @@ class Listed:
 def building(home: Path) -> Iterator[Path]:
     """A new hidden folder in ``home`` under its lock; what is left of it at the end is removed, whatever happened.
 
-    Raises Busy if another process builds here, StorageFull instead of the system's error when the disk is full.
+    Raises Busy if another process builds here, StorageFull when the disk is full.
     """
-    try:
+    folder = home / f"{BUILDING}{os.getpid()}"
+    with room(home):
         home.mkdir(parents=True, exist_ok=True)
         with (home / ".lock").open("a") as lock:
             _hold(lock.fileno(), home)
             _sweep(home)
-            folder = home / f"{BUILDING}{os.getpid()}"
             folder.mkdir()
-            yield folder
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def room(place: Path) -> Iterator[None]:
+    """Raise StorageFull instead of the system's error when the disk is full."""
+    try:
+        yield
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise StorageFull(
-            f"no space left at {home} while the release was written",
+            f"no space left at {place} while the release was written",
             allowed="room for the shards and their indexes",
-            do="free some space and export again; nothing half-written is visible",
+            do="free some space and try again; nothing half-written is visible",
         ) from error
-    finally:
-        shutil.rmtree(home / f"{BUILDING}{os.getpid()}", ignore_errors=True)
 
 
 def _hold(lock: int, home: Path) -> None:
@@ -140,7 +148,13 @@ def _states(home: Path) -> dict[int, dict[str, str]]:
     index = home / "index.json"
     if not index.is_file():
         return {}
-    return {entry["version"]: entry for entry in json.loads(index.read_text("utf-8"))["versions"]}
+    try:
+        return {entry["version"]: entry for entry in json.loads(index.read_text("utf-8"))["versions"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(
+            f"{index} is not an index of versions: {error!r}",
+            do="restore it, or remove it if no version was ever revoked",
+        ) from None
 
 
 def resolve(datasets: Path, reference: str | Path) -> Path:
