@@ -9,7 +9,8 @@ pinned version, so a stored view that names them binds again wherever the same s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,26 +42,40 @@ def connect(
 
 def fetch_all(con: Connection, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
     """Every row of a query, drained."""
-    return con.execute(sql, parameters).fetchall()
+    with interruptible():
+        return con.execute(sql, parameters).fetchall()
 
 
 def fetch_one(con: Connection, sql: str, parameters: Sequence[Any] | None = None) -> tuple[Any, ...] | None:
     """The first row of a query, or None; the rest is drained."""
-    rows = con.execute(sql, parameters).fetchall()
+    rows = fetch_all(con, sql, parameters)
     return rows[0] if rows else None
 
 
 def arrow(con: Connection, sql: str, parameters: Sequence[Any] | None = None) -> pa.Table:
     """A query's result as one Arrow table; for results known to be small."""
-    return con.sql(sql, params=parameters).to_arrow_table() if parameters else con.sql(sql).to_arrow_table()
+    with interruptible():
+        return con.sql(sql, params=parameters).to_arrow_table() if parameters else con.sql(sql).to_arrow_table()
 
 
 def stream(
     con: Connection, sql: str, parameters: Sequence[Any] | None = None, *, batch_rows: int = 8192
 ) -> pa.RecordBatchReader:
     """A query's result in batches of ``batch_rows``; read it to its end before the connection is used again."""
-    relation = con.sql(sql, params=parameters) if parameters else con.sql(sql)
-    return relation.to_arrow_reader(batch_rows)
+    with interruptible():
+        relation = con.sql(sql, params=parameters) if parameters else con.sql(sql)
+        return relation.to_arrow_reader(batch_rows)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C in a running query, which DuckDB 2.0 gives as a RuntimeError of this text, as KeyboardInterrupt."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from None
 
 
 def quoted(name: str) -> str:

@@ -24,7 +24,8 @@ from warehouse.cli import formats
 
 PLAIN = """
     SELECT range::INTEGER AS n, range * 1.5::DOUBLE AS ratio, range % 2 = 0 AS even, 'row ' || range AS name,
-           if(range % 3 = 0, NULL, 'ü "quoted", ' || chr(10) || range) AS text, DATE '2026-01-01' + range::INTEGER AS day,
+           if(range % 3 = 0, NULL, 'ü "quoted", ' || chr(10) || range) AS text, 
+           DATE '2026-01-01' + range::INTEGER AS day,
            TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_hours(range) AS at, (range / 4)::DECIMAL(18, 2) AS price
     FROM range(20000)"""
 NESTED = "SELECT [1, 2] AS list, {'a': NULL, 'b': 'x'} AS struct, MAP {'k': 1} AS map, 'a'::ENUM ('a', 'b') AS enum"

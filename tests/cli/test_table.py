@@ -15,7 +15,7 @@ VALUES = st.one_of(st.none(), st.integers(), st.text(max_size=60), st.booleans()
 
 
 def terminal_columns(text: str) -> int:
-    """Columns of a terminal by Unicode's East Asian Width (UAX 11), combining marks and format characters taking none."""
+    """Columns of a terminal by East Asian Width (UAX 11); combining marks and format characters take none."""
     wide = {"W": 2, "F": 2}
     return sum(
         0 if unicodedata.category(char) in ("Mn", "Me", "Cf") or unicodedata.combining(char) else

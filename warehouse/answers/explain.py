@@ -15,7 +15,7 @@ from typing import Any
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
 from warehouse.publish import connect_current
-from warehouse.query import Connection, fetch_all, quoted
+from warehouse.query import Connection, fetch_all
 from warehouse.repository import Repository
 
 MOST_CANDIDATES = 50
@@ -170,31 +170,20 @@ def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict,
     known = [row[0] for row in fetch_all(con, "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set")]
     if rules is not None and rules not in known:
         raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known))
-    views = _rule_views(con)
-    return tuple(_verdict(con, doc_id, row, views) for row in rows if rules in (None, row[0]))
+    tried = _rules(con, doc_id)
+    return tuple(_verdict(con, row, tried.get(row[0], ())) for row in rows if rules in (None, row[0]))
 
 
-def _verdict(con: Connection, doc_id: str, row: Sequence[Any], views: Sequence[str]) -> Verdict:
+def _verdict(con: Connection, row: Sequence[Any], rules: tuple[Rule, ...]) -> Verdict:
     rule_set, kept, reason, value, threshold, twin = row
-    own = [view for view in views if view == rule_set or view.startswith(f"{rule_set}_")]
-    rules = tuple(rule for view in own for rule in _rules(con, view, doc_id))
     named = _candidates(con, twin) if twin else ()
     return Verdict(rule_set, kept, reason, value, threshold, named[0] if named else None, rules)
 
 
-def _rule_views(con: Connection) -> list[str]:
-    """The models of schema curation that give a list ``rules`` for each document: sets, or parts ``<set>_<part>``."""
-    sql = """
-        SELECT table_name FROM duckdb_columns()
-        WHERE schema_name = 'curation' AND column_name = 'rules' AND NOT internal ORDER BY table_name"""
-    return [row[0] for row in fetch_all(con, sql)]
-
-
-def _rules(con: Connection, view: str, doc_id: str) -> list[Rule]:
-    sql = f"""
-        SELECT rule.reason, rule.value, rule.threshold, rule.failed
-        FROM (SELECT unnest(rules) AS rule FROM curation.{quoted(view)} WHERE doc_id = $1)"""
-    return [Rule(*row) for row in fetch_all(con, sql, [doc_id])]
+def _rules(con: Connection, doc_id: str) -> dict[str, tuple[Rule, ...]]:
+    """By rule set, every rule in the order in which it is tried."""
+    rows = fetch_all(con, "SELECT rule_set, rules FROM curation.rules WHERE doc_id = $1", [doc_id])
+    return {rule_set: tuple(Rule(**rule) for rule in rules) for rule_set, rules in rows}
 
 
 def _object(project: Project, sha256: str) -> Path | None:

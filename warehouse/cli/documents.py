@@ -64,8 +64,7 @@ def _say(answer: Explanation) -> None:
     for verdict in answer.verdicts:
         click.echo(_sentence(verdict))
     _say_facts(answer)
-    for verdict in answer.verdicts:
-        _say_rules(verdict)
+    _say_rules(answer.verdicts)
     _say_history(answer.history, document.doc_id)
 
 
@@ -110,17 +109,22 @@ def _say_facts(answer: Explanation) -> None:
         click.echo(f"  {label:<8} {table.cell(value)}")
 
 
-def _say_rules(verdict: Verdict) -> None:
-    if not verdict.rules:
-        return
-    click.echo(f"\nRules of {verdict.rule_set}")
-    rows = [_rule(rule) for rule in verdict.rules]
-    for line in table.lines(("", "reason to drop", "value", "limit"), rows, width=table.terminal_width()):
-        click.echo(line)
+def _say_rules(verdicts: tuple[Verdict, ...]) -> None:
+    """One table of all sets: a rule with its value, and for each set that has it the limit, marked where it failed."""
+    sets = [verdict.rule_set for verdict in verdicts if verdict.rules]
+    limits: dict[tuple[str, str], dict[str, str]] = {}
+    for verdict in verdicts:
+        for rule in verdict.rules:
+            limits.setdefault((rule.reason, number(rule.value)), {})[verdict.rule_set] = _limit(rule)
+    rows = [(reason, value, *(row.get(name, "") for name in sets)) for (reason, value), row in limits.items()]
+    if rows:
+        click.echo("\nRules: the limit of each set; ✗ where the value fails it")
+        for line in table.lines(("rule", "value", *sets), rows, width=table.terminal_width()):
+            click.echo(line)
 
 
-def _rule(rule: Rule) -> tuple[str, str, str, str]:
-    return ("fail" if rule.failed else "pass"), rule.reason, number(rule.value), number(rule.threshold)
+def _limit(rule: Rule) -> str:
+    return f"{'✗' if rule.failed else '✓'} {number(rule.threshold)}".rstrip()
 
 
 def _say_history(history: tuple[Fact, ...], doc_id: str) -> None:

@@ -75,7 +75,9 @@ def trace_verb(release: str, sample: int, token: int | None, split: str | None, 
     found = trace_sample(project, path, sample, split=split, token=token, env=place.environment())
     if json_:
         return place.print_json(found)
-    click.echo(f"sample {sample} of split {found[0].segment.split} in {path}: {len(found)} pieces")
+    click.echo(
+        f"sample {sample} of split {found[0].segment.split} in {path}: {len(found)} piece{'s' * (len(found) > 1)}"
+    )
     for piece in found:
         _say_piece(piece)
 

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
@@ -41,7 +41,7 @@ def parsed(text: str) -> list[str]:
         raise refused_sql(error) from None
 
 
-def refused_sql(error: query.Error) -> UsageError:
+def refused_sql(error: Exception) -> UsageError:
     """DuckDB's message in one line: what is wrong, what it suggests, and the place it points at."""
     said, _, pointed = str(error).partition("\n\nLINE ")
     came, _, near = one_line(said).partition(" Did you mean ")
@@ -62,7 +62,8 @@ def print_table(reader: pa.RecordBatchReader, *, every: bool) -> None:
     for row in first:
         print(placed.row(row))
     print(_footer(placed, *_rest(placed, rows, len(first), every=every)))
-    return reader.close()
+    reader.close()
+    return None
 
 
 def _rest(placed: table.Layout, rows: Iterator[tuple[Any, ...]], shown: int, *, every: bool) -> tuple[int, bool]:
@@ -91,8 +92,10 @@ def _batches(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     """The batches; an error of the running query (a bad cast in row 1,000) is wrong use like any other."""
     try:
         yield from reader
-    except (query.Error, pa.ArrowException) as error:
-        raise refused_sql(cast("query.Error", error)) from None
+    except (query.Error, pa.ArrowException, OSError) as error:  # Arrow gives DuckDB's error as an OSError without errno
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise refused_sql(error) from None
 
 
 def write_result(reader: pa.RecordBatchReader, form: formats.Format, out: Path | None) -> None:
