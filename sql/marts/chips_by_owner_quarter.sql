@@ -9,8 +9,8 @@ columns:
   quarter_start: first day of the calendar quarter
   units: chips acquired in the quarter, median estimate
   h100e: the same in H100 equivalents
-  h100e_p05: sum of the chips' 5th percentiles, lower than the 5th percentile of the sum (by 2 to 12 % of the publisher's own)
-  h100e_p95: sum of the chips' 95th percentiles, higher than the 95th percentile of the sum (by 1 to 6 % of the publisher's own)
+  h100e_p05: sum of the chips' 5th percentiles, lower than the 5th percentile of the sum (by 2 to 12 % on average)
+  h100e_p95: sum of the chips' 95th percentiles, higher than the 95th percentile of the sum (by 1 to 6 % on average)
   tdp_mw: thermal design power of the chips acquired, in megawatts
   h100e_since_2022: H100 equivalents acquired up to the end of the quarter; nothing is taken to be retired
   complete: false where the publisher says that the quarter is not fully covered

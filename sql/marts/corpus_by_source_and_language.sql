@@ -5,7 +5,7 @@ grain: [source, language]
 owner: team:data-platform
 columns:
   source: where the documents come from
-  language: as identified, unknown where a document is not measured
+  language: likeliest language, und where there is no text or no measurement
   documents: current documents
   bytes: of their text in UTF-8
   words: in their text
@@ -16,16 +16,16 @@ columns:
 */
 SELECT
     documents.source,
-    coalesce(signals.language, 'unknown') AS language,
+    coalesce(signals.language, 'und') AS language,
     count(*) AS documents,
-    coalesce(sum(signals.bytes), 0)::BIGINT AS bytes,
+    coalesce(sum(documents.bytes), 0)::BIGINT AS bytes,
     coalesce(sum(signals.words), 0)::BIGINT AS words,
     count(*) FILTER (WHERE decisions.kept) AS kept,
-    coalesce(sum(signals.bytes) FILTER (WHERE decisions.kept), 0)::BIGINT AS kept_bytes,
+    coalesce(sum(documents.bytes) FILTER (WHERE decisions.kept), 0)::BIGINT AS kept_bytes,
     count(*) FILTER (WHERE decisions.kept) / count(*) AS kept_share,
-    sum(signals.bytes) FILTER (WHERE decisions.kept) / nullif(sum(signals.bytes), 0) AS kept_bytes_share
+    sum(documents.bytes) FILTER (WHERE decisions.kept) / nullif(sum(documents.bytes), 0) AS kept_bytes_share
 FROM staging.current_documents AS documents
 LEFT JOIN repository.signals AS signals ON signals.doc_id = documents.doc_id
 LEFT JOIN curation.decisions AS decisions ON decisions.doc_id = documents.doc_id AND decisions.rule_set = 'house'
-GROUP BY documents.source, coalesce(signals.language, 'unknown')
+GROUP BY documents.source, coalesce(signals.language, 'und')
 ORDER BY bytes DESC, documents.source, language

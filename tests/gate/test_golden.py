@@ -1,7 +1,8 @@
-"""Every compiled expectation against Great Expectations itself on pandas, on random frames with nulls, NaN and nothing."""
+"""Every compiled expectation against Great Expectations on pandas, on random frames with nulls, NaN and nothing."""
 
 from __future__ import annotations
 
+import importlib
 import random
 import warnings
 from collections.abc import Callable
@@ -117,16 +118,18 @@ def frame(seed: int) -> pa.Table:
 
 
 @pytest.fixture(scope="module")
-def great_expectations(monkeypatch_module: pytest.MonkeyPatch) -> Callable[[pa.Table, list[Expectation]], list[Outcome]]:
+def great_expectations(
+    monkeypatch_module: pytest.MonkeyPatch,
+) -> Callable[[pa.Table, list[Expectation]], list[Outcome]]:
     """Great Expectations 1.24 on pandas; its import alone takes some seconds."""
     monkeypatch_module.setenv("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "module 'sre_(constants|parse|compile)' is deprecated", DeprecationWarning)
-        import great_expectations as gx
-    from great_expectations.data_context.types.base import ProgressBarsConfig
+        gx = importlib.import_module("great_expectations")
+    bars = importlib.import_module("great_expectations.data_context.types.base").ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    context.variables.progress_bars = bars(globally=False)
     whole = context.data_sources.add_pandas("p").add_dataframe_asset("a").add_batch_definition_whole_dataframe("b")
 
     def verdicts(table: pa.Table, asked: list[Expectation]) -> list[Outcome]:

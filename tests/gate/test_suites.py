@@ -19,7 +19,11 @@ CASES = {
     "unknown argument": ("expect_column_values_to_be_unique", {"column": "a", "collumn": "b"}, "unknown key 'collumn'"),
     "no bounds": ("expect_column_values_to_be_between", {"column": "a"}, "neither min_value nor max_value"),
     "crossed bounds": ("expect_table_row_count_to_be_between", {"min_value": 2, "max_value": 1}, "is above max_value"),
-    "mixed bounds": ("expect_column_values_to_be_between", {"column": "a", "min_value": 1, "max_value": "b"}, "two texts"),
+    "mixed bounds": (
+        "expect_column_values_to_be_between",
+        {"column": "a", "min_value": 1, "max_value": "b"},
+        "two texts",
+    ),
     "mostly": ("expect_column_values_to_be_unique", {"column": "a", "mostly": 95}, "mostly is 95"),
     "boolean bound": ("expect_column_max_to_be_between", {"column": "a", "max_value": True}, "max_value is True"),
     "look-around": ("expect_column_values_to_match_regex", {"column": "a", "regex": "a(?=b)"}, "RE2"),
@@ -40,7 +44,10 @@ CASES = {
     ),
     "unknown condition": (
         "expect_column_values_to_be_unique",
-        {"column": "a", "row_condition": {"type": "comparison", "column": {"name": "a"}, "operator": "LIKE", "parameter": 1}},
+        {
+            "column": "a",
+            "row_condition": {"type": "comparison", "column": {"name": "a"}, "operator": "LIKE", "parameter": 1},
+        },
         "row_condition",
     ),
     "ignore_row_if of another kind": (
@@ -76,7 +83,9 @@ def test_an_unknown_type_lists_what_is_compiled(tmp_path: Path) -> None:
     assert all(kind in refused.value.allowed for kind in KWARGS)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "x"}', '{"expectations": [3]}', '{"expectations": [], "a": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"name": "x"}', '{"expectations": [3]}', '{"expectations": [], "a": 1}']
+)
 def test_what_is_no_suite_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "marts.t.json"
     path.write_text(text)
@@ -138,7 +147,9 @@ def test_the_compiled_query_is_printed_as_one_scan(tmp_path: Path) -> None:
 
 def test_the_suites_of_the_project_load(checkout: Path) -> None:
     suites = load_suites((checkout / "expectations").glob("*.json"))
-    assert {"repository.documents", "repository.ai_chips", "marts.power_and_carbon"} <= {suite.table for suite in suites}
+    assert {"repository.documents", "repository.ai_chips", "marts.power_and_carbon"} <= {
+        suite.table for suite in suites
+    }
     assert min(len(suite.expectations) for suite in suites) >= 3
 
 

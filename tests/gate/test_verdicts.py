@@ -39,7 +39,7 @@ def test_a_passing_suite_asks_one_query(con: query.Connection) -> None:
 
     class Counting:
         def execute(self, sql: str, parameters: Any = None) -> Any:
-            asked.append(sql.split()[0])
+            asked.append(sql.split(maxsplit=1)[0])
             return con.execute(sql, parameters)
 
     expectations = [("expect_column_values_to_be_unique", {"column": "a"})] * 3

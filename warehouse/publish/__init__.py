@@ -1,17 +1,18 @@
 """What analysts read: immutable database files, switched whole, readable while the pipeline writes."""
 
-from warehouse.publish.generations import (
+from warehouse.publish.meta import checks, snapshots
+from warehouse.publish.reading import connect_current, only_reads
+from warehouse.publish.switching import (
     KEEP,
     Published,
     building,
     current,
+    discard,
     generations,
     publish,
     refuse_failed,
     storage_errors,
 )
-from warehouse.publish.meta import checks, snapshots
-from warehouse.publish.reading import connect_current, only_reads
 
 __all__ = [
     "KEEP",
@@ -20,6 +21,7 @@ __all__ = [
     "checks",
     "connect_current",
     "current",
+    "discard",
     "generations",
     "only_reads",
     "publish",

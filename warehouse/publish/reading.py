@@ -8,7 +8,9 @@ changed; but DuckDB has no read-only paths, so COPY TO one of the repository's o
 
 from __future__ import annotations
 
+import os
 import re
+import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +18,8 @@ from typing import Any
 
 from warehouse import query
 from warehouse.errors import FormatError, NotFound, UsageError
-from warehouse.publish.generations import Published, current
 from warehouse.publish.meta import snapshots
+from warehouse.publish.switching import Published, current
 
 ATTACHED = "wh"
 _TRIES = 20
@@ -42,12 +44,20 @@ def connect_current(
         found = _attached(con, published, env)
         pinned = snapshots(con, found.path.parent.parent.parent)
         query.attach_repository(con, pinned)
-        con.execute(f"SET temp_directory = {query.literal(tempfile.gettempdir())}")
+        con.execute(f"SET temp_directory = {query.literal(_spill_folder())}")
         query.lock_down(con, [name for snapshot in pinned for name in snapshot.files])
     except BaseException:
         con.close()
         raise
     return con
+
+
+def _spill_folder() -> str:
+    """A folder of one connection's own, made by DuckDB while it spills and removed then.
+
+    Never the system's own: DuckDB lets a locked connection read and write whatever lies under its temp_directory.
+    """
+    return f"{tempfile.gettempdir()}/warehouse-spill-{os.getpid()}-{secrets.token_hex(8)}"
 
 
 def _attached(con: query.Connection, published: Path, env: str) -> Published:

@@ -67,9 +67,35 @@ def publish(
 
     Writes the schema ``meta`` into the file first, so that it says by itself what it holds. Another publisher of the
     environment is waited for. Raises CheckFailed if a check failed, StorageFull where the disk is full: then nothing is
-    switched.
+    switched, and the built file is removed.
     """
-    refuse_failed(checks)
+    try:
+        refuse_failed(checks)
+        return _published(
+            published, env, building_path, inputs=inputs, checks=checks, models=models,
+            created_at=created_at, run_id=run_id,
+        )  # fmt: skip
+    finally:
+        discard(building_path)
+
+
+def discard(building_path: Path) -> None:
+    """Remove a built file that will not be published, and its log; nothing if it has been, or never was made."""
+    building_path.unlink(missing_ok=True)
+    building_path.with_name(building_path.name + ".wal").unlink(missing_ok=True)
+
+
+def _published(
+    published: Path,
+    env: str,
+    building_path: Path,
+    *,
+    inputs: Sequence[Snapshot],
+    checks: Sequence[Check],
+    models: Sequence[BuiltModel],
+    created_at: datetime,
+    run_id: str,
+) -> Published:
     folder = _folder(published, env)
     with storage_errors(folder), _locked(folder):
         _clean(folder)
