@@ -2,9 +2,10 @@
 description: >-
   The rules that this warehouse exports by: sanity of text and language, then Gopher's, C4's and FineWeb's rules with
   thresholds for technical prose. READMEs, licences and docstrings hold identifiers, markup, lists of parameters and short
-  lines, so the published thresholds (set for web pages) keep one document in twenty of Python's packages; these keep three
-  in five and drop stubs, tables of numbers, listings of code and text that repeats itself. Curly brackets and missing
-  terminal marks are no fault in technical prose
+  lines, so the published thresholds, set for web pages, keep few of 2,847 documents of Python packages (fineweb 11 %,
+  gopher 15 %); these keep 56 %. What falls: stubs of fewer than 30 words (24 %), tables of numbers and code (7 %), text that
+  repeats itself, wrong encodings, copies. Curly brackets and missing terminal marks are no fault in technical prose; stop
+  words are asked of English only
 kind: view
 grain: [doc_id]
 owner: team:data-platform

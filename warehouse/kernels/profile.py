@@ -8,7 +8,7 @@ from warehouse.kernels import characters
 from warehouse.kernels.characters import ALPHA, CONTROL, DIGIT, PUNCTUATION, SPACE, UPPER, flags, read
 from warehouse.kernels.hashing import SEED, finish, step
 from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i64, store_i64
+from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 COLUMNS = (
@@ -85,12 +85,16 @@ def normalised(begin: int, end: int, classes: int) -> int:
     """Hash of the text with A-Z as a-z, runs of white space as one space and none at its ends; no other folding."""
     state, size, gap, at = SEED, 0, False, begin
     while at < end:
-        character = read(at, end)
-        point = character >> 3
-        at += character & 7
-        if flags(classes, point) & SPACE:
-            gap = size > 0
-            continue
+        point = load_u8(at)
+        if 0x20 < point < 0x80:
+            at += 1
+        else:
+            character = read(at, end)
+            point = character >> 3
+            at += character & 7
+            if flags(classes, point) & SPACE:
+                gap = size > 0
+                continue
         if gap:
             state = step(state, 0x20)
             size += 1
