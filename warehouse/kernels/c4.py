@@ -7,8 +7,8 @@ the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its 
 
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
 phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign); sentences of a kept line are
-counted by characters (see ``_sentences``) where spaCy's sentencizer knows abbreviations. On 967 documents (books, Python
-packages, 67 languages) 99.9 % of decisions are datatrove's, 99.7 % in FineWeb's setting.
+counted by characters (see ``_sentences``) where spaCy's sentencizer knows abbreviations. On 967 documents (books,
+Python packages, 67 languages) 99.9 % of decisions are datatrove's, 99.7 % in FineWeb's setting.
 """
 
 from __future__ import annotations
