@@ -94,7 +94,7 @@ def run_assets(
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name.
     """
     job = _job(project)
-    selected = _select(_keys(job), _downstream(job), names)
+    selected = _select(job, names)
     run_id = str(uuid4())
     with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
         try:
@@ -127,16 +127,17 @@ def _downstream(job: dg.JobDefinition) -> dict[dg.AssetKey, set[dg.AssetKey]]:
     return after
 
 
-def _select(
-    keys: Sequence[dg.AssetKey], after: Mapping[dg.AssetKey, set[dg.AssetKey]], names: Sequence[str] | None
-) -> list[dg.AssetKey]:
+def _select(job: dg.JobDefinition, names: Sequence[str] | None) -> list[dg.AssetKey]:
+    """The assets that names mean, in order; one that is made together with others brings them."""
+    keys, after, graph = _keys(job), _downstream(job), job.asset_layer.asset_graph
     if not names:
         return [key for key in keys if key.path[0] != "datasets"]
     chosen: set[dg.AssetKey] = set()
     for name in names:
         key = _find(keys, name.removesuffix("+"))
         chosen |= {key} | (after[key] if name.endswith("+") else set())
-    return [key for key in keys if key in chosen]
+    together = {each for key in chosen for each in graph.get(key).execution_set_asset_keys}
+    return [key for key in keys if key in together]
 
 
 def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -33,17 +35,23 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return small_project(tmp_path_factory.mktemp("small") / "project")
 
 
-@pytest.fixture
-def warehouse(capsys: pytest.CaptureFixture[str]) -> Verb:
+@pytest.fixture(scope="session")
+def warehouse() -> Verb:
     """Run a command line and give what it left; the environment stays as it was, as it does for a process."""
 
     def call(*arguments: str) -> Ended:
-        with mock.patch.dict(os.environ):
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+        with mock.patch.dict(os.environ), redirect_stdout(out), redirect_stderr(err):
             status = run(arguments)
-        captured = capsys.readouterr()
-        return Ended(status, captured.out, captured.err)
+        return Ended(status, *(_read(stream) for stream in (out, err)))
 
     return call
+
+
+def _read(stream: io.TextIOWrapper) -> str:
+    stream.flush()
+    stream.seek(0)
+    return stream.read()
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ def test_a_statement_goes_on_over_lines_until_its_semicolon(small, capsys):
 
 
 @pytest.mark.parametrize(
-    ("text", "whole"), [("", True), (".tables", True), ("SELECT 1", False), ("SELECT 1;\n", True), ("SELECT ';'", False)]
+    ("text", "whole"),
+    [("", True), (".tables", True), ("SELECT 1", False), ("SELECT 1;\n", True), ("SELECT ';'", False)],
 )
 def test_enter_runs_what_is_whole(text, whole):
     assert is_whole(text) is whole
@@ -124,7 +125,7 @@ def test_on_a_real_terminal_it_prompts_answers_and_leaves(inside):
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:
-    """What the terminal shows until ``wanted`` is in it, at most 20 seconds; a cursor position is reported when asked for."""
+    """What the terminal shows until ``wanted`` is in it, at most 20 s; it is told its cursor position when it asks."""
     seen, end = b"", time.monotonic() + 20
     while wanted not in seen and time.monotonic() < end:
         chunk = os.read(terminal, 4096)

@@ -1,4 +1,4 @@
-"""``warehouse sql``: one query or a script, read-only, in every format, streamed; a closed pipe and Ctrl-C are quiet."""
+"""``warehouse sql``: one query or a script, read-only, in every format, streamed; a closed pipe is quiet."""
 
 from __future__ import annotations
 
@@ -112,5 +112,3 @@ def test_a_full_disk_is_one_line_and_leaves_no_file(inside, warehouse):
             [*SQL, "FROM range(100000)", "--format", "csv"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert (ended.returncode, ended.stderr.count("\n"), "disk is full" in ended.stderr) == (1, 1, True)
-
-

@@ -33,6 +33,8 @@ WRONG = [
     ["ingest", "notes.jsonl", "--as", "fresh", "--table", "Not Snake"],
     ["ingest", "notes.jsonl", "--as", "fresh", "--table", "runs"],
     ["ingest", "unknown.bin"],
+    ["ingest", "notes.jsonl", "--as", "notes", "--table", "elsewhere"],
+    ["ingest", "notes.jsonl", "--as", "notes", "--licence", "MIT"],
     ["run", "nonsense"],
     ["run", "nonsense+"],
     ["run", "--reraed"],

@@ -53,6 +53,8 @@ def stated_source(
     before = load_source(path) if path.exists() else None
     options = {key: value for key, value in {"reader": reader, "table": table, "licence": licence}.items() if value}
     stored = [_stored(uri, project.folder) for uri in uris]
+    if before:
+        _refuse_contradiction(path, before, options)
     after = _extended(before, stored, options) if before else _new(name, stored, files[0], options)
     if after == before:
         return Stated(name, f"{_shown(path)} states this already")
@@ -61,6 +63,15 @@ def stated_source(
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
     return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
+
+
+def _refuse_contradiction(path: Path, before: Source, options: dict[str, str]) -> None:
+    for key, value in options.items():
+        stated = getattr(before, key)
+        if stated is not None and stated != value:
+            raise UsageError(
+                f"{_shown(path)} states {key} {stated}, not {value}", do="take another --as, or edit that file"
+            )
 
 
 def _refuse_text(name: str, text: str) -> None:
