@@ -21,8 +21,9 @@ from warehouse.models import load_models
 MODELS = [
     "staging.current_documents",
     *(f"curation.{name}" for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house")),
-    *(f"curation.{name}" for name in ("paragraph_duplicates", "decisions", "funnel")),
+    *(f"curation.{name}" for name in ("paragraph_duplicates", "decisions", "funnel", "rules")),
 ]
+SUITES = ("repository.signals", "repository.paragraphs", "curation.decisions")
 PROSE = (
     "The warehouse holds every document that a model is trained on, and it keeps the raw bytes of each of them. "
     "Rules decide what is kept; they are written in SQL over numbers that were measured once. "
@@ -148,6 +149,17 @@ def test_a_document_without_signals_is_unmeasured_and_not_kept(checkout: Path) -
     assert query.fetch_all(con, "SELECT DISTINCT language, documents FROM curation.funnel") == [("und", 1)]
 
 
+def test_every_reason_is_the_first_failing_of_the_rules_that_explain_shows(checkout: Path) -> None:
+    con = decided(checkout, [row(str(index), text) for index, text in enumerate(odd_texts())])
+    found = query.fetch_all(
+        con,
+        "SELECT reason, list_filter(rules, lambda rule: rule.failed)[1].reason"
+        " FROM curation.decisions JOIN curation.rules USING (doc_id, rule_set)",
+    )
+    assert len(found) == 4 * len(list(odd_texts()))
+    assert all(reason in (first, "duplicate_document") for reason, first in found)
+
+
 def test_a_variable_changes_a_threshold_without_measuring_again(checkout: Path) -> None:
     short = "The end of the story is to be told with care."
     assert verdicts(decided(checkout, [row("a", short)]), "gopher")["a"] == ("gopher_short_doc", 11, 50)
@@ -226,7 +238,7 @@ def test_the_models_are_accepted_and_their_suites_pass(checkout: Path) -> None:
     names = {model.name for model in load_models((checkout / "sql").rglob("*.sql"))}
     assert names >= set(MODELS)
     con = decided(checkout, [row(str(index), text) for index, text in enumerate([*odd_texts(), *library_texts()])])
-    suites = [checkout / "expectations" / f"{name}.json" for name in ("repository.signals", "curation.decisions")]
+    suites = [checkout / "expectations" / f"{name}.json" for name in SUITES]
     for suite in load_suites(suites):
         assert [check.expectation for check in run_suite(con, suite) if not check.success] == []
 
