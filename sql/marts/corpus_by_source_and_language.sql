@@ -23,7 +23,7 @@ SELECT
     count(*) FILTER (WHERE decisions.kept) AS kept,
     coalesce(sum(documents.bytes) FILTER (WHERE decisions.kept), 0)::BIGINT AS kept_bytes,
     count(*) FILTER (WHERE decisions.kept) / count(*) AS kept_share,
-    sum(documents.bytes) FILTER (WHERE decisions.kept) / nullif(sum(documents.bytes), 0) AS kept_bytes_share
+    kept_bytes / nullif(sum(documents.bytes), 0) AS kept_bytes_share
 FROM staging.current_documents AS documents
 LEFT JOIN repository.signals AS signals ON signals.doc_id = documents.doc_id
 LEFT JOIN curation.decisions AS decisions ON decisions.doc_id = documents.doc_id AND decisions.rule_set = 'house'
