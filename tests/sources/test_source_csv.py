@@ -63,6 +63,11 @@ def test_a_ragged_row_is_one_reject_and_its_neighbours_are_read(reading):
     assert [(row["_record"], row["a"], row["b"]) for row in result.rows] == [("0", 1, 2), ("3", 7, 8)]
 
 
+def test_a_carriage_return_inside_a_row_costs_that_row_alone(reading):
+    result = reading(b"a,b\n1,2\n3,x\ry\n5,6\n", "a.csv", table="t")
+    assert result.reasons == {"invalid_csv": 1} and [row["a"] for row in result.rows] == [1, 5]
+
+
 def test_an_unclosed_quote_is_a_reject_even_where_the_field_count_fits(reading):
     result = reading(b'a,b\n1,2\n3,"x\n4,5\n', "a.csv", table="t")
     assert result.reasons == {"unclosed_quote": 1} and len(result.rows) == 1
@@ -153,8 +158,11 @@ def test_a_column_is_text_where_one_value_is_not_of_a_type(reading, texts):
     assert result.column("v") == [text or None for text in texts]
 
 
-def test_types_are_found_over_the_whole_object_not_its_first_batch(reading, monkeypatch):
-    monkeypatch.setattr("warehouse.sources.delimited.BATCH_CHARS", 1)
+@pytest.mark.parametrize("kept", [1, 1 << 20])
+def test_types_are_found_over_the_whole_object_not_its_first_batch(reading, monkeypatch, kept):
+    monkeypatch.setattr("warehouse.sources.delimited.CHUNK_CHARS", 1)
+    monkeypatch.setattr("warehouse.sources.delimited.ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("warehouse.sources.delimited.KEPT_BYTES", kept)
     monkeypatch.setattr("warehouse.sources.text_lines.BLOCK", 8)
     result = reading(b"a\n1\n2\n3\n4\n5\nx\n", "a.csv", table="t")
     assert len(result.batches) > 1 and {batch.schema.field("a").type for batch in result.batches} == {pa.string()}

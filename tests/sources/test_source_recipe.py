@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -183,6 +184,12 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
         path = tmp_path / name
         path.write_bytes(data)
         assert (guess_reader(path), sniff_table(path)) == (reader, table), name
+    for name, inside in {"m.zip": {"LICENSE.txt": "x", "n.csv": "a\n1\n"}, "d.zip": {"a.md": "x"}}.items():
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            for member, text in inside.items():
+                archive.writestr(member, text)
+    assert (sniff_table(tmp_path / "m.zip"), sniff_table(tmp_path / "d.zip")) == ("m", "documents")
+    assert (guess_reader(tmp_path / "m.zip"), guess_reader(tmp_path / "d.zip")) == ("text", "text")
     (tmp_path / "x.bin").write_bytes(b"\0\1")
     with pytest.raises(InputError, match=r"\.parquet"):
         guess_reader(tmp_path / "x.bin")

@@ -1,9 +1,9 @@
 """CSV and TSV through Python's csv module, of three parsers tried the one that tells for every row what is wrong.
 
 Won: ragged rows, unclosed quotes, broken UTF-8 and endless fields are single Rejects and the rows after them are
-read. Lost: speed, about 55 MB per CPU second to columns of text where pyarrow.csv does 155 and DuckDB 237;
-pyarrow.csv ends the object at a row beyond its block and swallows an unclosed quote to the end, DuckDB cannot be
-stopped between records.
+read. Lost: speed, 36 to 70 MB per CPU second to columns of text (15 to 26 with types found) where pyarrow.csv does
+155 to 690 and DuckDB 240 to 270; pyarrow.csv ends the object at a row beyond its block and swallows an unclosed quote
+to the end, DuckDB cannot be stopped between records.
 
 Rules: UTF-8, or UTF-16 with a byte order mark, or the declared encoding. The delimiter is the one of , ; tab | that
 stands most often in the first line outside quotes (.tsv: tab). The first row that is not blank is the header. A blank
@@ -13,8 +13,9 @@ line is no record, a blank cell is null. A row with another number of fields is 
 from __future__ import annotations
 
 import csv
+import gc
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,15 +26,16 @@ import pyarrow.compute as pc
 from warehouse.contracts import TIMESTAMP, Reject
 from warehouse.sources.columns import PATTERNS, cast_text, commented, named, possible_types
 from warehouse.sources.containers import Member
-from warehouse.sources.guard import guarded
 from warehouse.sources.recipe import Column, Dialect, Source
 from warehouse.sources.records import Documents
-from warehouse.sources.text_lines import Lines
+from warehouse.sources.text_lines import END, Lines
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-BATCH_CHARS = 8 << 20
+KEPT_BYTES = 32 << 20  # of text: a member of more whose types are not declared is parsed twice
+CHUNK_CHARS = 2 << 20
+ROWS_AT_ONCE = 32  # bounds a chunk of endless rows to as many records of the largest size
 DELIMITERS = ",;\t|"
 
 
@@ -42,8 +44,18 @@ class Cells:
     """Consecutive rows: their numbers, and for each column of the header an array of text; blank cells are null."""
 
     header: tuple[str, ...]
-    numbers: list[int]
+    numbers: Sequence[int]
     columns: list[pa.Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive rows after ``line`` lines: as ``columns`` where all are as wide as the header, else as ``rows``."""
+
+    line: int
+    rows: list[list[str]]
+    columns: list[tuple[str, ...]]
+    rejects: list[Reject]
 
 
 def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
@@ -60,34 +72,52 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
 
 
 def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
-    """Rows of a typed table. Types that are not declared are found in a pass over the whole member before."""
-    kinds = inferred(member, source)
-    for cells in rows(member, source):
+    """Rows of a typed table. Types that are not declared are found over the whole member first."""
+    items = rows(member, source)
+    kept = list(_first(items, KEPT_BYTES))
+    rest = next(items, None)
+    header = next((cells.header for cells in kept if isinstance(cells, Cells)), ())
+    if rest is None or all(name in source.columns for name in header):
+        kinds = inferred(kept, source)
+        again: Iterator[Cells | Reject] = itertools.chain(kept, [rest] if rest else [], items)
+    else:
+        kinds = inferred(itertools.chain(kept, [rest], items), source)
+        again = rows(member, source)
+    for cells in again:
         if isinstance(cells, Reject):
             yield cells
         else:
             yield from _typed(cells, member, source, kinds)
 
 
-def inferred(member: Member, source: Source) -> dict[int, Column]:
+def _first(items: Iterator[Cells | Reject], size: int) -> Iterator[Cells | Reject]:
+    """The items until their text took ``size`` bytes."""
+    for item in items:
+        yield item
+        size -= 200 if isinstance(item, Reject) else sum(array.nbytes for array in item.columns)
+        if size <= 0:
+            return
+
+
+def inferred(items: Iterable[Cells | Reject], source: Source) -> dict[int, Column]:
     """Index of a column -> its type: declared, else the first of columns.PATTERNS that fits, else string."""
-    declared: dict[int, Column] = {}
+    kinds: dict[int, Column] = {}
     possible: dict[int, list[str]] = {}
     shown: set[int] = set()
-    for cells in rows(member, source):
+    for cells in items:
         if isinstance(cells, Reject):
             continue
-        if not possible and not declared:
-            declared = {at: source.columns[name] for at, name in enumerate(cells.header) if name in source.columns}
-            possible = {at: list(PATTERNS) for at in range(len(cells.header)) if at not in declared}
-        if not possible:
-            break
-        for at, kinds in possible.items():
-            possible[at] = possible_types(cells.columns[at], kinds)
-            if cells.columns[at].null_count < len(cells.numbers):
+        for at, (name, values) in enumerate(zip(cells.header, cells.columns, strict=True)):
+            if name in source.columns:
+                kinds[at] = source.columns[name]
+            elif values.null_count < len(values):
                 shown.add(at)
-    guessed = {at: Column(kinds[0] if kinds and at in shown else "string") for at, kinds in possible.items()}
-    return declared | guessed
+                possible[at] = possible_types(values, possible.get(at, list(PATTERNS)))
+            else:
+                possible.setdefault(at, list(PATTERNS))
+    for at, left in possible.items():
+        kinds[at] = Column(left[0] if left and at in shown else "string")
+    return kinds
 
 
 def _typed(cells: Cells, member: Member, source: Source, kinds: dict[int, Column]) -> Iterator[pa.RecordBatch | Reject]:
@@ -130,20 +160,19 @@ def _line(cells: Cells, at: int) -> bytes:
 
 
 def rows(member: Member, source: Source) -> Iterator[Cells | Reject]:
-    """The member's rows in batches of about 8 million characters, and a Reject for each that is none."""
+    """The member's rows in batches of about 2 million characters, and a Reject for each that is none."""
     csv.field_size_limit(source.limits.max_record_bytes)
     with closing(member.open()) as stream:
         lines = Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes)
         reader = _reader(lines, _dialect(member, source.dialect))
-        header = next((row for row in reader if row), None)
-        if header is None:
-            yield from _long_lines(lines, 0)
+        header = next((row for row in reader if row), [END])
+        if header == [END]:
+            yield from lines.taken()
             return
         first = [] if source.dialect.header else [header]
         names = header if source.dialect.header else [f"column_{at}" for at in range(1, len(header) + 1)]
         shown = tuple(name.encode("utf-8", "replace").decode() for name in names)
-        checked = guarded(_checked(reader, lines, first, len(header)), uri=member.uri, reason="not_csv")
-        yield from _batches(shown, checked, lines)
+        yield from _sorted(shown, lines, _chunks(first, reader, lines, len(header)))
 
 
 def sniff_delimiter(line: str, quote: str = '"') -> str:
@@ -164,92 +193,105 @@ def _reader(lines: Lines, dialect: Dialect) -> Reader:
     return csv.reader(itertools.chain([first], texts), delimiter=delimiter, quotechar=dialect.quote)
 
 
-def _checked(
-    reader: Reader, lines: Lines, first: list[list[str]], width: int
-) -> Iterator[tuple[int, list[str]] | Reject]:
-    """Every row that is not blank with its number, or why it is none."""
+def _sorted(header: tuple[str, ...], lines: Lines, chunks: Iterator[Chunk]) -> Iterator[Cells | Reject]:
+    """Chunks of good rows as cells; the others one by one, every row with its number."""
     number = 0
+    for chunk in chunks:
+        if chunk.columns:
+            met = len(chunk.columns[0])
+            yield from _cells(header, range(number, number + met), chunk.columns, lines.uri)
+        else:
+            met = sum(map(bool, chunk.rows))
+            yield from _ragged(header, number, chunk, lines.uri)
+        number += met
+        for reject in [*chunk.rejects, *lines.taken()]:
+            yield replace(reject, record=str(number)) if reject.record else reject
+            number += bool(reject.record)
+
+
+def _chunks(first: list[list[str]], reader: Reader, lines: Lines, width: int) -> Iterator[Chunk]:
+    """The rows in chunks of CHUNK_CHARS. Lists of text have no cycles: no garbage is looked for while they are many."""
     rows = itertools.chain(first, reader)
-    while True:
+    collecting, met = gc.isenabled(), True
+    while met:
+        gc.disable()
         try:
-            for row in rows:
-                if len(row) == width and not lines.ended and not lines.rejects:
-                    yield number, row
-                elif row or lines.rejects:
-                    for item in _doubtful(row, number, width, lines, reader.line_num):
-                        yield item
-                        number += 1
-                    continue
-                else:
-                    continue
-                number += 1
-        except csv.Error as error:
-            reason = "record_too_large" if "limit" in str(error) else "invalid_csv"
-            yield Reject(lines.uri, str(number), reason, str(error), reader.line_num, type(error).__name__)
-            number += 1
-            continue
-        break
-    yield from _long_lines(lines, number)
+            chunk, met = _chunk(rows, reader, lines, width)
+        finally:
+            if collecting:
+                gc.enable()
+        yield chunk
 
 
-def _doubtful(
-    row: list[str], number: int, width: int, lines: Lines, line: int
-) -> Iterator[tuple[int, list[str]] | Reject]:
-    """A row of another width, one that the end of the object cut, or one that follows a line too long to read."""
-    for reject in _long_lines(lines, number):
-        yield reject
-        number += 1
-    first = ",".join(row).encode("utf-8", "replace")[:200]
-    if lines.ended:
-        message = "a quote is still open at the end of the object"
-        yield Reject(lines.uri, str(number), "unclosed_quote", message, line, None, first)
-    elif row and len(row) != width:
-        message = f"{len(row)} fields, the header has {width}"
-        yield Reject(lines.uri, str(number), "wrong_field_count", message, line, None, first)
-    elif row:
-        yield number, row
-
-
-def _long_lines(lines: Lines, number: int) -> Iterator[Reject]:
-    while lines.rejects:
-        yield replace(lines.rejects.pop(0), record=str(number))
-        number += 1
-
-
-def _batches(
-    header: tuple[str, ...], items: Iterator[tuple[int, list[str]] | Reject], lines: Lines
-) -> Iterator[Cells | Reject]:
-    numbers: list[int] = []
-    batch: list[list[str]] = []
-    for item in items:
-        if isinstance(item, Reject):
-            yield item
-            continue
-        numbers.append(item[0])
-        batch.append(item[1])
-        if lines.chars >= BATCH_CHARS:
-            lines.chars = 0
-            yield from _cells(header, numbers, batch, lines.uri)
-            numbers, batch = [], []
-    if batch:
-        yield from _cells(header, numbers, batch, lines.uri)
-
-
-def _cells(header: tuple[str, ...], numbers: list[int], batch: list[list[str]], uri: str) -> Iterator[Cells | Reject]:
+def _chunk(rows: Iterator[list[str]], reader: Reader, lines: Lines, width: int) -> tuple[Chunk, bool]:
+    """The next chunk, and whether there may be more."""
+    line, lines.chars = reader.line_num, 0
+    found: list[list[str]] = []
+    size, rejects = -1, []
     try:
-        columns = [pa.array([cell or None for cell in column], pa.string()) for column in zip(*batch, strict=True)]
+        while lines.chars < CHUNK_CHARS and len(found) > size:
+            size = len(found)
+            found.extend(itertools.islice(rows, ROWS_AT_ONCE))
+    except csv.Error as error:
+        reason = "record_too_large" if "limit" in str(error) else "invalid_csv"
+        rejects.append(Reject(lines.uri, "?", reason, str(error), reader.line_num, type(error).__name__))
+    more = bool(found or rejects)
+    last = found.pop() if found and found[-1] and found[-1][-1].endswith(END) else [END]
+    if last != [END]:
+        message = "a quote is open at the end of the object"
+        rejects.append(Reject(lines.uri, "?", "unclosed_quote", message, reader.line_num, None, _raw(last)))
+    if set(map(len, found)) == {width}:
+        return Chunk(line, [], list(zip(*found, strict=True)), rejects), more
+    return Chunk(line, found, [], rejects), more
+
+
+def _ragged(header: tuple[str, ...], number: int, chunk: Chunk, uri: str) -> Iterator[Cells | Reject]:
+    """A chunk with blank lines, or rows of another width."""
+    numbers, good, line = [], [], chunk.line
+    for row in chunk.rows:
+        line += _lines_of(row)
+        if len(row) == len(header):
+            numbers.append(number)
+            good.append(row)
+        elif row:
+            message = f"{len(row)} fields, the header has {len(header)}"
+            yield Reject(uri, str(number), "wrong_field_count", message, line, None, _raw(row))
+        number += bool(row)
+    if good:
+        yield from _cells(header, numbers, list(zip(*good, strict=True)), uri)
+
+
+def _lines_of(row: list[str]) -> int:
+    return 1 + sum(cell.count("\n") for cell in row)
+
+
+def _raw(row: Sequence[str]) -> bytes:
+    return ",".join(row).removesuffix(END).encode("utf-8", "surrogateescape")[:200]
+
+
+def _cells(
+    header: tuple[str, ...], numbers: Sequence[int], columns: list[tuple[str, ...]], uri: str
+) -> Iterator[Cells | Reject]:
+    try:
+        arrays = [_blank_as_null(pa.array(column, pa.string())) for column in columns]
     except UnicodeEncodeError:
-        good = [at for at, row in enumerate(batch) if _is_utf8(row)]
-        for at in sorted(set(range(len(batch))) - set(good)):
-            first = ",".join(batch[at]).encode("utf-8", "surrogateescape")[:200]
-            yield Reject(uri, str(numbers[at]), "invalid_utf8", "the row is not UTF-8", -1, None, first)
+        rows = list(zip(*columns, strict=True))
+        good = [at for at, row in enumerate(rows) if _is_utf8(row)]
+        for at in sorted(set(range(len(rows))) - set(good)):
+            yield Reject(uri, str(numbers[at]), "invalid_utf8", "the row is not UTF-8", -1, None, _raw(rows[at]))
         if good:
-            yield from _cells(header, [numbers[at] for at in good], [batch[at] for at in good], uri)
+            kept = list(zip(*(rows[at] for at in good), strict=True))
+            yield from _cells(header, [numbers[at] for at in good], kept, uri)
         return
-    yield Cells(header, numbers, columns)
+    yield Cells(header, numbers, arrays)
 
 
-def _is_utf8(row: list[str]) -> bool:
+def _blank_as_null(values: pa.Array) -> pa.Array:
+    blank = pc.equal(pc.binary_length(values), 0)
+    return pc.if_else(blank, pa.scalar(None, pa.string()), values) if pc.any(blank).as_py() else values
+
+
+def _is_utf8(row: Sequence[str]) -> bool:
     try:
         return "".join(row).encode("utf-8") is not None
     except UnicodeEncodeError:

@@ -99,10 +99,7 @@ def _read_member(member: Member, source: Source, located: Located) -> Items:
 
 def guess_reader(path: Path) -> str:
     """The reader for a file, by its suffix, then by its content. Raises InputError where no reader knows it."""
-    found = _by_suffix(_plain(path.name))
-    if found is None:
-        member = _first_member(path)
-        found = (_by_suffix(member.name) or _by_content(member)) if member else None
+    found = _by_suffix(_plain(path.name)) or next((name for _, name in _known_members(path)), None)
     if found is None:
         known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
         raise InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
@@ -110,29 +107,28 @@ def guess_reader(path: Path) -> str:
 
 
 def sniff_table(path: Path, *, reader: str | None = None) -> str:
-    """``documents`` where the records have a text column, else a table name made of the file's."""
-    name = reader or guess_reader(path)
-    member = _first_member(path)
-    if name in ("text", "python_env") or member is None:
-        return "documents"
-    source = Source("sniffed", (path.name,), reader=name, table="sniffed")
-    batch = next((item for item in _read_member(member, source, Located(path.name, path, 0)) if _is_batch(item)), None)
-    if isinstance(batch, pa.RecordBatch) and "text" in batch.schema.names and _is_text(batch["text"]):
-        return "documents"
-    return snake_case(_plain(path.name).split(".")[0]) or "table"
+    """``documents`` where the first member that has rows has a text column, else a table name made of the file's."""
+    for member, guessed in _known_members(path):
+        name = reader or guessed
+        if READERS[name].table is not None:
+            source = Source("sniffed", (path.name,), reader=name, table="sniffed")
+            items = _read_member(member, source, Located(path.name, path, 0))
+            batch = next((item for item in items if isinstance(item, pa.RecordBatch)), None)
+            if batch is None or "text" not in batch.schema.names or not _is_text(batch["text"]):
+                return snake_case(_plain(path.name).split(".")[0]) or "table"
+            return "documents"
+    return "documents"
 
 
-def _is_batch(item: pa.RecordBatch | Reject) -> bool:
-    return isinstance(item, pa.RecordBatch)
+def _known_members(path: Path) -> Iterator[tuple[Member, str]]:
+    """The object, or the members that it holds, that a reader knows; each to be used before the next."""
+    for item in members(path.name, path, limits=Limits()):
+        if isinstance(item, Member) and (name := _by_suffix(item.name) or _by_content(item)):
+            yield item, name
 
 
 def _is_text(array: pa.Array) -> bool:
     return bool(pa.types.is_string(array.type)) and array.null_count < len(array)
-
-
-def _first_member(path: Path) -> Member | None:
-    """The object, or the first that it holds; good for as long as nothing else is opened."""
-    return next((item for item in members(path.name, path, limits=Limits()) if isinstance(item, Member)), None)
 
 
 def _plain(name: str) -> str:

@@ -14,29 +14,41 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from warehouse.contracts import Reject
+from warehouse.sources.guard import guarded
 
 BLOCK = 1 << 20
+END = "\x1eend of object\x1e"
 MARKS_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(slots=True)
 class Lines:
-    """Lines of text with their ends, for csv.reader; a line beyond the limit becomes a Reject instead."""
+    """Lines of text with their ends and a last line END, which a parser whose quote is still open takes into its row.
+
+    A line beyond ``max_chars`` becomes a Reject instead; where the stream fails, the lines before that are given.
+    """
 
     stream: BinaryIO
     uri: str
     encoding: str | None
     max_chars: int
     chars: int = 0
-    ended: bool = False
     skipping: bool = False
     rejects: list[Reject] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[str]:
-        for text in self._blocks():
+        for text in guarded(self._blocks(), uri=self.uri, reason="not_csv"):
+            if isinstance(text, Reject):
+                self.rejects.append(text)
+                continue
             self.chars += len(text)
             yield from io.StringIO(text, newline="\n")
-        self.ended = True
+        yield END
+
+    def taken(self) -> list[Reject]:
+        """The Rejects since the last call; ``record`` is ``?`` for those of a line, empty for the object's own."""
+        found, self.rejects = self.rejects, []
+        return found
 
     def _blocks(self) -> Iterator[str]:
         """Text in blocks of whole lines; broken UTF-8 as surrogates, so that it spoils its row alone."""
@@ -65,7 +77,7 @@ class Lines:
             return tail
         message = f"a line of more than {self.max_chars} characters"
         first = tail[:200].encode("utf-8", "replace")[:200]
-        self.rejects.append(Reject(self.uri, "", "record_too_large", message, -1, None, first))
+        self.rejects.append(Reject(self.uri, "?", "record_too_large", message, -1, None, first))
         self.skipping = True
         return ""
 
