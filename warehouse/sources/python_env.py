@@ -50,6 +50,19 @@ CLASSIFIERS = {
     "GNU Lesser General Public License v3 (LGPLv3)": "LGPL-3.0-only",
     "zlib/libpng License": "Zlib",
 }
+SPELLINGS = {
+    "mit license": "MIT",
+    "the mit license": "MIT",
+    "apache 2.0": "Apache-2.0",
+    "apache license 2.0": "Apache-2.0",
+    "apache license, version 2.0": "Apache-2.0",
+    "apache software license 2.0": "Apache-2.0",
+    "bsd 2-clause license": "BSD-2-Clause",
+    "bsd 3-clause license": "BSD-3-Clause",
+    "3-clause bsd license": "BSD-3-Clause",
+    "isc license": "ISC",
+    "mpl 2.0": "MPL-2.0",
+}  # of the free-text field License; what is ambiguous ("BSD") stays as its authors wrote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,7 @@ def _licence(folder: Path) -> str | None:
     headers = BytesParser(policy=compat32).parsebytes(metadata.read_bytes().split(b"\n\n", 1)[0], headersonly=True)
     stated = str(headers.get("License-Expression") or headers.get("License") or "").strip()
     if stated and len(stated) <= 60 and "\n" not in stated and stated.upper() != "UNKNOWN":
-        return stated
+        return SPELLINGS.get(stated.lower(), stated)
     lines = [str(value).rsplit(" :: ", 1)[-1] for value in headers.get_all("Classifier", [])]
     return next((CLASSIFIERS[line] for line in lines if line in CLASSIFIERS), None)
 
