@@ -28,6 +28,7 @@ READS = [
     "/* c */ PRAGMA table_info('x.a')",
     "PRAGMA version",
     "PIVOT (SELECT 1 AS a, 'k' AS k) ON k IN ('k') USING sum(a)",
+    "SELECT * FROM duckdb_tables(), unnest([1]) AS u, range(2) AS r",
     "SELECT 1 UNION ALL SELECT 2 INTERSECT SELECT 2",
 ]
 WRITES = [
@@ -54,6 +55,11 @@ WRITES = [
     ("EXPLAIN ANALYZE COPY x.a TO 'f.csv'", "not a SELECT"),
     ("EXPLAIN ANALYZE WITH a AS (COPY (SELECT 1) TO 'f.csv') SELECT * FROM a", "COPY in WITH"),
     ("DESCRIBE WITH a AS (COPY (SELECT 1) TO 'f.csv') SELECT * FROM a", "COPY in WITH"),
+    ("FROM json_execute_serialized_sql('{}')", "json_execute_serialized_sql"),
+    ("SELECT 1 IN (FROM JSON_Execute_Serialized_SQL('{}'))", "json_execute_serialized_sql"),
+    ("FROM query('SELECT 1')", "query"),
+    ("FROM python_arrow_scan(1, 2, 3)", "python_arrow_scan"),
+    ("FROM enable_logging()", "enable_logging"),
     ("PIVOT x.a ON value USING count(*)", "MULTI"),
     ("SELEC 1", "not SQL"),
 ]
@@ -76,6 +82,23 @@ def test_what_is_no_read_is_refused_by_name(sql: str, came: str) -> None:
 
 def test_an_empty_query_has_no_statement() -> None:
     assert only_reads("  -- nothing\n ;") == []
+
+
+def test_every_select_that_could_overwrite_the_repository_is_refused(root: Root) -> None:
+    """What DuckDB would do, were it let: each of these replaces a pinned file on the locked connection."""
+    make(root, 1)
+    path = root.inputs[0].files[0]
+    copy = f"WITH a AS (COPY (SELECT 42 AS a) TO '{path}' (FORMAT parquet, USE_TMP_FILE false)) SELECT * FROM a"
+    with query.connect() as con:
+        ((serialized,),) = query.fetch_all(con, "SELECT json_serialize_sql(?::VARCHAR)", [copy])
+    for sql in (copy, f"FROM json_execute_serialized_sql({query.literal(serialized)})"):
+        with pytest.raises(UsageError):
+            only_reads(sql)
+        before = Path(path).read_bytes()
+        with connect_current(root.published, ENV) as con:
+            query.fetch_all(con, sql)
+        assert Path(path).read_bytes() != before
+        Path(path).write_bytes(before)
 
 
 @pytest.mark.parametrize(

@@ -69,12 +69,19 @@ def publish(
     environment is waited for. Raises CheckFailed if a check failed, StorageFull where the disk is full: then nothing is
     switched, and the built file is removed.
     """
+    folder = _folder(published, env)
     try:
         refuse_failed(checks)
-        return _published(
-            published, env, building_path, inputs=inputs, checks=checks, models=models,
-            created_at=created_at, run_id=run_id,
-        )  # fmt: skip
+        with storage_errors(folder), _locked(folder):
+            _clean(folder)
+            n = max((each.n for each in _numbered(folder)), default=0) + 1
+            write_meta(
+                building_path, root=published.parent, n=n, env=env, inputs=inputs, checks=checks, models=models,
+                created_at=created_at, run_id=run_id,
+            )  # fmt: skip
+            done = _switched(folder, building_path, n)
+            _prune(folder)
+            return done
     finally:
         discard(building_path)
 
@@ -83,30 +90,6 @@ def discard(building_path: Path) -> None:
     """Remove a built file that will not be published, and its log; nothing if it has been, or never was made."""
     building_path.unlink(missing_ok=True)
     building_path.with_name(building_path.name + ".wal").unlink(missing_ok=True)
-
-
-def _published(
-    published: Path,
-    env: str,
-    building_path: Path,
-    *,
-    inputs: Sequence[Snapshot],
-    checks: Sequence[Check],
-    models: Sequence[BuiltModel],
-    created_at: datetime,
-    run_id: str,
-) -> Published:
-    folder = _folder(published, env)
-    with storage_errors(folder), _locked(folder):
-        _clean(folder)
-        n = max((each.n for each in _numbered(folder)), default=0) + 1
-        write_meta(
-            building_path, root=published.parent, n=n, env=env, inputs=inputs, checks=checks, models=models,
-            created_at=created_at, run_id=run_id,
-        )  # fmt: skip
-        done = _switched(folder, building_path, n)
-        _prune(folder)
-    return done
 
 
 def current(published: Path, env: str) -> Published:
