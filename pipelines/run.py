@@ -104,6 +104,8 @@ def run_assets(
                 asset_selection=selected,
                 run_config=_config(selected, reread=reread, env=env, processes=processes),
             )
+        except dg.DagsterExecutionInterruptedError:
+            raise KeyboardInterrupt from None
         except dg.DagsterError as error:
             raise _refusal(instance, run_id, error) from None
         return _outcome(project, result)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -225,3 +229,16 @@ def test_the_ui_command_serves_this_project(here, monkeypatch):
     [(program, arguments, environment)] = called
     assert (program, "34567" in arguments) == (arguments[0], True)
     assert environment["DAGSTER_HOME"].startswith(str(here))
+
+
+@pytest.mark.parametrize("after_s", [1.5, 3.0])
+def test_ctrl_c_in_a_run_is_one_line_and_the_snapshot_stays_readable(after_s, here, warehouse):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "warehouse.cli", "run"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert err.strip() == "warehouse run: stopped. What was committed stays; run it again to finish."
+    assert warehouse("sql", "SELECT 1").status == 0

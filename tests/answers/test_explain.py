@@ -1,0 +1,100 @@
+"""``answers.explain``: the right document, the decision as it stands in the table, every rule, twin and fact."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small_project import DAY, DECISIONS, LATER, TEXTS, identity, publish_again, small_project
+
+from warehouse.answers.explain import Explanation, explain, find_documents
+from warehouse.errors import NotFound, UsageError
+from warehouse.project import Project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return small_project(tmp_path_factory.mktemp("answers") / "project")
+
+
+def told(project: Project, uri: str, text: str) -> Explanation:
+    return explain(project, identity(uri, text))
+
+
+def test_a_uri_a_doc_id_and_its_first_digits_mean_the_same_document(project):
+    doc_id = identity("a", TEXTS["a"])
+    for name in ("a", doc_id, doc_id[:8]):
+        assert [item.doc_id for item in find_documents(project, name)] == [doc_id]
+
+
+def test_a_uri_with_two_texts_gives_the_current_one_first(project):
+    found = find_documents(project, "b")
+    assert [(item.doc_id, item.current) for item in found] == [
+        (identity("b", LATER), True),
+        (identity("b", TEXTS["b"]), False),
+    ]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "abc", "", "%", "0" * 32, "A", "a' OR 1=1 --"])
+def test_what_is_not_there_is_not_found(name, project):
+    with pytest.raises(NotFound):
+        find_documents(project, name)
+
+
+def test_a_kept_document_passes_every_rule_and_has_no_reason(project):
+    verdict = next(item for item in told(project, "a", TEXTS["a"]).verdicts if item.rule_set == "tiny")
+    assert (verdict.kept, verdict.reason, verdict.twin) == (True, None, None)
+    assert [(rule.reason, rule.failed) for rule in verdict.rules] == [("few_words", False), ("other_language", False)]
+
+
+def test_a_dropped_document_has_the_reason_value_and_threshold_of_its_decision(project):
+    [verdict] = told(project, "short", TEXTS["short"]).verdicts
+    row = next(row for row in DECISIONS if row[0] == identity("short", TEXTS["short"]))
+    assert (verdict.rule_set, verdict.kept, verdict.reason, verdict.value, verdict.threshold) == row[2:7]
+    assert [rule.failed for rule in verdict.rules] == [True, False]
+
+
+def test_a_copy_names_its_twin(project):
+    [verdict] = told(project, "copy_of_a", TEXTS["copy_of_a"]).verdicts
+    assert verdict.twin is not None
+    assert (verdict.twin.uri, verdict.twin.doc_id) == ("a", identity("a", TEXTS["a"]))
+
+
+def test_the_history_holds_every_fact_of_the_uri_newest_first(project):
+    answer = told(project, "b", LATER)
+    facts = [(fact.known_at, fact.doc_id) for fact in answer.history]
+    assert facts == [(DAY.replace(month=2), identity("b", LATER)), (DAY, identity("b", TEXTS["b"]))]
+    assert [fact.bytes for fact in answer.history] == [len(LATER.encode()), len(TEXTS["b"].encode())]
+
+
+def test_a_superseded_text_is_told_without_a_verdict(project):
+    answer = told(project, "b", TEXTS["b"])
+    assert (answer.document.current, answer.verdicts, answer.known_at) == (False, (), DAY)
+
+
+def test_the_object_is_in_the_archive_and_holds_the_text(project):
+    answer = told(project, "short", TEXTS["short"])
+    assert answer.object is not None
+    assert TEXTS["short"] in answer.object.read_text()
+
+
+def test_signals_are_those_of_the_document(project):
+    assert told(project, "short", TEXTS["short"]).signals == {
+        "doc_id": identity("short", TEXTS["short"]),
+        "words": 1,
+        "language": "en",
+    }
+
+
+def test_one_rule_set_is_told_alone_and_an_unknown_one_is_refused(project):
+    doc_id = identity("a", TEXTS["a"])
+    assert [item.rule_set for item in explain(project, doc_id).verdicts] == ["other", "tiny"]
+    assert [item.rule_set for item in explain(project, doc_id, rules="other").verdicts] == ["other"]
+    with pytest.raises(UsageError, match="tiny"):
+        explain(project, doc_id, rules="tiyn")
+
+
+def test_the_answer_is_of_the_published_snapshot_not_of_what_came_after(tmp_path: Path):
+    project = small_project(tmp_path / "project")
+    publish_again(project, DECISIONS[:1])
+    assert told(project, "short", TEXTS["short"]).verdicts == ()

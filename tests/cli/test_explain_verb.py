@@ -1,0 +1,62 @@
+"""``warehouse explain`` reads like an answer, and lists the documents where a name means several."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from small_project import DAY, DECISIONS, LATER, TEXTS, document, identity, publish_again, small_project
+
+from warehouse.cli.documents import measured, number
+from warehouse.contracts import DOCUMENTS
+from warehouse.publish import current
+from warehouse.repository import Repository
+
+
+def test_the_first_lines_are_the_answer(inside, warehouse):
+    lines = warehouse("explain", "short").out.splitlines()
+    assert lines[0] == f"{identity('short', TEXTS['short'])}  Short"
+    assert lines[1] == "Dropped by tiny: few_words, as 1 is below the limit of 3."
+
+
+def test_a_uri_means_its_current_text_and_shows_the_other_in_its_history(inside, warehouse):
+    out = warehouse("explain", "b").out
+    assert out.startswith(identity("b", LATER))
+    assert f"another text, {identity('b', TEXTS['b'])}" in out
+
+
+def test_a_rule_is_one_line_with_the_limit_of_each_set_that_has_it(inside, warehouse):
+    lines = warehouse("explain", "short").out.splitlines()
+    assert [line.split() for line in lines if line.startswith("few_words")] == [["few_words", "1", "✗", "3"]]
+    assert [line.split() for line in lines if line.startswith("other_language")] == [["other_language", "✓"]]
+
+
+def test_several_documents_are_listed_and_the_status_is_2(tmp_path, warehouse):
+    project = small_project(tmp_path / "project")
+    rows = [document("many", f"Text {number}.", DAY, "0" * 64) | {"record": str(number)} for number in range(2)]
+    batch = pa.RecordBatch.from_pylist(rows, schema=DOCUMENTS)
+    Repository(project.root).append("documents", [batch], schema=DOCUMENTS, source="notes", run_id="run-2")
+    publish_again(project, DECISIONS)
+    assert current(project.published, "prod").n == 2
+    ended = warehouse("explain", "many", "--project", str(project.folder))
+    assert (ended.status, len(ended.err.splitlines())) == (2, 1)
+    assert {line.split()[0] for line in ended.out.splitlines()} == {row["doc_id"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("value", "threshold", "said"),
+    [
+        (6.0, 50.0, "6 is below the limit of 50"),
+        (0.25, 0.2, "0.25 is above the limit of 0.2"),
+        (2.0, 2.0, "2 is the limit itself"),
+        (None, 1.0, "it was found"),
+    ],
+)
+def test_a_value_is_told_against_its_limit(value, threshold, said):
+    assert measured(value, threshold) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(100000.0, "100,000"), (0.123456, "0.1235"), (None, ""), (float("nan"), "nan")]
+)
+def test_numbers_are_short(value, said):
+    assert number(value) == said
