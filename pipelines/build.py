@@ -7,6 +7,7 @@ so what fails leaves the last good snapshot in place and no half-built file behi
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 
 import dagster as dg
 import pyarrow as pa
@@ -33,12 +34,13 @@ Suites = Mapping[str, Sequence[Suite]]
 """Suites by the table they hold for; a table without one has an empty list."""
 
 
-def unmeasured(repository: Repository, table: str) -> Batches:
-    """Batches of (doc_id, text) of the documents that ``table`` says nothing about yet."""
+def unmeasured(repository: Repository, table: str, *, version: int | None) -> Batches:
+    """Batches of (doc_id, text) of the documents that ``table`` says nothing about yet, or not in this version."""
     known = table in repository.tables()
     con = connect(memory_limit="400MB")
     attach_repository(con, [repository.snapshot("documents"), *([repository.snapshot(table)] if known else [])])
-    missing = f"ANTI JOIN (SELECT DISTINCT doc_id FROM repository.{table}) USING (doc_id)" if known else ""
+    current = f"WHERE version = {version}" if version else ""
+    missing = f"ANTI JOIN (SELECT DISTINCT doc_id FROM repository.{table} {current}) USING (doc_id)" if known else ""
     total = fetch_one(con, f"SELECT count(*) FROM repository.documents {missing}")
     with tqdm(total=total[0] if total else 0, desc=table, unit="doc", disable=None, delay=2) as progress:
         for batch in stream(con, f"SELECT doc_id, text FROM repository.documents {missing}", batch_rows=2048):
@@ -50,8 +52,12 @@ def unmeasured(repository: Repository, table: str) -> Batches:
 def measure(
     repository: Repository, table: str, function: Measure, *, schema: pa.Schema, keys: tuple[str, ...], run_id: str
 ) -> tuple[int, int]:
-    """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes."""
+    """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes.
+
+    A table with a column ``version`` measures every document again when the version of the kernels has risen.
+    """
     rows = size = 0
+    version = curation.SIGNALS_VERSION if "version" in schema.names else None
 
     def measured(batches: Batches) -> Batches:
         nonlocal size
@@ -59,7 +65,8 @@ def measure(
             size += batch.nbytes
             yield function(batch)
 
-    for batches in _chunks(unmeasured(repository, table)):
+    chunks = _chunks(unmeasured(repository, table, version=version))
+    for batches in chain(chunks, [iter(())]):  # the empty end makes the table, and clears what a killed run left in it
         rows += repository.append(
             table, measured(batches), schema=schema, source="curation", run_id=run_id, keys=keys
         ).rows_out
@@ -128,7 +135,7 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             "signals",
             curation.measure,
             schema=curation.SIGNALS,
-            keys=("doc_id",),
+            keys=("doc_id", "version"),
             description="Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
             suites=suites["repository.signals"],
         ),

@@ -24,14 +24,16 @@ TEXTS = {
 }
 LATER = "The second text, corrected in February."
 
-SIGNALS = pa.schema([("doc_id", pa.string()), ("words", pa.int64()), ("language", pa.string())])
+SIGNALS = pa.schema(
+    [("doc_id", pa.string()), ("version", pa.int32()), ("words", pa.int64()), ("language", pa.string())]
+)
 
 CURATION = """
 CREATE SCHEMA curation; CREATE SCHEMA marts;
 CREATE TABLE marts.numbers AS SELECT range::INTEGER AS n, 'row ' || range AS name FROM range(1000);
 CREATE VIEW curation.rules AS
     SELECT doc_id, 'tiny' AS rule_set,
-           [{'reason': 'few_words', 'value': words::DOUBLE, 'threshold': 3.0, 'failed': words < 3},
+           [{'reason': 'few_words', 'value': words::DOUBLE, 'threshold': 3.0::DOUBLE, 'failed': words < 3},
             {'reason': 'other_language', 'value': NULL, 'threshold': NULL, 'failed': language <> 'en'}] AS rules
     FROM repository.signals;
 CREATE TABLE curation.decisions (
@@ -84,7 +86,9 @@ def _fill(repository: Repository, notes: Path) -> None:
     rows = [document(uri, text, DAY, sha256) for uri, text in TEXTS.items()]
     rows.append(document("b", LATER, DAY.replace(month=2), sha256))
     _append(repository, "documents", rows, DOCUMENTS)
-    signals = [{"doc_id": row["doc_id"], "words": len(row["text"].split()), "language": "en"} for row in rows]
+    signals = [
+        {"doc_id": row["doc_id"], "version": 1, "words": len(row["text"].split()), "language": "en"} for row in rows
+    ]
     _append(repository, "signals", signals, SIGNALS)
     _append(repository, "rejects", [reject(number) for number in range(3)], REJECTS)
     _append(repository, "runs", [run("sources/notes", day, cpu_s) for day, cpu_s in ((1, 1.5), (2, 0.5))], RUNS)

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,12 @@ def _types(con: Connection, schema: pa.Schema) -> list[tuple[str, str]]:
         con.unregister("_schema_probe")
 
 
+@cache
+def _parser() -> Connection:
+    """One empty database for all parsing: to open one costs more than to parse a model."""
+    return duckdb.connect()
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One statement of a text: its kind as DuckDB's parser names it (SELECT, COPY, PRAGMA...), and its own text."""
@@ -126,7 +133,7 @@ class Statement:
 
 def statements(sql: str) -> list[Statement]:
     """The statements of a text, parsed but not run. Raises Error where the text is not SQL."""
-    with duckdb.connect() as con:
+    with _parser().cursor() as con:
         return [Statement(found.type.name, found.query) for found in con.extract_statements(sql)]
 
 
@@ -135,7 +142,7 @@ def syntax_tree(sql: str) -> dict[str, Any]:
 
     A common table expression may hold COPY, INSERT, UPDATE or DELETE: a node whose type ends in _QUERY_NODE.
     """
-    with duckdb.connect() as con:
+    with _parser().cursor() as con:
         row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0]
     tree: dict[str, Any] = json.loads(row[0])
     return tree

@@ -37,5 +37,5 @@ SELECT
         {'reason': 'too_few_sentences', 'value': CAST(s.c4_open_sentences AS DOUBLE), 'threshold': t.sentences,
          'failed': s.c4_open_sentences < t.sentences}
     ] AS open_rules
-FROM repository.signals AS s
+FROM staging.current_signals AS s
 CROSS JOIN thresholds AS t

@@ -46,7 +46,7 @@ failures AS MATERIALIZED (
         coalesce(repetition.failure, quality.failure, c4.open_failure, fineweb.failure) AS fineweb,
         house.failure AS house
     FROM staging.current_documents AS current
-    LEFT JOIN repository.signals AS signals ON current.doc_id = signals.doc_id
+    LEFT JOIN staging.current_signals AS signals ON current.doc_id = signals.doc_id
     LEFT JOIN quality ON current.doc_id = quality.doc_id
     LEFT JOIN repetition ON current.doc_id = repetition.doc_id
     LEFT JOIN c4 ON current.doc_id = c4.doc_id

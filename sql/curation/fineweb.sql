@@ -27,7 +27,7 @@ measured AS (
         coalesce(short_lines / nullif(filled_lines, 0), 0) AS short,
         coalesce(duplicate_filled_chars / nullif(chars - newlines, 0), 0) AS duplicate_chars,
         coalesce(newlines / nullif(words, 0), 0) AS newlines
-    FROM repository.signals
+    FROM staging.current_signals
 )
 SELECT
     m.doc_id,

@@ -17,5 +17,5 @@ SELECT
     count(*) AS documents,
     CAST(coalesce(sum(signals.bytes), 0) AS BIGINT) AS bytes
 FROM curation.decisions
-LEFT JOIN repository.signals ON decisions.doc_id = signals.doc_id
+LEFT JOIN staging.current_signals AS signals ON decisions.doc_id = signals.doc_id
 GROUP BY ALL

@@ -36,7 +36,7 @@ measured AS (
         coalesce(ellipsis_lines / nullif(lines, 0), 0) AS ellipsis_lines,
         coalesce(alpha_words / nullif(words, 0), 0) AS alpha_words,
         CAST(stop_words AS DOUBLE) AS stop_words
-    FROM repository.signals
+    FROM staging.current_signals
 )
 SELECT
     m.doc_id,

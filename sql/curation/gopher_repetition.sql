@@ -46,7 +46,7 @@ measured AS (
         coalesce(duplicate_8_gram_chars / nullif(chars, 0), 0) AS duplicate_8,
         coalesce(duplicate_9_gram_chars / nullif(chars, 0), 0) AS duplicate_9,
         coalesce(duplicate_10_gram_chars / nullif(chars, 0), 0) AS duplicate_10
-    FROM repository.signals
+    FROM staging.current_signals
 )
 SELECT
     m.doc_id,

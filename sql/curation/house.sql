@@ -80,7 +80,7 @@ measured AS (
         coalesce(terminal_lines / nullif(filled_lines, 0), 0) AS terminal,
         coalesce(short_lines / nullif(filled_lines, 0), 0) AS short,
         coalesce(newlines / nullif(words, 0), 0) AS newlines
-    FROM repository.signals
+    FROM staging.current_signals
 )
 SELECT
     m.doc_id,

@@ -19,6 +19,7 @@ WITH placed AS (
         ) > 1 AS duplicate
     FROM repository.paragraphs
     JOIN staging.current_documents AS current ON paragraphs.doc_id = current.doc_id
+    WHERE paragraphs.ordinal >= 0
 )
 SELECT
     doc_id,

@@ -25,7 +25,7 @@ SELECT
     count(*) FILTER (WHERE decisions.kept) / count(*) AS kept_share,
     kept_bytes / nullif(sum(documents.bytes), 0) AS kept_bytes_share
 FROM staging.current_documents AS documents
-LEFT JOIN repository.signals AS signals ON signals.doc_id = documents.doc_id
+LEFT JOIN staging.current_signals AS signals ON signals.doc_id = documents.doc_id
 LEFT JOIN curation.decisions AS decisions ON decisions.doc_id = documents.doc_id AND decisions.rule_set = 'house'
 GROUP BY documents.source, coalesce(signals.language, 'und')
 ORDER BY bytes DESC, documents.source, language

@@ -81,6 +81,7 @@ def test_the_object_is_in_the_archive_and_holds_the_text(project):
 def test_signals_are_those_of_the_document(project):
     assert told(project, "short", TEXTS["short"]).signals == {
         "doc_id": identity("short", TEXTS["short"]),
+        "version": 1,
         "words": 1,
         "language": "en",
     }

@@ -107,7 +107,7 @@ def test_names_are_those_of_the_snapshot_and_of_the_repository(small):
     with connect_current(small.published, "prod") as con:
         tables = names_of(con).tables
     assert tables["marts.numbers"] == ("n", "name")
-    assert tables["repository.signals"] == ("doc_id", "words", "language")
+    assert tables["repository.signals"] == ("doc_id", "version", "words", "language")
 
 
 def test_on_a_real_terminal_it_prompts_answers_and_leaves(inside):

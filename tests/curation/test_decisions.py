@@ -20,6 +20,7 @@ from warehouse.models import load_models
 
 MODELS = [
     "staging.current_documents",
+    "staging.current_signals",
     *(f"curation.{name}" for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house")),
     *(f"curation.{name}" for name in ("paragraph_duplicates", "decisions", "funnel", "rules")),
 ]

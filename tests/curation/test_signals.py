@@ -219,13 +219,16 @@ def test_the_schema_is_documented_and_kept() -> None:
 @given(st.lists(TEXTS, max_size=6))
 @settings(max_examples=150, deadline=None)
 def test_paragraphs_are_the_trimmed_lines_of_twenty_bytes_or_more(texts: list[str]) -> None:
-    found = paragraphs(batch_of(texts)).to_pylist()
+    rows = paragraphs(batch_of(texts)).to_pylist()
+    found = [row for row in rows if row["ordinal"] >= 0]
     wanted = [(str(i), o, line) for i, text in enumerate(texts) for o, line in enumerate(twins.paragraphs(text))]
     assert [(row["doc_id"], row["ordinal"], row["chars"]) for row in found] == [(d, o, len(p)) for d, o, p in wanted]
     texts_by_hash = {(row["hash"], line) for row, (_, _, line) in zip(found, wanted, strict=True)}
     assert (
         len(texts_by_hash) == len({digest for digest, _ in texts_by_hash}) == len({line for _, line in texts_by_hash})
     )
+    without = {str(i) for i, text in enumerate(texts) if not list(twins.paragraphs(text))}
+    assert {(row["doc_id"], row["hash"]) for row in rows if row["ordinal"] < 0} == {(name, None) for name in without}
 
 
 def test_a_batch_of_other_columns_is_refused() -> None:

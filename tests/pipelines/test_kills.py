@@ -20,9 +20,9 @@ VINTAGED = "known_at: {path: 'manual-(?P<date>\\d+)', format: '%Y'}\n"
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> dict[str, Any]:
+def seen(pristine: Path) -> dict[str, Any]:
     """What the harness saw at every kill point, by name; ``baseline`` is the run that nobody killed."""
-    results = tmp_path_factory.mktemp("kills") / "results.json"
+    results = pristine.parent / "results.json"
     environment = {**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(
         [sys.executable, str(HARNESS), str(pristine), str(results)],
@@ -38,10 +38,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory, pristine: Path) -> dict[str, 
 
 
 @pytest.fixture(scope="module")
-def pristine(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+def pristine(project_at: Callable[[Path], Project], memory_folder: Path) -> Path:
     """The small project with stated knowledge times, so that a release of it is the same on any day."""
-    make: Callable[[Path], Project] = request.getfixturevalue("project_at")
-    folder = make(tmp_path_factory.mktemp("pristine") / "project").folder
+    folder = project_at(memory_folder / "project").folder
     recipe = folder / "recipes/sources/manual.yaml"
     recipe.write_text(recipe.read_text() + VINTAGED)
     for n in (1, 2):

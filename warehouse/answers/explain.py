@@ -154,7 +154,7 @@ def _facts(con: Connection, document: Candidate) -> tuple[Fact, ...]:
 
 def _signals(con: Connection, doc_id: str) -> dict[str, Any]:
     present = fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'signals'")
-    rows = con.execute("SELECT * FROM repository.signals WHERE doc_id = $1", [doc_id]) if present else None
+    rows = con.execute("SELECT * FROM repository.signals WHERE doc_id = $1 ORDER BY version", [doc_id]) if present else None
     if rows is None:
         return {}
     names = [column[0] for column in rows.description]

@@ -35,7 +35,10 @@ def measure(batch: pa.RecordBatch, *, words: Words = "unicode", threads: int = 1
 
 
 def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
-    """Rows of PARAGRAPHS: the lines of at least 20 bytes of each document, in order. Takes what ``measure`` takes."""
+    """Rows of PARAGRAPHS: the lines of at least 20 bytes of each document, in order. Takes what ``measure`` takes.
+
+    A document without one has a single row of ordinal -1, so that the table says of every document that it was measured.
+    """
     _require(batch)
     return _mapped(batch, _paragraphs, threads)
 
@@ -77,7 +80,11 @@ def _columns(guesses: list[Guess]) -> list[list[object]]:
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
     found = paragraph_kernel.rows(texts(batch["text"]))
-    document, ordinal, digest, chars = found.T
+    without = np.setdiff1d(np.arange(batch.num_rows), found[:, 0])
+    nothing = np.column_stack([without, np.full(without.size, -1), np.zeros((without.size, 2), np.int64)])
+    rows = np.concatenate([found, nothing])
+    document, ordinal, digest, chars = rows[np.argsort(rows[:, 0], kind="stable")].T
     ids = batch["doc_id"].cast(pa.string()).take(pa.array(document))
-    columns = [ids, pa.array(ordinal.astype(np.int32)), pa.array(digest), pa.array(chars.astype(np.int32))]
+    hashes = pa.array(digest, mask=ordinal < 0)
+    columns = [ids, pa.array(ordinal.astype(np.int32)), hashes, pa.array(chars.astype(np.int32))]
     return pa.RecordBatch.from_arrays(columns, schema=PARAGRAPHS)
