@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,3 +25,11 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real input data in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="module")
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where there is one: Dagster's SQLite waits for the disk at every event."""
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 # a folder of its own is made in it
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import sys
 
+from warehouse.errors import MissingExtra
+
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with its exit status: 0 done, 1 a check failed, 2 wrong use."""
     try:
         from warehouse.cli.app import run
     except ModuleNotFoundError as error:
-        print(
-            f"warehouse: the package {error.name!r} is missing. Do: pip install 'ml-warehouse[all]'.", file=sys.stderr
-        )
-        sys.exit(2)
+        refused = missing_extra(error)
+        print(f"warehouse: {refused}", file=sys.stderr)
+        sys.exit(refused.exit_status)
     sys.exit(run(sys.argv[1:]))
+
+
+def missing_extra(error: ModuleNotFoundError) -> MissingExtra:
+    """What to install where a package is not there; a missing module of our own is a bug, and is raised again."""
+    if (error.name or "").partition(".")[0] in ("warehouse", "pipelines"):
+        raise error
+    return MissingExtra(f"the package {error.name!r} is not installed", do="pip install 'ml-warehouse[all]'")

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from warehouse.cli import missing_extra
 from warehouse.errors import StorageFull, UsageError, WarehouseError
 
 CLOSED_PIPE, INTERRUPTED = 141, 130  # 128 + the signal's number, as shells report it
@@ -26,11 +27,19 @@ def exit_status(verb: str, work: Callable[[], None]) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, click.Abort):
-        print(f"\nwarehouse {verb}: stopped. What was committed stays; run it again to finish.", file=sys.stderr)
-        return INTERRUPTED
+        return _stopped(verb)
     except (WarehouseError, click.ClickException, OSError, ModuleNotFoundError) as error:
         return _closed_pipe() if getattr(error, "errno", None) == errno.EPIPE else _say(verb, refusal(error))
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":  # what DuckDB raises for Ctrl-C in a statement that gives no rows
+            raise
+        return _stopped(verb)
     return 0
+
+
+def _stopped(verb: str) -> int:
+    print(f"\nwarehouse {verb}: stopped. What was committed stays; run it again to finish.", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _closed_pipe() -> int:
@@ -49,13 +58,7 @@ def refusal(error: WarehouseError | click.ClickException | OSError | ModuleNotFo
         return error
     if isinstance(error, click.ClickException):
         return wrong_use(error)
-    return _of_package(error) if isinstance(error, ModuleNotFoundError) else _of_system(error)
-
-
-def _of_package(error: ModuleNotFoundError) -> WarehouseError:
-    if (error.name or "").partition(".")[0] in ("warehouse", "pipelines"):
-        raise error
-    return UsageError(f"the package {error.name!r} is not installed", do="pip install 'ml-warehouse[all]'")
+    return missing_extra(error) if isinstance(error, ModuleNotFoundError) else _of_system(error)
 
 
 def _of_system(error: OSError) -> WarehouseError:
