@@ -91,7 +91,7 @@ def number(value: float | None) -> str:
     """A value with at most four significant decimals; whole numbers whole."""
     if value is None:
         return ""
-    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"
+    return f"{value:,.0f}" if value % 1 == 0 else f"{value:.4g}"
 
 
 def _say_facts(answer: Explanation) -> None:

@@ -5,9 +5,12 @@ Dagster is imported when such a verb runs (2 CPU seconds), never before.
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -155,10 +158,22 @@ def _refuse_taken(host: str, port: int) -> None:
         ) from None
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits to the end of the block: in the import of a compiled module it would abort the process."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _run(project: Project, names: list[str] | None, *, reread: bool = False, processes: int = 1) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
-    from pipelines.run import run_assets
+    with _uninterrupted():
+        from pipelines.run import run_assets
 
+    logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())  # else Ctrl-C in its close() is a traceback
     try:
         return run_assets(project, names, reread=reread, env=place.environment(), processes=processes)
     except CheckFailed as error:
