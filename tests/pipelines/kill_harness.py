@@ -26,7 +26,6 @@ from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository, delta
 
-SIDES = ("before", "after")
 POINTS: dict[str, tuple[Any, str]] = {
     "commit": (delta, "commit"),
     "parquet": (pq.ParquetWriter, "write_table"),
@@ -165,7 +164,7 @@ def _inside(project: Project, path: Path) -> tuple[str, ...]:
 
 
 def main(pristine: Path, results: Path) -> None:
-    """Baseline, then every kill point: before and after each commit and replacement, and inside the file writes."""
+    """Baseline, then every kill point: between each pair of commits, inside file writes, after files are moved in."""
     scratch = results.parent
     seen: dict[str, Any] = {}
     counts = scratch / "counts.json"
@@ -183,10 +182,10 @@ def main(pristine: Path, results: Path) -> None:
 
 
 def _points(counts: dict[str, int]) -> list[tuple[str, Callable[[], None]]]:
-    commits = [(f"commit-{n}-{side}", "commit", n, side) for n in range(1, counts["commit"] + 1) for side in SIDES]
+    commits = [(f"commit-{n}-after", "commit", n, "after") for n in range(1, counts["commit"] + 1)]
     writes = [(f"parquet-{n}-after", "parquet", n, "after") for n in _spread(counts["parquet"], 3)]
-    moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 5)]
-    chosen = [*commits, *writes, *moves]
+    moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 4)]
+    chosen = [("commit-1-before", "commit", 1, "before"), *commits, *writes, *moves]
     return [(name, killed_at(point, n, after=side == "after")) for name, point, n, side in chosen]
 
 
