@@ -150,15 +150,16 @@ DECISIONS = (
 )
 
 
-def publish_again(project: Project, decisions: Sequence[tuple[Any, ...]]) -> publish.Published:
-    """A further snapshot with these decisions."""
+def publish_again(project: Project, decisions: Sequence[tuple[Any, ...]], *, curated: bool = True) -> publish.Published:
+    """A further snapshot with these decisions; or, not ``curated``, with no model at all."""
     repository = Repository(project.root)
     inputs = [repository.snapshot(name) for name in repository.tables()]
     path = publish.building(project.published, "prod")
     with query.connect(path) as con:
         query.attach_repository(con, inputs)
-        con.execute(CURATION)
-        con.executemany("INSERT INTO curation.decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", list(decisions))
+        if curated:
+            con.execute(CURATION)
+            con.executemany("INSERT INTO curation.decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", list(decisions))
     check = Check("suite", "curation.decisions", "expect_table_row_count_to_be_between", None, {}, True, 5, 0)
     return publish.publish(
         project.published, "prod", path, inputs=inputs, checks=[check], models=[], created_at=DAY, run_id="run-1"

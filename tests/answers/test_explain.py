@@ -99,3 +99,12 @@ def test_the_answer_is_of_the_published_snapshot_not_of_what_came_after(tmp_path
     project = small_project(tmp_path / "project")
     publish_again(project, DECISIONS[:1])
     assert told(project, "short", TEXTS["short"]).verdicts == ()
+
+
+def test_a_snapshot_without_rules_still_tells_what_the_document_is(tmp_path: Path):
+    project = small_project(tmp_path / "project")
+    publish_again(project, (), curated=False)
+    answer = told(project, "a", TEXTS["a"])
+    assert (answer.verdicts, answer.licence, answer.signals["words"]) == ((), "CC0-1.0", 7)
+    with pytest.raises(UsageError, match="decides nothing"):
+        explain(project, identity("a", TEXTS["a"]), rules="tiny")

@@ -154,7 +154,11 @@ def _facts(con: Connection, document: Candidate) -> tuple[Fact, ...]:
 
 def _signals(con: Connection, doc_id: str) -> dict[str, Any]:
     present = fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'signals'")
-    rows = con.execute("SELECT * FROM repository.signals WHERE doc_id = $1 ORDER BY version", [doc_id]) if present else None
+    rows = (
+        con.execute("SELECT * FROM repository.signals WHERE doc_id = $1 ORDER BY version", [doc_id])
+        if present
+        else None
+    )
     if rows is None:
         return {}
     names = [column[0] for column in rows.description]
@@ -166,12 +170,20 @@ def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict,
     sql = """
         SELECT rule_set, kept, reason, value, threshold, twin
         FROM curation.decisions WHERE doc_id = $1 ORDER BY rule_set"""
-    rows = fetch_all(con, sql, [doc_id])
-    known = [row[0] for row in fetch_all(con, "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set")]
+    decided = _has(con, "decisions")
+    rows = fetch_all(con, sql, [doc_id]) if decided else []
+    sets = "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set"
+    known = [row[0] for row in fetch_all(con, sets)] if decided else []
     if rules is not None and rules not in known:
-        raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known))
-    tried = _rules(con, doc_id)
+        raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known) or "none: this snapshot decides nothing")
+    tried = _rules(con, doc_id) if _has(con, "rules") else {}
     return tuple(_verdict(con, row, tried.get(row[0], ())) for row in rows if rules in (None, row[0]))
+
+
+def _has(con: Connection, model: str) -> bool:
+    """Whether the snapshot holds this model of curation; a project's own SQL, or an older one, may not."""
+    sql = "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'curation' AND table_name = $1 LIMIT 1"
+    return bool(fetch_all(con, sql, [model]))
 
 
 def _verdict(con: Connection, row: Sequence[Any], rules: tuple[Rule, ...]) -> Verdict:

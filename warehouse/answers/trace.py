@@ -10,7 +10,7 @@ from warehouse.datasets import Segment, load_recipe, read_manifest, trace
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.publish import connect_current
-from warehouse.query import Connection, Error, fetch_all
+from warehouse.query import CatalogError, Connection, fetch_all
 from warehouse.repository import Repository
 
 
@@ -80,5 +80,5 @@ def _rows(con: Connection, rule_set: str, documents: list[str]) -> list[tuple[An
         FROM curation.decisions WHERE rule_set = $1 AND list_contains($2, doc_id)"""
     try:
         return fetch_all(con, sql, [rule_set, documents])
-    except Error:  # the snapshot was built without curation.decisions
+    except CatalogError:  # the snapshot was built without curation.decisions
         return []

@@ -61,6 +61,8 @@ def _say(answer: Explanation) -> None:
     click.echo(f"{document.doc_id}  {table.cell(document.title or document.uri)}")
     if not document.current:
         click.echo("This is not what its uri holds now, so no rule set decides on it.")
+    elif not answer.verdicts:
+        click.echo("No rule set of the published snapshot decides on it.")
     for verdict in answer.verdicts:
         click.echo(_sentence(verdict))
     _say_facts(answer)
