@@ -5,7 +5,7 @@ builds every SQL model in a file nobody else can see, audits it, and switches it
 so what fails leaves the last good snapshot in place and no half-built file behind.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -13,11 +13,19 @@ import dagster as dg
 import pyarrow as pa
 from tqdm import tqdm
 
-from pipelines.costs import Meter, metered
-from pipelines.gates import audit, check_results, check_specs, columns_metadata, skipped_results, table_metadata
+from pipelines.costs import Meter, cost_metadata, metered
+from pipelines.gates import (
+    Metadata,
+    audit,
+    check_results,
+    check_specs,
+    columns_metadata,
+    skipped_results,
+    table_metadata,
+)
 from pipelines.ingest import OWNERS
 from warehouse import curation, models, publish
-from warehouse.contracts import Batches, Check
+from warehouse.contracts import Batches, Check, Snapshot
 from warehouse.gate import Suite, grain_suite, run_suite
 from warehouse.models import Built, Model
 from warehouse.project import Project
@@ -34,43 +42,57 @@ Suites = Mapping[str, Sequence[Suite]]
 """Suites by the table they hold for; a table without one has an empty list."""
 
 
-def unmeasured(repository: Repository, table: str, *, version: int | None) -> Batches:
-    """Batches of (doc_id, text) of the documents that ``table`` says nothing about yet, or not in this version."""
-    known = table in repository.tables()
-    con = connect(memory_limit="400MB")
-    attach_repository(con, [repository.snapshot("documents"), *([repository.snapshot(table)] if known else [])])
+def unmeasured(repository: Repository, table: str, *, version: int | None) -> tuple[int, Batches]:
+    """The version of ``table`` (-1: none yet) and batches of (doc_id, text) of the documents it says nothing about.
+
+    version: of the kernels; rows of another version do not count.
+    """
+    known = [repository.snapshot(table)] if table in repository.tables() else []
+    return (known[0].version if known else -1), _texts(repository.snapshot("documents"), known, version)
+
+
+def _texts(documents: Snapshot, known: Sequence[Snapshot], version: int | None) -> Batches:
+    """Each document once, however many facts there are of it."""
     current = f"WHERE version = {version}" if version else ""
-    missing = f"ANTI JOIN (SELECT DISTINCT doc_id FROM repository.{table} {current}) USING (doc_id)" if known else ""
-    total = fetch_one(con, f"SELECT count(*) FROM repository.documents {missing}")
-    with tqdm(total=total[0] if total else 0, desc=table, unit="doc", disable=None, delay=2) as progress:
-        for batch in stream(con, f"SELECT doc_id, text FROM repository.documents {missing}", batch_rows=2048):
-            progress.update(batch.num_rows)
-            yield batch
-    con.close()
+    missing = "".join(
+        f"ANTI JOIN (SELECT doc_id FROM repository.{each.table} {current}) USING (doc_id)" for each in known
+    )
+    first = f"SELECT doc_id, min(known_at) AS known_at FROM repository.documents {missing} GROUP BY doc_id"
+    with connect(memory_limit="400MB") as con:
+        attach_repository(con, [documents, *known])
+        total = fetch_one(con, f"SELECT count(*) FROM ({first})")
+        with tqdm(total=total[0] if total else 0, desc="measure", unit="doc", disable=None, delay=2) as progress:
+            sql = f"SELECT doc_id, text FROM repository.documents JOIN ({first}) USING (doc_id, known_at)"
+            for batch in stream(con, sql, batch_rows=2048):
+                progress.update(batch.num_rows)
+                yield batch
 
 
 def measure(
-    repository: Repository, table: str, function: Measure, *, schema: pa.Schema, keys: tuple[str, ...], run_id: str
+    repository: Repository, table: str, function: Measure, *, schema: pa.Schema, run_id: str
 ) -> tuple[int, int]:
     """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes.
 
     A table with a column ``version`` measures every document again when the version of the kernels has risen.
+    Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    version = curation.SIGNALS_VERSION if "version" in schema.names else None
+    at, batches = unmeasured(repository, table, version=_version(schema))
 
-    def measured(batches: Batches) -> Batches:
+    def measured(some: Batches) -> Batches:
         nonlocal size
-        for batch in batches:
+        for batch in some:
             size += batch.nbytes
             yield function(batch)
 
-    chunks = _chunks(unmeasured(repository, table, version=version))
-    for batches in chain(chunks, [iter(())]):  # the empty end makes the table, and clears what a killed run left in it
-        rows += repository.append(
-            table, measured(batches), schema=schema, source="curation", run_id=run_id, keys=keys
-        ).rows_out
+    for some in chain(_chunks(batches), [iter(())]):  # the empty end makes the table and clears what a kill left in it
+        receipt = repository.append(table, measured(some), schema=schema, source="curation", run_id=run_id, after=at)
+        rows, at = rows + receipt.rows_out, max(at, receipt.version)
     return rows, size
+
+
+def _version(schema: pa.Schema) -> int | None:
+    return curation.SIGNALS_VERSION if "version" in schema.names else None
 
 
 def _chunks(batches: Batches, *, max_bytes: int = COMMIT_BYTES) -> Iterator[Batches]:
@@ -93,7 +115,6 @@ def measure_asset(
     function: Measure,
     *,
     schema: pa.Schema,
-    keys: tuple[str, ...],
     description: str,
     suites: Sequence[Suite],
 ) -> dg.AssetsDefinition:
@@ -114,12 +135,12 @@ def measure_asset(
         repository = Repository(project.root)
         with metered(repository, f"repository/{table}", context.run.run_id) as meter:
             meter.rows, meter.bytes_read = measure(
-                repository, table, function, schema=schema, keys=keys, run_id=context.run.run_id
+                repository, table, function, schema=schema, run_id=context.run.run_id
             )
             results = audit(key, suites, repository)
         snapshot = repository.snapshot(table)
         return dg.MaterializeResult(
-            metadata={**table_metadata(snapshot), "new_rows": meter.rows},
+            metadata={**table_metadata(snapshot), "new_rows": meter.rows, **meter.cost()},
             data_version=dg.DataVersion(str(snapshot.version)),
             check_results=results,
         )
@@ -135,7 +156,6 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             "signals",
             curation.measure,
             schema=curation.SIGNALS,
-            keys=("doc_id", "version"),
             description="Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
             suites=suites["repository.signals"],
         ),
@@ -144,7 +164,6 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             "paragraphs",
             curation.paragraphs,
             schema=curation.PARAGRAPHS,
-            keys=("doc_id", "ordinal"),
             description="Hash and length of every paragraph, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
         ),
@@ -174,7 +193,11 @@ def snapshot_asset(project: Project, loaded: Sequence[Model], suites: Suites) ->
     def _build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
         repository = Repository(project.root)
         with metered(repository, "published/snapshot", context.run.run_id) as meter:
-            yield from _published(project, loaded, audits, env=config.env, run_id=context.run.run_id, meter=meter)
+            facts = yield from _published(
+                project, loaded, audits, env=config.env, run_id=context.run.run_id, meter=meter
+            )
+        if facts:
+            yield dg.MaterializeResult(asset_key=PUBLISHED, metadata={**facts, **meter.cost()})
 
     return _build
 
@@ -187,8 +210,11 @@ def _published(
     env: str,
     run_id: str,
     meter: Meter,
-) -> Iterator[Event]:
-    """Build in a file of its own, audit it, and switch it in if nothing failed; else remove it and publish nothing."""
+) -> Generator[Event, None, Metadata | None]:
+    """Build in a file of its own, audit it, and switch it in if nothing failed; else remove it and publish nothing.
+
+    Yields the events of the models; returns what was published, as metadata.
+    """
     repository = Repository(project.root)
     inputs = [repository.snapshot(table) for table in repository.tables()]
     path = publish.building(project.published, env)
@@ -211,7 +237,8 @@ def _published(
                 created_at=datetime.now(UTC),
                 run_id=run_id,
             )
-            yield _materialised(done, env, len(checks), built)
+            return _facts(done, env, len(checks), built)
+        return None
     finally:
         path.unlink(missing_ok=True)
 
@@ -222,25 +249,23 @@ def _model_events(con: Connection, built: Built, suites: Sequence[Suite], checks
     if built.skipped:
         yield from skipped_results(key, suites, built.skipped)
         return
-    yield dg.MaterializeResult(asset_key=key, metadata=columns_metadata(built.rows, built.columns))
+    cost = cost_metadata(built.cpu_s, built.wall_s)
+    yield dg.MaterializeResult(asset_key=key, metadata={**columns_metadata(built.rows, built.columns), **cost})
     verdicts = [check for suite in suites for check in run_suite(con, suite)]
     checks += verdicts
     yield from check_results(key, suites, verdicts)
 
 
-def _materialised(done: publish.Published, env: str, checks: int, built: list[Built]) -> dg.MaterializeResult[None]:
-    return dg.MaterializeResult(
-        asset_key=PUBLISHED,
-        metadata={
-            "generation": done.n,
-            "env": env,
-            "path": str(done.path),
-            "bytes": done.path.stat().st_size,
-            "checks_passed": checks,
-            "models": sum(not each.skipped for each in built),
-            "skipped": "; ".join(f"{each.model.name}: {each.skipped}" for each in built if each.skipped) or "none",
-        },
-    )
+def _facts(done: publish.Published, env: str, checks: int, built: list[Built]) -> Metadata:
+    return {
+        "generation": done.n,
+        "env": env,
+        "path": dg.MetadataValue.path(done.path),
+        "bytes": done.path.stat().st_size,
+        "checks_passed": checks,
+        "models": sum(not each.skipped for each in built),
+        "skipped": "; ".join(f"{each.model.name}: {each.skipped}" for each in built if each.skipped) or "none",
+    }
 
 
 def _model_spec(model: Model) -> dg.AssetSpec:

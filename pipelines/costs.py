@@ -23,12 +23,21 @@ from warehouse.repository import Repository
 
 @dataclass(slots=True)
 class Meter:
-    """Counts that only the step itself knows; ``parts`` are assets made within it: name -> (cpu_s, wall_s, rows)."""
+    """Counts that only the step itself knows; ``parts`` are assets made within it: name -> (cpu_s, wall_s, rows).
+
+    cpu_s and wall_s are known when the step has ended: its own, without its parts.
+    """
 
     rows: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
     parts: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+    def cost(self) -> dict[str, float | int]:
+        """What the step used, as metadata of its asset."""
+        return cost_metadata(self.cpu_s, self.wall_s)
 
 
 def cpu_seconds() -> float:
@@ -52,6 +61,11 @@ def peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def cost_metadata(cpu_s: float, wall_s: float) -> dict[str, float | int]:
+    """What an asset used, under the names of the table ``runs``; the peak is that of its step so far, in bytes."""
+    return {"cpu_s": round(cpu_s, 3), "wall_s": round(wall_s, 3), "peak_rss": peak_rss()}
+
+
 @contextmanager
 def metered(repository: Repository, asset: str, run_id: str) -> Iterator[Meter]:
     """Measure a step and append what it used to ``runs`` when it has succeeded."""
@@ -59,14 +73,15 @@ def metered(repository: Repository, asset: str, run_id: str) -> Iterator[Meter]:
     reset_peak()
     meter = Meter()
     yield meter
-    used = {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_seconds() - cpu}
+    inner = [sum(part[at] for part in meter.parts.values()) for at in (0, 1)]
+    meter.cpu_s = max(0.0, cpu_seconds() - cpu - inner[0])
+    meter.wall_s = max(0.0, time.perf_counter() - wall - inner[1])
     common: dict[str, Any] = {"run_id": run_id, "started_at": started, "peak_rss": peak_rss()}
     rows = [
         {**common, "asset": name, "cpu_s": cpu_s, "wall_s": wall_s, "rows": count, "bytes_read": 0, "bytes_written": 0}
         for name, (cpu_s, wall_s, count) in meter.parts.items()
     ]
-    own = {**common, "asset": asset, "rows": meter.rows}
+    own = {**common, "asset": asset, "cpu_s": meter.cpu_s, "wall_s": meter.wall_s, "rows": meter.rows}
     own |= {"bytes_read": meter.bytes_read, "bytes_written": meter.bytes_written}
-    own |= {key: max(0.0, total - sum(row[key] for row in rows)) for key, total in used.items()}
     batch = pa.RecordBatch.from_pylist([*rows, own], schema=RUNS)
     repository.append("runs", [batch], schema=RUNS, source="pipelines", run_id=run_id)

@@ -22,7 +22,6 @@ from warehouse.models import Model, load_models
 from warehouse.project import Project, find
 from warehouse.sources import Source, load_source
 
-
 MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
 """Repository tables that a project has whatever its sources are."""
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from pipelines.build import PUBLISHED
 from pipelines.costs import metered
+from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
 from warehouse import datasets, publish
 from warehouse.datasets import DatasetRecipe, Release
@@ -56,12 +57,14 @@ def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinitio
         with metered(Repository(project.root), f"datasets/{recipe.name}", context.run.run_id) as meter:
             release = export(project, recipe, env=config.env, processes=config.processes, run_id=context.run.run_id)
             meter.rows = release.manifest.documents
-        return dg.MaterializeResult(metadata=_metadata(release), data_version=dg.DataVersion(release.manifest.id))
+        return dg.MaterializeResult(
+            metadata={**_metadata(release), **meter.cost()}, data_version=dg.DataVersion(release.manifest.id)
+        )
 
     return _release
 
 
-def _metadata(release: Release) -> dict[str, int | str | bool]:
+def _metadata(release: Release) -> Metadata:
     splits = release.manifest.splits.values()
     return {
         "dagster/row_count": release.manifest.documents,
@@ -70,5 +73,5 @@ def _metadata(release: Release) -> dict[str, int | str | bool]:
         "shards": sum(len(split.shards) for split in splits),
         "samples": sum(split.samples for split in splits),
         "tokens": sum(split.tokens for split in splits),
-        "path": str(release.path),
+        "path": dg.MetadataValue.path(release.path),
     }

@@ -64,16 +64,23 @@ def _named(suites: Iterable[Suite]) -> Iterator[tuple[str, Expectation]]:
     """Each expectation with a name that is unique within its asset and the same on every load."""
     seen: Counter[str] = Counter()
     for expectation in (each for suite in suites for each in suite.expectations):
-        column = expectation.kwargs.get("column") or expectation.kwargs.get("column_A")
-        words = expectation.type.removeprefix("expect_").replace("column_values_to_", "").replace("column_", "")
-        name = f"{column}_{words}" if column else words
+        columns = (expectation.kwargs.get(key) for key in ("column", "column_A", "column_B"))
+        first, *second = [column for column in columns if column] or [""]
+        words = [word for word in expectation.type.split("_") if word not in SILENT]
+        name = "_".join(part for part in (first, *words, *second) if part)
         seen[name] += 1
         yield (name if seen[name] == 1 else f"{name}_{seen[name]}"), expectation
 
 
+SILENT = frozenset(("expect", "table", "column", "values", "pair", "a", "b", "to", "be"))
+"""Words of an expectation's type that its name as a check leaves out: ``h100e_greater_than_h100e_p05``."""
+
+
 def _described(expectation: Expectation) -> str:
+    """The expectation as it is written, after the reason that its suite gives for it."""
     kwargs = ", ".join(f"{key}={value!r}" for key, value in expectation.kwargs.items())
-    return f"{expectation.type}({kwargs})"
+    why = expectation.meta.get("why")
+    return f"{why}: {expectation.type}({kwargs})" if why else f"{expectation.type}({kwargs})"
 
 
 def table_metadata(snapshot: Snapshot) -> Metadata:

@@ -97,18 +97,27 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         prepare(project)
         repository = Repository(project.root)
         with metered(repository, f"sources/{source.name}", context.run.run_id) as meter:
-            done = ingest(project, source, run_id=context.run.run_id, known_at=planned_at(context), reread=config.reread)
+            done = ingest(
+                project, source, run_id=context.run.run_id, known_at=planned_at(context), reread=config.reread
+            )
             meter.rows, meter.bytes_read = done.total("rows_out"), done.bytes_read
-        return dg.MaterializeResult(metadata=_metadata(done), check_results=[_conserved(done)])
+        facts = {"dagster/row_count": _held(repository, source), **_metadata(done), **meter.cost()}
+        return dg.MaterializeResult(metadata=facts, check_results=[_conserved(done)])
 
     return _source
 
 
-def _metadata(done: Ingested) -> dict[str, dg.MetadataValue | int]:
+def _held(repository: Repository, source: Source) -> int:
+    """Rows that the table holds of a source, over all its runs."""
+    if source.table not in repository.tables():
+        return 0
+    return sum(receipt.rows_out for receipt in repository.receipts(source.table) if receipt.source == source.name)
+
+
+def _metadata(done: Ingested) -> dict[str, int]:
     counts = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
     versions = [receipt.version for receipt in done.receipts]
     return {
-        "dagster/row_count": done.total("rows_out"),
         **{count: done.total(count) for count in counts},
         "objects": done.objects,
         "objects_unchanged": done.unchanged_objects,
@@ -147,7 +156,9 @@ def table_asset(
             meter.rows = snapshot.rows
             results = audit(key, suites, repository)
         return dg.MaterializeResult(
-            metadata=table_metadata(snapshot), data_version=dg.DataVersion(str(snapshot.version)), check_results=results
+            metadata={**table_metadata(snapshot), **meter.cost()},
+            data_version=dg.DataVersion(str(snapshot.version)),
+            check_results=results,
         )
 
     return _table

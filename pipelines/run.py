@@ -21,8 +21,10 @@ from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 
 HOME_YAML = """\
-# Dagster's home of this warehouse: run records, event log and compute logs, always local.
+# Dagster's home of this warehouse: run records, event log and compute logs, always local; it sends and asks nothing.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 """
 
@@ -194,7 +196,8 @@ def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
         materialisation = event.step_materialization_data.materialization
         metadata: dict[str, Any] = {key: value.value for key, value in materialisation.metadata.items()}
         name = "/".join(materialisation.asset_key.path)
-        assets.append(Materialised(name, metadata.get("dagster/row_count"), costs.get(name), metadata))
+        rows = metadata.get("rows_out", metadata.get("dagster/row_count"))
+        assets.append(Materialised(name, rows, costs.get(name), metadata))
     return Outcome(result.run_id, tuple(assets), sum(each.passed for each in result.get_asset_check_evaluations()))
 
 

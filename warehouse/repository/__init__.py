@@ -66,15 +66,25 @@ class Repository:
         source: str,
         run_id: str,
         keys: tuple[str, ...] = (),
+        after: int | None = None,
     ) -> Receipt:
         """The receipt of one commit that adds rows; those whose ``keys`` are in the table, or earlier in this call,
         are unchanged.
 
-        Makes the table if there is none, even with no row; else no new row means no commit (version -1). Raises Busy,
-        StorageFull, InputError, FormatError.
+        Makes the table if there is none, even with no row; else no new row means no commit (version -1). after: the
+        version (-1: no table) that the rows were made for, where that takes the place of keys. Raises Busy, also where
+        the table is at another version than ``after``, StorageFull, InputError, FormatError.
         """
         return writing.append(
-            self.root, table, batches, schema=schema, source=source, run_id=run_id, keys=keys, wait_s=self.wait_s
+            self.root,
+            table,
+            batches,
+            schema=schema,
+            source=source,
+            run_id=run_id,
+            keys=keys,
+            after=after,
+            wait_s=self.wait_s,
         )
 
     @contextmanager

@@ -59,6 +59,11 @@ def schema(folder: Path) -> pa.Schema | None:
     return _arrow(_open(folder)) if exists(folder) else None
 
 
+def version(folder: Path) -> int:
+    """The table's last version, -1 where there is no table."""
+    return int(_open(folder).version()) if exists(folder) else -1
+
+
 def files(folder: Path) -> list[LiveFile]:
     """The live files of the last version; none where there is no table."""
     return _files(folder, _open(folder)) if exists(folder) else []

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from warehouse.contracts import Receipt
-from warehouse.errors import ConservationError, FormatError, UsageError, WarehouseError
+from warehouse.errors import Busy, ConservationError, FormatError, UsageError, WarehouseError
 from warehouse.repository import delta, locks, parts
 from warehouse.repository.columns import check_names, stored
 from warehouse.repository.parts import Stage
@@ -93,6 +93,7 @@ def append(
     source: str,
     run_id: str,
     keys: Sequence[str] = (),
+    after: int | None = None,
     wait_s: float,
 ) -> Receipt:
     """The receipt of one commit that adds the batches' rows; those whose keys the table has, or had earlier here, are
@@ -103,6 +104,7 @@ def append(
     """
     with opened(root, table, wait_s=wait_s) as folder:
         made = not delta.exists(folder)
+        check_version(folder, after)
         check_columns(schema, delta.schema(folder), table=table)
         stage = Stage(folder, uuid.uuid4().hex)
         try:
@@ -121,6 +123,15 @@ def append(
         except BaseException:
             abandon(stage)
             raise
+
+
+def check_version(folder: Path, after: int | None) -> None:
+    """Raise Busy where the table has moved on from the version that the rows were made for."""
+    if after is not None and (found := delta.version(folder)) != after:
+        raise Busy(
+            f"table {folder.name} was at version {after} when its new rows were looked for and is at {found} now",
+            do="run again: another run has written it meanwhile, and what it wrote will be skipped",
+        )
 
 
 def abandon(stage: Stage) -> None:
