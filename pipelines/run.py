@@ -27,6 +27,8 @@ telemetry:
 nux:
   enabled: false
 """
+SUPERSEDED = "ignore:Function `dev_command` is superseded"
+"""Its successor, ``dg dev``, is of another package and wants a layout of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ def ui_command(project: Project, *, host: str, port: int) -> tuple[list[str], di
     workspace = project.folder / "workspace.yaml"
     target = ["-w", str(workspace)] if workspace.exists() else ["-m", "pipelines.definitions"]
     argv = [sys.executable, "-m", "dagster", "dev", *target, "-h", host, "-p", str(port)]
-    return argv, {**os.environ, **environment(project)}
+    return argv, {"PYTHONWARNINGS": SUPERSEDED, **os.environ, **environment(project)}
 
 
 def asset_names(project: Project) -> list[str]:

@@ -133,7 +133,7 @@ def _say_release(facts: Mapping[str, Any]) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @place.placed
 def ui_verb(port: int, host: str) -> None:
-    """Dagster's UI and daemon for this project, until Ctrl-C.
+    """Dagster's UI and daemon for this project, until Ctrl-C or SIGTERM.
 
     \b
     Example:
@@ -145,6 +145,7 @@ def ui_verb(port: int, host: str) -> None:
 
     arguments, environment = ui_command(project, host=host, port=port)
     click.echo(f"Dagster's UI of {project.name}: http://{host}:{port}", err=True)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it, and then Dagster SIGTERM too
     os.execvpe(arguments[0], arguments, environment)  # noqa: S606 # a list and no shell: this process becomes the server
 
 
