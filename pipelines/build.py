@@ -42,24 +42,23 @@ Suites = Mapping[str, Sequence[Suite]]
 """Suites by the table they hold for; a table without one has an empty list."""
 
 
-def unmeasured(repository: Repository, table: str, *, version: int | None) -> tuple[int, Batches]:
+def unmeasured(repository: Repository, table: str, *, version: int | None, memory_limit: str) -> tuple[int, Batches]:
     """The version of ``table`` (-1: none yet) and batches of (doc_id, text) of the documents it says nothing about.
 
     version: of the kernels; rows of another version do not count.
     """
     known = [repository.snapshot(table)] if table in repository.tables() else []
-    return (known[0].version if known else -1), _texts(repository.snapshot("documents"), known, version)
+    snapshots = [repository.snapshot("documents"), *known]
+    return (known[0].version if known else -1), _texts(snapshots, version=version, memory_limit=memory_limit)
 
 
-def _texts(documents: Snapshot, known: Sequence[Snapshot], version: int | None) -> Batches:
-    """Each document once, however many facts there are of it."""
+def _texts(snapshots: Sequence[Snapshot], *, version: int | None, memory_limit: str) -> Batches:
+    """Each document of the first snapshot once, however many facts there are of it, unless the others know it."""
     current = f"WHERE version = {version}" if version else ""
-    missing = "".join(
-        f"ANTI JOIN (SELECT doc_id FROM repository.{each.table} {current}) USING (doc_id)" for each in known
-    )
-    first = f"SELECT doc_id, min(known_at) AS known_at FROM repository.documents {missing} GROUP BY doc_id"
-    with connect(memory_limit="400MB") as con:
-        attach_repository(con, [documents, *known])
+    measured = "".join(f"ANTI JOIN (FROM repository.{each.table} {current}) USING (doc_id)" for each in snapshots[1:])
+    first = f"SELECT doc_id, min(known_at) AS known_at FROM repository.documents {measured} GROUP BY doc_id"
+    with connect(memory_limit=memory_limit) as con:
+        attach_repository(con, snapshots)
         total = fetch_one(con, f"SELECT count(*) FROM ({first})")
         with tqdm(total=total[0] if total else 0, desc="measure", unit="doc", disable=None, delay=2) as progress:
             sql = f"SELECT doc_id, text FROM repository.documents JOIN ({first}) USING (doc_id, known_at)"
@@ -69,7 +68,7 @@ def _texts(documents: Snapshot, known: Sequence[Snapshot], version: int | None) 
 
 
 def measure(
-    repository: Repository, table: str, function: Measure, *, schema: pa.Schema, run_id: str
+    repository: Repository, table: str, function: Measure, *, schema: pa.Schema, run_id: str, memory_limit: str
 ) -> tuple[int, int]:
     """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes.
 
@@ -77,7 +76,7 @@ def measure(
     Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    at, batches = unmeasured(repository, table, version=_version(schema))
+    at, batches = unmeasured(repository, table, version=_version(schema), memory_limit=memory_limit)
 
     def measured(some: Batches) -> Batches:
         nonlocal size
@@ -132,12 +131,13 @@ def measure_asset(
         check_specs=check_specs(key, suites),
     )
     def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        repository = Repository(project.root)
-        with metered(repository, f"repository/{table}", context.run.run_id) as meter:
+        repository, limit = Repository(project.root), project.memory_limit
+        run_id = context.run.run_id
+        with metered(repository, f"repository/{table}", run_id) as meter:
             meter.rows, meter.bytes_read = measure(
-                repository, table, function, schema=schema, run_id=context.run.run_id
+                repository, table, function, schema=schema, run_id=run_id, memory_limit=limit
             )
-            results = audit(key, suites, repository)
+            results = audit(key, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot(table)
         return dg.MaterializeResult(
             metadata={**table_metadata(snapshot), "new_rows": meter.rows, **meter.cost()},
@@ -219,7 +219,7 @@ def _published(
     inputs = [repository.snapshot(table) for table in repository.tables()]
     path = publish.building(project.published, env)
     try:
-        with connect(path) as con:
+        with connect(path, memory_limit=project.memory_limit) as con:
             attach_repository(con, inputs)
             built, checks = list[Built](), list[Check]()
             for each in models.build(con, loaded):
@@ -281,7 +281,7 @@ def _model_spec(model: Model) -> dg.AssetSpec:
         owners=[model.owner],
         code_version=model.fingerprint,
         skippable=True,
-        metadata={"grain": ", ".join(model.grain)},
+        metadata={"grain": ", ".join(model.grain), "sql": dg.MetadataValue.md(f"```sql\n{model.sql}\n```")},
     )
 
 

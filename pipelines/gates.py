@@ -52,9 +52,11 @@ def skipped_results(key: dg.AssetKey, suites: Sequence[Suite], reason: str) -> I
         )
 
 
-def audit(key: dg.AssetKey, suites: Sequence[Suite], repository: Repository) -> list[dg.AssetCheckResult]:
+def audit(
+    key: dg.AssetKey, suites: Sequence[Suite], repository: Repository, *, memory_limit: str
+) -> list[dg.AssetCheckResult]:
     """The verdicts of a repository table's suites on its newest version."""
-    with connect() as con:
+    with connect(memory_limit=memory_limit) as con:
         attach_repository(con, [repository.snapshot(key.path[-1])])
         checks = [check for suite in suites for check in run_suite(con, suite)]
     return list(check_results(key, suites, checks))

@@ -154,7 +154,7 @@ def table_asset(
         with metered(repository, f"repository/{table}", context.run.run_id) as meter:
             snapshot = repository.snapshot(table)
             meter.rows = snapshot.rows
-            results = audit(key, suites, repository)
+            results = audit(key, suites, repository, memory_limit=project.memory_limit)
         return dg.MaterializeResult(
             metadata={**table_metadata(snapshot), **meter.cost()},
             data_version=dg.DataVersion(str(snapshot.version)),

@@ -1,8 +1,8 @@
 """The vocabulary that stages share: values that travel between them, and the schemas of the tables they meet at.
 
 A stage never imports another stage; it takes and returns the values of this module. ``pipelines`` composes the writes,
-``answers`` the reads. Arrow is the only bulk type: a ``Batches`` is an iterator of record batches of one schema, of some
-16 MB each, so that no stage ever needs a whole table in memory.
+``answers`` the reads. Arrow is the only bulk type: a ``Batches`` is an iterator of record batches of one schema, of
+some 16 MB each, so that no stage ever needs a whole table in memory.
 """
 
 from __future__ import annotations

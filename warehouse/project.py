@@ -1,28 +1,34 @@
-"""Where a project lies and where its data lives: a folder with ``warehouse.toml``, found upwards from the working directory.
+"""Where a project lies and where its data lives: a folder with ``warehouse.toml``, found upwards from where one works.
 
-Built-in ``sql/``, ``expectations/`` and ``recipes/`` travel with the package; a file of the project with the same relative
-path takes the place of a built-in one. Nothing here reads data.
+Built-in ``sql/`` and ``expectations/`` travel with the package; a file of the project with the same relative path takes
+the place of a built-in one. Nothing here reads data.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from warehouse.errors import FormatError, NotFound, RecipeError
+from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
 FORMAT_VERSION = "1"
+KEYS = {"name": str, "root": str, "state": str, "builtin": bool, "memory_limit": str}
+MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
     """A project's folder, its data root and its local state.
 
-    name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default ``<folder>/.warehouse``);
-    state: always local (``WAREHOUSE_STATE``, default ``<root>/state``): Dagster's home and caches.
+    name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default
+    ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
+    memory_limit: what DuckDB may hold in a step of a run; beyond it, it spills to disk.
     """
 
     name: str
@@ -30,6 +36,7 @@ class Project:
     root: Path
     state: Path
     builtin: bool = True
+    memory_limit: str = "512MB"
 
     @property
     def archive(self) -> Path:
@@ -48,7 +55,7 @@ class Project:
         return self.root / "datasets"
 
     def files(self, kind: str, pattern: str) -> list[Path]:
-        """Files of ``kind`` (``sql``, ``expectations``, ``recipes/sources``...) in order of relative path, project over built-in."""
+        """Files of ``kind`` (``sql``, ``recipes/sources``...) by relative path, the project's over the built-in."""
         found: dict[str, Path] = {}
         for base in _bases(self, kind):
             for path in sorted(base.rglob(pattern)):
@@ -91,20 +98,49 @@ def load(folder: Path) -> Project:
     try:
         values = tomllib.loads(marker.read_text("utf-8")) if marker.stat().st_size else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{marker}: {error}", allowed="TOML with the keys name, root, state, builtin") from None
-    unknown = sorted(set(values) - {"name", "root", "state", "builtin"})
-    if unknown:
-        raise RecipeError(f"{marker}: unknown key {unknown[0]!r}", allowed="name, root, state, builtin")
+        raise RecipeError(f"{marker}: {error}", allowed=f"TOML with the keys {', '.join(KEYS)}") from None
+    _check(marker, values)
     root = folder / (os.environ.get("WAREHOUSE_ROOT") or values.get("root", ".warehouse"))
     state = os.environ.get("WAREHOUSE_STATE") or values.get("state")
     local = folder / state if state else root / "state"
     return Project(
-        values.get("name", folder.name), folder, root.absolute(), local.absolute(), values.get("builtin", True)
+        values.get("name", folder.name),
+        folder,
+        root.absolute(),
+        local.absolute(),
+        values.get("builtin", True),
+        values.get("memory_limit", "512MB"),
     )
 
 
+def _check(marker: Path, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if key not in KEYS:
+            raise RecipeError(f"{marker}: unknown key {key!r}", allowed=", ".join(KEYS))
+        if not isinstance(value, KEYS[key]):
+            raise RecipeError(f"{marker}: {key} is {value!r}", allowed=f"{key} = a {KEYS[key].__name__}")
+    limit = values.get("memory_limit", "512MB")
+    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", limit):
+        raise RecipeError(f"{marker}: memory_limit is {limit!r}", allowed="a size such as 512MB or 4GB")
+
+
+def refuse_misread(folder: Path) -> None:
+    """Raise UsageError for a folder whose path the Delta library takes for a URL, or that no path can hold."""
+    if MISREAD.search(str(folder.absolute())):
+        raise UsageError(
+            f"the folder {str(folder)!r} cannot hold tables: the Delta library takes it for a URL",
+            allowed="paths without #, ?, backslash, control characters, and % before two hexadecimal digits",
+            do="rename the folder or set WAREHOUSE_ROOT and WAREHOUSE_STATE",
+        )
+
+
 def prepare(project: Project) -> None:
-    """Make the data root, or check that it was made by this format version. Raises FormatError if by another."""
+    """Make the data root, or check that it was made by this format version.
+
+    Raises FormatError if by another, UsageError for a root or state whose path cannot be used.
+    """
+    refuse_misread(project.root)
+    refuse_misread(project.state)
     stamp = project.root / "format_version"
     if not stamp.exists():
         project.root.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,16 @@
 """DuckDB's one door: connect, fetch (always drained), and a repository snapshot as a relation.
 
-DuckDB 2.0 results own their connection until drained, so nothing outside this module holds one: ``fetch_all`` and ``arrow``
-drain, ``stream`` lends a reader that must be read to its end or closed before the connection is used again.
-Tables of the repository appear as ``repository.<table>``: views in an attached in-memory catalog over the live files of a
-pinned version, so a stored view that names them binds again wherever the same snapshots are attached.
+DuckDB 2.0 results own their connection until drained, so nothing outside this module holds one: ``fetch_all`` and
+``arrow`` drain, ``stream`` lends a reader that must be read to its end or closed before the connection is used again.
+Tables of the repository appear as ``repository.<table>``: views in an attached in-memory catalog over the live files of
+a pinned version, so a stored view that names them binds again wherever the same snapshots are attached.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +31,10 @@ CatalogError = duckdb.CatalogException
 def connect(
     path: Path | None = None, *, read_only: bool = False, threads: int | None = None, memory_limit: str | None = None
 ) -> Connection:
-    """A connection that never reaches for the network, speaks UTC, and keeps its spill files beside its database."""
+    """A connection that never reaches for the network, speaks UTC, and spills beside its database, else to /tmp."""
     config: dict[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    if path is None:
+        config["temp_directory"] = str(Path(tempfile.gettempdir()) / f"ml-warehouse-{os.getpid()}")
     if threads:
         config["threads"] = threads
     if memory_limit:

@@ -37,7 +37,7 @@ def measure(batch: pa.RecordBatch, *, words: Words = "unicode", threads: int = 1
 def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
     """Rows of PARAGRAPHS: the lines of at least 20 bytes of each document, in order. Takes what ``measure`` takes.
 
-    A document without one has a single row of ordinal -1, so that the table says of every document that it was measured.
+    A document without one has a single row of ordinal -1, so that the table knows every document it measured.
     """
     _require(batch)
     return _mapped(batch, _paragraphs, threads)

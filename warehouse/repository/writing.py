@@ -18,23 +18,18 @@ import pyarrow as pa
 
 from warehouse.contracts import Receipt
 from warehouse.errors import Busy, ConservationError, FormatError, UsageError, WarehouseError
+from warehouse.project import refuse_misread
 from warehouse.repository import delta, locks, parts
 from warehouse.repository.columns import check_names, stored
 from warehouse.repository.parts import Stage
 from warehouse.repository.stored import StoredKeys
 
-_URL_SIGN = re.compile(r"%[0-9A-Fa-f]{2}|[#?]")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 def folder_of(root: Path, table: str) -> Path:
     """The folder of a table. Raises UsageError for what is no table name, and for a root that delta-rs misreads."""
-    if _URL_SIGN.search(str(root.absolute())):
-        raise UsageError(
-            f"the data root {root} cannot hold tables: the Delta library takes it for a URL",
-            allowed="paths without #, ? and % before two hexadecimal digits",
-            do="rename the folder or set WAREHOUSE_ROOT",
-        )
+    refuse_misread(root)
     if not _NAME.fullmatch(table):
         raise UsageError(
             f"table name {table!r}", allowed="a small letter, then small letters, digits and underscores; 63 at most"
