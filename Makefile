@@ -22,7 +22,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 demo: $(STAMP)
-	$(BIN)/python examples/demo.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python examples/demo.py
 
 test: $(STAMP)
 	$(BIN)/lint-imports --no-cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import zipfile
@@ -9,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -98,7 +100,7 @@ SOURCES = st.builds(
     max_reject_share=st.floats(0, 1),
     limits=st.builds(Limits, max_ratio=st.integers(1, 9999)),
     dialect=st.builds(Dialect, delimiter=st.sampled_from([None, ";", "\t"]), header=st.booleans()),
-    environment=st.builds(Environment, max_text_bytes=st.integers(1, 10**9)),
+    environment=st.builds(Environment, max_bytes=st.integers(1, 10**9)),
 )
 
 
@@ -136,6 +138,29 @@ def test_objects_come_once_in_order_of_uri_with_uris_relative_to_the_project(tmp
 def test_a_pattern_that_matches_nothing_is_refused_by_name(tmp_path: Path, pattern):
     with pytest.raises(InputError, match=re.escape(pattern)):
         uris(tmp_path, pattern)
+
+
+def _is_a_name(text: str) -> bool:
+    return text not in (".", "..") and not text.startswith(".") and text == text.strip()
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20).filter(_is_a_name))
+@settings(max_examples=40, deadline=None)
+def test_a_project_may_lie_in_a_folder_of_any_name(name: str):
+    with TemporaryDirectory() as above:
+        folder = Path(above) / name
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "a.txt").write_text("a")
+        for uri in ("data/a.txt", "data", "data/*.txt", "*/a.*"):
+            assert [item.uri for item in locate(Source("s", (uri,)), folder)] == ["data/a.txt"]
+
+
+def test_a_name_that_is_not_utf_8_is_spelt_in_a_file_uri_and_any_other_as_it_is(tmp_path: Path):
+    names = [b"\xff.txt", b"%FF.txt", b"new\nline.txt", "\u2028.txt".encode(), b"a=b:c d.txt"]
+    for name in names:
+        (tmp_path / os.fsdecode(name)).write_text("text")
+    uris = [item.uri for item in locate(Source("s", ("*.txt",)), tmp_path)]
+    assert sorted(uris) == sorted([f"{tmp_path.as_uri()}/%FF.txt", *(name.decode() for name in names[1:])])
 
 
 def test_symlinks_that_lead_out_of_a_globbed_folder_are_not_followed(tmp_path: Path):

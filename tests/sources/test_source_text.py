@@ -67,7 +67,7 @@ def test_the_environment_is_located_fast_within_its_budget_and_in_order(located)
     assert time.process_time() - started < 3
     assert again == located and [item.uri for item in located] == sorted(item.uri for item in located)
     assert 10_000_000 < sum(item.size for item in located) <= 60_000_000
-    small = Source("env", ("python-env:",), reader="python_env", environment=Environment(max_text_bytes=100_000))
+    small = Source("env", ("python-env:",), reader="python_env", environment=Environment(max_bytes=100_000))
     assert 0 < sum(item.size for item in locate(small, Path("/"))) <= 100_000
 
 

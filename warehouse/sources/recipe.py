@@ -68,7 +68,7 @@ class Dialect:
 class Environment:
     """The share of the Python environment that is read."""
 
-    max_text_bytes: int = 60_000_000
+    max_bytes: int = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +265,7 @@ class _Checked:
         return Limits(**{key: self.number(value, 1, 1 << 50, int) for key, value in keys.items()})
 
     def _environment(self, node: yaml.Node) -> Environment:
-        keys = self.mapping(node, ("max_text_bytes",))
+        keys = self.mapping(node, ("max_bytes",))
         return Environment(**{key: self.number(value, 1, 1 << 50, int) for key, value in keys.items()})
 
     def _dialect(self, node: yaml.Node) -> Dialect:
