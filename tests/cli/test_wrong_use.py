@@ -33,6 +33,9 @@ WRONG = [
     ["ingest", "notes.jsonl", "--as", "fresh", "--table", "Not Snake"],
     ["ingest", "notes.jsonl", "--as", "fresh", "--table", "runs"],
     ["ingest", "unknown.bin"],
+    ["ingest", ""],
+    ["ingest", "${HOME}"],
+    ["ingest", "cut.zip"],
     ["ingest", "notes.jsonl", "--as", "notes", "--table", "elsewhere"],
     ["ingest", "notes.jsonl", "--as", "notes", "--licence", "MIT"],
     ["run", "nonsense"],
@@ -90,6 +93,7 @@ WRONG = [
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_wrong_use_is_one_line_and_status_2(arguments, inside, warehouse):
     (inside / "unknown.bin").write_bytes(b"\x00\x01\x02")
+    (inside / "cut.zip").write_bytes(b"PK\x03\x04" + bytes(40))
     recipes = sorted(path.name for path in inside.rglob("recipes/**/*.yaml"))
     ended = warehouse(*arguments)
     assert (ended.status, len(ended.err.splitlines())) == (2, 1), ended.err

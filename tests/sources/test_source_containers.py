@@ -186,3 +186,20 @@ def test_hostile_parquet_files_end_as_rows_or_one_reject_each(reading, shared_da
     assert read > 90 and refused > 60
     bomb = shared_data / "parquet_testing" / "data" / "large_string_map.brotli.parquet"
     assert reading(bomb, "a.parquet", table="t").reasons == {"too_large": 1}
+
+
+def test_what_came_before_a_cut_or_a_bad_byte_of_gzip_is_read_however_small_the_object(reading):
+    lines = b"".join(b'{"text": "line %d"}\n' % number for number in range(300))
+    packed = gzip.compress(lines)
+    for damaged in (packed[:-12], packed + b"behind", packed[:-8] + bytes(8)):
+        result = reading(damaged, "a.jsonl.gz")
+        assert len(result.rejects) == 1
+        assert len(result.rows) > 250
+        assert result.column("text") == [f"line {number}" for number in range(len(result.rows))]
+
+
+def test_a_parquet_page_that_is_not_as_its_checksum_says_gives_no_row(reading, shared_data: Path):
+    path = shared_data / "parquet_testing" / "data" / "datapage_v1-corrupt-checksum.parquet"
+    result = reading(path, "a.parquet", table="pages")
+    assert not result.rows
+    assert len(result.rejects) == 1

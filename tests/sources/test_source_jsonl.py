@@ -217,3 +217,18 @@ def test_json_test_suite_y_files_parse_and_n_files_are_refused(reading, shared_d
             parsed = set(result.reasons) <= {"not_an_object", "type_mismatch"}
             blank = not archive.read(name).strip(b" \n\r\t\xef\xbb\xbf")
             assert kind == "i" or parsed == (kind == "y") or (kind == "n" and blank and not result.rows), name
+
+
+@given(
+    st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False)), min_size=1),
+    st.sampled_from(["plain", "listed", "nested"]),
+)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_number_is_kept_exactly_or_its_record_alone_is_rejected(reading, numbers, shape):
+    wrapped = {"plain": lambda value: value, "listed": lambda value: [value], "nested": lambda value: {"x": value}}
+    lines = [json.dumps({"n": wrapped[shape](number)}) for number in numbers]
+    result = reading("\n".join(lines).encode(), "a.jsonl", table="numbers")
+    assert len(result.rows) + len(result.rejects) == len(numbers)
+    assert {reject.reason for reject in result.rejects} <= {"type_mismatch"}
+    for row in result.rows:
+        assert row["n"] == wrapped[shape](numbers[int(row["_record"])])

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,14 +56,24 @@ def stated_source(
     stored = [_stored(uri, project.folder) for uri in uris]
     if before:
         _refuse_contradiction(path, before, options)
-    after = _extended(before, stored, options) if before else _new(name, stored, files[0], options)
+    after = _extended(before, stored, options) if before else _new(name, stored, _first_known(files, reader), options)
     if after == before:
         return Stated(name, f"{_shown(path)} states this already")
     text = dump_source(after)
     _refuse_text(path.name, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+    _replace(path, text)
     return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
+
+
+def _replace(path: Path, text: str) -> None:
+    """The file with this text; on a full disk it stays as it was."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".draft")
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _refuse_contradiction(path: Path, before: Source, options: dict[str, str]) -> None:
@@ -90,6 +101,12 @@ def _refuse_text(name: str, text: str) -> None:
 def _files(uri: str) -> list[Path]:
     if re.match(r"[a-z][a-z0-9+.-]+://", uri):
         raise UsageError(f"{uri} is a URL", allowed="paths, folders and globs of local files", do="fetch it first")
+    if not re.fullmatch(r"(?!.*\$\{)[^\0\ud800-\udfff]+", uri, re.DOTALL):
+        raise UsageError(
+            f"the path {uri!r} cannot stand in a source's YAML",
+            allowed="a path in UTF-8, not empty, without ${",
+            do="name its folder or a glob that matches it",
+        )
     path = Path(uri)
     if path.is_file():
         return [path]
@@ -142,6 +159,17 @@ def _new(name: str, uris: Sequence[str], first: Path, options: dict[str, str]) -
     return Source(name, tuple(uris), fields={"text": "text"} | fields, **options | {"table": table})  # type: ignore[arg-type] # strings all
 
 
+def _first_known(files: Sequence[Path], reader: str | None) -> Path:
+    """The first file that a reader takes; the first of all where none does, which is then refused."""
+    from warehouse.sources import guess_reader
+
+    for path in files if reader is None else ():
+        with suppress(InputError):
+            guess_reader(path)
+            return path
+    return files[0]
+
+
 def _reader_of(path: Path, reader: str | None) -> str:
     """The reader named, or the one that the file asks for. Raises UsageError where none does."""
     from warehouse.sources import guess_reader
@@ -149,7 +177,7 @@ def _reader_of(path: Path, reader: str | None) -> str:
     try:
         return reader or guess_reader(path)
     except InputError as error:
-        raise UsageError(error.came, allowed=error.allowed, do="name one with --reader") from None
+        raise UsageError(error.came, allowed=error.allowed, do=error.do or "name one with --reader") from None
 
 
 def _fields(path: Path, reader: str) -> dict[str, str]:

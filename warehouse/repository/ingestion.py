@@ -8,6 +8,7 @@ rejects that the next run finds again under the same reject_id. The table's lock
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -56,6 +57,7 @@ class Ingestion:
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
+        self._reasons: Counter[str] = Counter()
         for receipt in delta.history(folder) if delta.exists(folder) else ():
             if receipt.source == intake.source:
                 self._remember(receipt.objects)
@@ -162,6 +164,7 @@ class Ingestion:
     def _refuse(self, rejects: list[Reject], origin: Origin) -> None:
         if rejects:
             self._count(origin, rejected=len(rejects))
+            self._reasons.update(reject.reason for reject in rejects)
             self._rejects.extend(rejected_row(reject, origin) for reject in rejects)
             if len(self._rejects) >= REJECTS_HELD:
                 self._flush_rejects()
@@ -223,10 +226,12 @@ class Ingestion:
         limit, source = self._intake.max_reject_share, self._intake.source
         if counts["rejected"] > limit * counts["rows_in"]:
             share = counts["rejected"] / counts["rows_in"]
+            reason = self._reasons.most_common(1)[0][0]
             raise InputError(
-                f"source {source}: {counts['rejected']:,} of {counts['rows_in']:,} records were rejected ({share:.1%})",
+                f"source {source}: {counts['rejected']:,} of {counts['rows_in']:,} records were rejected "
+                f"({share:.1%}), most as {reason}",
                 allowed=f"a share of {limit:.1%} (max_reject_share)",
-                do=f"look at them with 'warehouse rejects {source}', then mend the input or raise max_reject_share",
+                do=f"look at them with 'warehouse rejects {source}', then mend the input or the source's YAML",
                 **counts,
             )
 

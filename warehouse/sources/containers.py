@@ -14,6 +14,7 @@ import io
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ WRAPPERS = (".gz", ".gzip", ".zst", ".zstd")
 BLOCK = 1 << 20
 FREE_BYTES = 16 << 20  # below this much output no ratio is a bomb
 MAX_DEPTH = 3
+DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile, TooLarge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +50,31 @@ class Member:
 
 
 class Bounded(io.RawIOBase):
-    """An unpacked stream that raises TooLarge past its limits."""
+    """An unpacked stream that raises TooLarge past its limits, and gives all that came before a cut or a bad byte."""
 
     def __init__(self, inner: BinaryIO, packed: int, limits: Limits, *, source: BinaryIO | None = None) -> None:
         self.inner, self.source, self.count = inner, source, 0
         self.packed, self.limits = packed, limits
+        self.damage: BaseException | None = None
+        self.once: Callable[[object], int] = getattr(inner, "readinto1", None) or inner.readinto  # type: ignore[attr-defined]  # every stream given here has one
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: object) -> int:
-        got = self.inner.readinto(buffer)  # type: ignore[attr-defined]  # every stream given here has it
-        self.count += got
-        check_ratio(self.count, self.packed, self.limits)
-        return int(got)
+        if self.damage is not None:
+            raise self.damage
+        target, got = memoryview(cast(bytearray, buffer)), 0
+        try:
+            while got < len(target) and (size := self.once(target[got:])):
+                got += size
+                self.count += size
+                check_ratio(self.count, self.packed, self.limits)
+        except DAMAGE as error:
+            self.damage = error
+            if not got:
+                raise
+        return got
 
     def close(self) -> None:
         self.inner.close()

@@ -14,6 +14,7 @@ from warehouse.sources import python_env
 from warehouse.sources.recipe import Source
 
 MAGIC = re.compile(r"[*?\[]")
+NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -34,7 +35,7 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
     A folder stands for all files below it. Hidden files, and symlinks that lead out of a globbed folder, are left out.
     """
     if source.reader == "python_env":
-        for item in python_env.candidates(max_bytes=source.environment.max_text_bytes):
+        for item in python_env.candidates(max_bytes=source.environment.max_bytes):
             yield Located(item.uri, item.path, item.size, item.licence)
         return
     found = {_uri(path, folder): path for pattern in source.uri for path in _matches(pattern, folder)}
@@ -59,10 +60,11 @@ def plan_known_at(source: Source, located: Located) -> datetime | None:
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
     """The files of one path, folder or glob; never none."""
-    path = folder / _expanded(pattern)
-    if path.is_file():
-        return [path]
-    base, rest = (path, "**/*") if path.is_dir() else _split(path)
+    path = Path(_expanded(pattern))
+    if (folder / path).is_file():
+        return [folder / path]
+    start, rest = (path, "**/*") if (folder / path).is_dir() else _split(path)
+    base = folder / start
     files = [] if rest is None else [item for item in base.glob(rest) if _inside(item, base)]
     if not files:
         raise InputError(f"{pattern} matches no file", do=f"check uri, which is relative to {folder}")
@@ -84,9 +86,11 @@ def _inside(path: Path, base: Path) -> bool:
 
 
 def _uri(path: Path, folder: Path) -> str:
+    """Relative to the project where the file lies inside and its name is UTF-8; else ``file:///``, which spells any."""
     whole = Path(os.path.abspath(path))
     base = Path(os.path.abspath(folder))
-    return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else whole.as_uri()
+    inside = whole.relative_to(base).as_posix() if whole.is_relative_to(base) else None
+    return whole.as_uri() if inside is None or NOT_UTF8.search(inside) else inside
 
 
 def _expanded(pattern: str) -> str:
@@ -94,7 +98,7 @@ def _expanded(pattern: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
-            raise InputError(f"the environment variable {match[1]} is not set", do=f"export {match[1]}=...")
+            raise InputError(f"the environment variable {match[1]} is not set", do=f"export {match[1]}=VALUE")
         return os.environ[match[1]]
 
     return VARIABLE.sub(value, pattern)

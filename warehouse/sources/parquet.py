@@ -3,8 +3,8 @@
 Types that a Delta table has not are widened: unsigned to int64, half floats to float, times of day to text, durations
 to int64 in their unit, large and view types to plain ones, dictionaries decoded, timestamps to microseconds in UTC
 (UTC where they name no zone; nanoseconds are cut off). A value that does not survive that is a Reject of its row. A
-file that is broken, encrypted or of an unknown type is one Reject after the batches that were readable; a file that
-makes the decoder itself crash would take the process.
+file that is broken, encrypted, of an unknown type or not as its page checksums say is one Reject after the batches
+that were readable; a file that makes the decoder itself crash would take the process.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reje
 
 def _batches(member: Member, columns: list[str] | None, limits: Limits) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Row number of the first row, and the rows."""
-    with seekable(member) as file, pq.ParquetFile(file) as parquet:
+    with seekable(member) as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
         check_ratio(_unpacked(parquet.metadata), file.seek(0, 2), limits)
         wanted = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
         start = 0

@@ -101,9 +101,17 @@ def guess_reader(path: Path) -> str:
     """The reader for a file, by its suffix, then by its content. Raises InputError where no reader knows it."""
     found = _by_suffix(_plain(path.name)) or next((name for _, name in _known_members(path)), None)
     if found is None:
-        known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
-        raise InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
+        raise _refused(path)
     return found
+
+
+def _refused(path: Path) -> InputError:
+    """Why no reader takes the file: its container is broken, or nothing in it is of a known format."""
+    broken = next((item for item in members(path.name, path, limits=Limits()) if isinstance(item, Reject)), None)
+    if broken is not None:
+        return InputError(f"{path} cannot be opened: {broken.reason}, {broken.message}", do="get a whole copy of it")
+    known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
+    return InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
 
 
 def sniff_table(path: Path, *, reader: str | None = None) -> str:

@@ -70,7 +70,9 @@ class Rows:
         if kind is None:
             return None
         self.types[key] = kind
-        return pa.array(values, kind)
+        array, inexact = exact(values, kind)
+        bad.update(dict.fromkeys(inexact, f"{key!r} is more exact than {kind}"))
+        return array
 
     def _known_at(self, rows: list[Row], bad: dict[int, str]) -> pa.Array:
         key = self.source.known_at.column
@@ -85,6 +87,18 @@ class Rows:
     def _reject(self, number: int, row: Row, message: str) -> Reject:
         first = str(row).encode("utf-8", "replace")[:200]
         return Reject(self.uri, str(number), "type_mismatch", message, number, None, first)
+
+
+def exact(values: list[Any], kind: pa.DataType) -> tuple[pa.Array, list[int]]:
+    """The values in the type, and the indices of those that it would round (null there): 2**63 - 1 among doubles."""
+    try:
+        return pa.array(values, kind), []
+    except pa.ArrowInvalid:
+        if len(values) == 1:
+            return pa.nulls(1, kind), [0]
+    half = len(values) // 2
+    (first, odd), (second, more) = exact(values[:half], kind), exact(values[half:], kind)
+    return pa.concat_arrays([first, second]), [*odd, *(half + at for at in more)]
 
 
 def declared(values: list[Any], column: Column) -> tuple[pa.Array, list[int]]:
