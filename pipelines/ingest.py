@@ -66,12 +66,12 @@ def ingest(project: Project, source: Source, *, run_id: str, known_at: datetime,
             sha256, size = repository.archive(located.path)
             reader = reader_id(source, located)
             objects, size_read = objects + 1, size_read + size
-            if not reread and ingestion.is_current(located.uri, sha256, reader):
+            stated = plan_known_at(source, located)
+            if not reread and ingestion.is_current(located.uri, sha256, reader, known_at=stated):
                 unchanged += 1
                 continue
-            when = plan_known_at(source, located) or known_at
             readings = read(source, located, repository.object_path(sha256))
-            ingestion.add(located.uri, sha256, size, when, reader, readings)
+            ingestion.add(located.uri, sha256, size, stated or known_at, reader, readings)
         receipts = tuple(ingestion.finish())
     return Ingested(receipts, objects, unchanged, size_read)
 
