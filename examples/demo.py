@@ -30,7 +30,7 @@ SELECT reason, documents, bytes, share_of_documents FROM marts.removal_funnel
 WHERE rule_set = 'house' ORDER BY reason <> 'kept', documents DESC"""
 NEXT = """
 Next:
-  .venv/bin/warehouse sql "SELECT * FROM marts.chips_by_owner_quarter ORDER BY quarter DESC, units DESC LIMIT 9"
+  .venv/bin/warehouse sql "SELECT * FROM marts.chips_by_owner_quarter ORDER BY quarter_start DESC, units DESC LIMIT 9"
   .venv/bin/warehouse explain {document}
   make ui"""
 
