@@ -125,7 +125,7 @@ def measure_asset(
         deps=[dg.AssetKey(["repository", "documents"])],
         group_name="curation",
         description=description,
-        kinds={"delta", "numba"},
+        kinds={"deltalake", "numba"},
         owners=OWNERS,
         code_version=str(curation.SIGNALS_VERSION),
         check_specs=check_specs(key, suites),

@@ -84,7 +84,7 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
         key=key,
         group_name="sources",
         description=source.description or f"Objects of {', '.join(source.uri) or source.reader} into {source.table}.",
-        kinds={"delta", source.reader or "file"},
+        kinds={"deltalake", source.reader or "file"},
         owners=OWNERS,
         metadata={
             "table": source.table,
@@ -101,28 +101,27 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                 project, source, run_id=context.run.run_id, known_at=planned_at(context), reread=config.reread
             )
             meter.rows, meter.bytes_read = done.total("rows_out"), done.bytes_read
-        facts = {"dagster/row_count": _held(repository, source), **_metadata(done), **meter.cost()}
+        facts = {**_held(repository, source), **_metadata(done), **meter.cost()}
         return dg.MaterializeResult(metadata=facts, check_results=[_conserved(done)])
 
     return _source
 
 
-def _held(repository: Repository, source: Source) -> int:
-    """Rows that the table holds of a source, over all its runs."""
-    if source.table not in repository.tables():
-        return 0
-    return sum(receipt.rows_out for receipt in repository.receipts(source.table) if receipt.source == source.name)
+def _held(repository: Repository, source: Source) -> dict[str, int]:
+    """Rows that the table holds of a source over all its runs, and the version that added the last of them."""
+    receipts = repository.receipts(source.table) if source.table in repository.tables() else []
+    own = [receipt for receipt in receipts if receipt.source == source.name]
+    held = {"dagster/row_count": sum(receipt.rows_out for receipt in own)}
+    return {**held, "delta_version": own[-1].version} if own else held
 
 
 def _metadata(done: Ingested) -> dict[str, int]:
     counts = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
-    versions = [receipt.version for receipt in done.receipts]
     return {
         **{count: done.total(count) for count in counts},
         "objects": done.objects,
         "objects_unchanged": done.unchanged_objects,
         "bytes_read": done.bytes_read,
-        **({"delta_version": max(versions)} if versions else {}),
     }
 
 
@@ -145,7 +144,7 @@ def table_asset(
         deps=list(sources),
         group_name="repository",
         description=f"Delta table {table}: what its sources wrote, audited before anything reads it.",
-        kinds={"delta", "parquet"},
+        kinds={"deltalake", "parquet"},
         owners=OWNERS,
         check_specs=check_specs(key, suites),
     )
