@@ -28,7 +28,7 @@ class Project:
 
     name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
-    memory_limit: what DuckDB may hold in a step of a run; beyond it, it spills to disk.
+    memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Project:
     root: Path
     state: Path
     builtin: bool = True
-    memory_limit: str = "512MB"
+    memory_limit: str = "400MB"
 
     @property
     def archive(self) -> Path:
@@ -109,7 +109,7 @@ def load(folder: Path) -> Project:
         root.absolute(),
         local.absolute(),
         values.get("builtin", True),
-        values.get("memory_limit", "512MB"),
+        values.get("memory_limit", f"{200 * len(os.sched_getaffinity(0))}MB"),
     )
 
 
@@ -119,9 +119,8 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise RecipeError(f"{marker}: unknown key {key!r}", allowed=", ".join(KEYS))
         if not isinstance(value, KEYS[key]):
             raise RecipeError(f"{marker}: {key} is {value!r}", allowed=f"{key} = a {KEYS[key].__name__}")
-    limit = values.get("memory_limit", "512MB")
-    if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", limit):
-        raise RecipeError(f"{marker}: memory_limit is {limit!r}", allowed="a size such as 512MB or 4GB")
+        if key == "memory_limit" and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", str(value)):
+            raise RecipeError(f"{marker}: memory_limit is {value!r}", allowed="a size such as 400MB or 4GB")
 
 
 def refuse_misread(folder: Path) -> None:
@@ -134,6 +133,16 @@ def refuse_misread(folder: Path) -> None:
         )
 
 
+def write_whole(path: Path, text: str) -> None:
+    """The file with this text, in UTF-8; where the disk is full it is not there, or as it was."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    try:
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def prepare(project: Project) -> None:
     """Make the data root, or check that it was made by this format version.
 
@@ -144,7 +153,7 @@ def prepare(project: Project) -> None:
     stamp = project.root / "format_version"
     if not stamp.exists():
         project.root.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(FORMAT_VERSION + "\n")
+        write_whole(stamp, FORMAT_VERSION + "\n")
     came = stamp.read_text().strip()
     if came != FORMAT_VERSION:
         raise FormatError(
