@@ -18,6 +18,8 @@ def main() -> None:
         refused = missing_extra(error)
         print(f"warehouse: {refused}", file=sys.stderr)
         sys.exit(refused.exit_status)
+    except KeyboardInterrupt:
+        sys.exit("warehouse: stopped before it began.")
     sys.exit(run(sys.argv[1:]))
 
 

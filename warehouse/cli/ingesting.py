@@ -45,6 +45,7 @@ def stated_source(
 
     Raises UsageError for a path that matches nothing, a file that no reader takes, and a name that is not snake_case.
     """
+    from warehouse.project import write_whole
     from warehouse.sources import dump_source, load_source
 
     _refuse_reader(reader)
@@ -61,19 +62,9 @@ def stated_source(
         return Stated(name, f"{_shown(path)} states this already")
     text = dump_source(after)
     _refuse_text(path.name, text)
-    _replace(path, text)
-    return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
-
-
-def _replace(path: Path, text: str) -> None:
-    """The file with this text; on a full disk it stays as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".draft")
-    try:
-        draft.write_text(text, "utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_whole(path, text)
+    return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
 
 
 def _refuse_contradiction(path: Path, before: Source, options: dict[str, str]) -> None:
