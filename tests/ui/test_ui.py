@@ -110,7 +110,7 @@ def test_materialisations_show_rows_columns_and_delta_version(ask, ran):
     assert facts(found["sources/example"])["delta_version"] >= 0
 
 
-def test_a_job_of_the_ui_and_a_run_of_the_command_line_go_on_at_once_and_the_ui_shows_both(ask, project):
+def test_a_job_of_the_ui_and_a_run_of_the_command_line_go_on_at_once_and_the_ui_shows_both(ask, project, ran):
     (repository,) = ask(JOBS)["repositoriesOrError"]["nodes"]
     at = {"repositoryLocationName": repository["location"]["name"], "repositoryName": repository["name"]}
     launched = ask(LAUNCH, at={**at, "jobName": "ingest"})["launchRun"]
