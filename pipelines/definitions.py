@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import dagster as dg
@@ -17,9 +18,10 @@ from pipelines.build import Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset
 from pipelines.ingest import source_asset, table_asset
 from warehouse.datasets import load_recipe
+from warehouse.errors import RecipeError
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
-from warehouse.project import Project, find
+from warehouse.project import Project, builtin_folder, find
 from warehouse.sources import Source, load_source
 
 MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
@@ -32,7 +34,10 @@ def build_definitions(project: Project) -> dg.Definitions:
     suites: dict[str, list[Suite]] = defaultdict(list)
     for suite in load_suites(project.files("expectations", "*.json")):
         suites[suite.table].append(suite)
-    models = _fed(load_models(project.files("sql", "*.sql")), sources)
+    loaded = load_models(project.files("sql", "*.sql"))
+    models = _fed(loaded, sources)
+    _refuse_unfed(project, loaded, models, _written(sources))
+    _refuse_unmet(project, suites, loaded, sources)
     recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
     ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, suites)]
     building = [*curation_assets(project, suites), snapshot_asset(project, models, suites)]
@@ -52,12 +57,48 @@ def _tables(project: Project, sources: Sequence[Source], suites: Suites) -> list
 
 def _fed(models: Sequence[Model], sources: Sequence[Source]) -> list[Model]:
     """The models that something of this project feeds: a built-in mart of figures that no source brings is left out."""
-    tables = {f"repository.{table}" for table in (*MADE_HERE, *(source.table for source in sources))}
+    tables = _written(sources)
     fed: dict[str, Model] = {}
     for model in models:
         if set(model.reads) <= tables and set(model.depends_on) <= fed.keys():
             fed[model.name] = model
     return list(fed.values())
+
+
+def _written(sources: Sequence[Source]) -> set[str]:
+    """The repository tables that a run of this project writes."""
+    return {f"repository.{table}" for table in (*MADE_HERE, *(source.table for source in sources))}
+
+
+def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model], written: set[str]) -> None:
+    """Raise RecipeError for a model of the project's own that reads what nothing writes: it would vanish in silence."""
+    names = {model.name for model in fed}
+    for model in (model for model in loaded if model.name not in names and _is_own(project, model.path)):
+        missing = sorted({*model.reads, *model.depends_on} - names - written)
+        raise RecipeError(
+            f"{model.path}:{model.sql_line}: {model.name} reads {' and '.join(missing)}, which nothing here writes",
+            do="mend the name, or write the recipe of a source with that table",
+        )
+
+
+def _refuse_unmet(project: Project, suites: Suites, loaded: Sequence[Model], sources: Sequence[Source]) -> None:
+    """Raise RecipeError for a suite of the project's own whose table does not exist: it would pass unasked."""
+    known = {model.name for model in loaded} | _written(sources)
+    for table in sorted(set(suites) - known):
+        for suite in suites[table]:
+            if suite.path and _is_own(project, suite.path):
+                near = get_close_matches(table, known, 1)
+                raise RecipeError(
+                    f"{suite.path}:1: no model or table is called {table}",
+                    allowed="expectations/<schema>.<table>.json",
+                    do=f"rename it to {near[0]}.json" if near else "name the file after a table",
+                )
+
+
+def _is_own(project: Project, path: Path) -> bool:
+    """Whether a file is of the project itself; in the checkout, which is a project, all are built in."""
+    built_in = [builtin_folder() / kind for kind in ("sql", "expectations")]
+    return path.is_relative_to(project.folder) and not any(map(path.is_relative_to, built_in))
 
 
 def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJobDefinition]:

@@ -1,0 +1,50 @@
+"""What a project's files become: nothing of its own is left out in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.definitions import build_definitions
+from warehouse.errors import RecipeError
+from warehouse.project import Project, builtin_folder
+
+MODEL = (
+    "/* model\ndescription: Units\nkind: table\ngrain: [owner]\nowner: team:x\n*/\nSELECT owner FROM repository.{}\n"
+)
+SUITE = {"name": "units", "expectations": [{"type": "expect_column_to_exist", "kwargs": {"column": "owner"}}]}
+
+
+@pytest.fixture
+def project(project_at: Callable[[Path], Project], tmp_path: Path) -> Project:
+    made = project_at(tmp_path / "project")
+    (made.folder / "sql/marts").mkdir(parents=True)
+    (made.folder / "expectations").mkdir()
+    return made
+
+
+def test_built_in_figures_that_no_source_brings_are_left_out(project: Project) -> None:
+    names = {"/".join(key.path) for key in build_definitions(project).resolve_all_asset_keys()}
+    assert (builtin_folder() / "sql/marts/power_and_carbon.sql").exists()
+    assert "marts/removal_funnel" in names
+    assert "marts/power_and_carbon" not in names
+
+
+def test_a_model_of_the_project_that_reads_what_nothing_writes_is_refused(project: Project) -> None:
+    own = project.folder / "sql/marts/units.sql"
+    own.write_text(MODEL.format("chips"))
+    build_definitions(project)
+    own.write_text(MODEL.format("chipz"))
+    with pytest.raises(RecipeError, match=r"units\.sql:7: marts\.units reads repository\.chipz, which nothing"):
+        build_definitions(project)
+
+
+def test_a_suite_of_the_project_for_no_table_is_refused_with_the_nearest(project: Project) -> None:
+    (project.folder / "expectations/repository.chips.json").write_text(json.dumps(SUITE))
+    build_definitions(project)
+    (project.folder / "expectations/repository.chps.json").write_text(json.dumps(SUITE))
+    with pytest.raises(RecipeError, match=r"repository\.chps\.json:1: no model.*repository\.chips\.json"):
+        build_definitions(project)
