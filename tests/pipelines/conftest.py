@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -37,14 +35,6 @@ def manual(names: list[str]) -> str:
 def project_at() -> Callable[[Path], Project]:
     """A function that makes the small project in a folder that does not exist yet."""
     return _make
-
-
-@pytest.fixture(scope="module")
-def memory_folder() -> Iterator[Path]:
-    """A folder in memory where there is one: Dagster's SQLite waits for the disk at every event."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 # a folder of its own is made in it
-    with tempfile.TemporaryDirectory(dir=memory) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture
