@@ -240,7 +240,7 @@ def _published(
             return _facts(done, env, len(checks), built)
         return None
     finally:
-        path.unlink(missing_ok=True)
+        publish.discard(path)
 
 
 def _model_events(con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check]) -> Iterator[Event]:

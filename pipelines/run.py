@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +136,7 @@ def _recording(project: Project) -> Iterator[None]:
         yield
     except (DBAPIError, sqlite3.Error) as error:
         reason = str(getattr(error, "orig", error))
-        if "full" in reason:
+        if "full" in reason or shutil.disk_usage(project.state).free < 1 << 20:
             raise StorageFull(
                 f"no space left while recording the run under {project.state}",
                 do="free space or set WAREHOUSE_STATE to a larger disk, then run the same again",
