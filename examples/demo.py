@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
 from train_language_model import train
 
 from pipelines.run import Materialised, run_assets
@@ -105,7 +106,8 @@ def show_costs(assets: Sequence[Materialised]) -> None:
 
 def show_training(release: Path) -> None:
     """Bits per byte on held-out documents, before and after."""
-    result = train(release, steps=STEPS, seed=0)
+    with tqdm(total=STEPS, desc="training", unit="step", disable=None, delay=2) as bar:
+        result = train(release, steps=STEPS, seed=0, report=lambda step: bar.update(step - bar.n))
     print(f"  {result.steps} steps, {result.tokens:,} tokens, {result.seconds:.0f} s")
     print(f"  bits per byte of held-out text: {result.before:.3f} before, {result.after:.3f} after")
 

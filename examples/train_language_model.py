@@ -22,7 +22,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,8 +55,18 @@ class Result:
     seconds: float
 
 
-def train(path: Path | str, *, steps: int = 250, seed: int = 0, held_out: str = "validation") -> Result:
-    """Train ``steps`` minibatches on the train split; equal seeds give equal figures on one machine."""
+def train(
+    path: Path | str,
+    *,
+    steps: int = 250,
+    seed: int = 0,
+    held_out: str = "validation",
+    report: Callable[[int], object] = lambda step: None,
+) -> Result:
+    """Train ``steps`` minibatches on the train split; equal seeds give equal figures on one machine.
+
+    report: called after each step with its number.
+    """
     if steps < 1:
         raise UsageError(f"{steps} steps", allowed="at least 1")
     begin, loader = time.process_time(), Loader(path, batch=SAMPLES, seed=seed, drop_last=False)
@@ -71,6 +81,7 @@ def train(path: Path | str, *, steps: int = 250, seed: int = 0, held_out: str = 
         rate = RATE * min(1, 2 * (1 - step / (steps + 1)))
         update(weights, gradients(weights, contexts, targets), moments, step, rate)
         tokens += targets.size
+        report(step)
     after = bits_per_byte(weights, measured, bytes_of)
     return Result(before, after, steps, tokens, time.process_time() - begin)
 

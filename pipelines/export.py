@@ -1,8 +1,10 @@
 """Releases of data sets: one asset a recipe, made from the published snapshot and the versions it pins."""
 
 from datetime import UTC, datetime
+from typing import NoReturn
 
 import dagster as dg
+from tqdm import tqdm
 
 from pipelines.build import PUBLISHED
 from pipelines.costs import metered
@@ -28,18 +30,25 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
         inputs = fetch_all(con, "SELECT table_name, version FROM meta.inputs ORDER BY table_name")
         prints = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
         documents = Repository(project.root).snapshot("documents", version=dict(inputs)["documents"])
-        return datasets.export(
-            recipe,
-            con=con,
-            snapshot_documents=documents,
-            inputs=inputs,
-            datasets=project.datasets,
-            created_at=datetime.now(UTC),
-            run_id=run_id,
-            checks=publish.checks(con),
-            processes=processes,
-            model_fingerprints=prints,
-        )
+        with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
+            return datasets.export(
+                recipe,
+                con=con,
+                snapshot_documents=documents,
+                inputs=inputs,
+                datasets=project.datasets,
+                created_at=datetime.now(UTC),
+                run_id=run_id,
+                checks=publish.checks(con),
+                processes=processes,
+                model_fingerprints=prints,
+                progress=lambda _, done, total: _show(bar, done, total),
+            )
+
+
+def _show(bar: tqdm[NoReturn], done: int, total: int) -> None:
+    bar.total = total
+    bar.update(done - bar.n)
 
 
 def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinition:
