@@ -46,7 +46,7 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
             )
 
 
-def _show(bar: tqdm[NoReturn], done: int, total: int) -> None:
+def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
     bar.total = total
     bar.update(done - bar.n)
 
