@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
-import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from sqlalchemy.exc import DBAPIError
 
 from pipelines.definitions import build_definitions
+from pipelines.interrupts import interruptible
+from pipelines.records import dagster_home, environment, recording
 from warehouse.contracts import Cost
-from warehouse.errors import CheckFailed, StorageFull, UsageError, WarehouseError
-from warehouse.project import Project, prepare, write_whole
+from warehouse.errors import CheckFailed, UsageError
+from warehouse.project import Project
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 
-HOME_YAML = """\
-# Dagster's home of this warehouse: run records, event log and compute logs, always local; it sends and asks nothing.
-telemetry:
-  enabled: false
-nux:
-  enabled: false
-"""
 SUPERSEDED = "ignore:Function `dev_command` is superseded"
 """Its successor, ``dg dev``, is of another package and wants a layout of its own."""
 
@@ -53,36 +42,6 @@ class Outcome:
     run_id: str
     assets: tuple[Materialised, ...]
     checks: int
-
-
-def dagster_home(project: Project) -> Path:
-    """The folder of Dagster's instance, made on first use; telemetry is off there.
-
-    Raises UsageError for a state folder that Dagster takes for a glob: it would not find its settings.
-    """
-    if re.search(r"[\[*]", str(project.state)):
-        raise UsageError(
-            f"the folder {project.state} cannot hold run records: Dagster takes it for a glob",
-            allowed="paths without [ and *",
-            do="rename the folder or set WAREHOUSE_STATE",
-        )
-    prepare(project)
-    home = project.state / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        write_whole(home / "dagster.yaml", HOME_YAML)
-    return home
-
-
-def environment(project: Project) -> dict[str, str]:
-    """What a Dagster process of this project needs in its environment."""
-    return {
-        "DAGSTER_HOME": str(dagster_home(project)),
-        "DAGSTER_DISABLE_TELEMETRY": "1",
-        "WAREHOUSE_PROJECT": str(project.folder),
-        "WAREHOUSE_ROOT": str(project.root),
-        "WAREHOUSE_STATE": str(project.state),
-    }
 
 
 def ui_command(project: Project, *, host: str, port: int) -> tuple[list[str], dict[str, str]]:
@@ -114,7 +73,7 @@ def run_assets(
     job = _job(project)
     selected = _select(job, names)
     run_id = str(uuid4())
-    with _recording(project), dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+    with interruptible(), recording(project), dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
         try:
             result = job.execute_in_process(
                 instance=instance,
@@ -127,23 +86,6 @@ def run_assets(
         except dg.DagsterError as error:
             raise _refusal(instance, run_id, error) from None
         return _outcome(project, result)
-
-
-@contextmanager
-def _recording(project: Project) -> Iterator[None]:
-    """A block in which Dagster writes its records. Raises StorageFull, or WarehouseError where it cannot write them."""
-    try:
-        yield
-    except (DBAPIError, sqlite3.Error) as error:
-        reason = str(getattr(error, "orig", error))
-        if "full" in reason or shutil.disk_usage(project.state).free < 1 << 20:
-            raise StorageFull(
-                f"no space left while recording the run under {project.state}",
-                do="free space or set WAREHOUSE_STATE to a larger disk, then run the same again",
-            ) from None
-        raise WarehouseError(
-            f"the run cannot be recorded under {project.state}: {reason}", do="see that the folder can be written"
-        ) from None
 
 
 def _job(project: Project) -> dg.JobDefinition:
