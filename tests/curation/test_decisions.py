@@ -24,6 +24,7 @@ MODELS = [
     *(f"curation.{name}" for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house")),
     *(f"curation.{name}" for name in ("paragraph_duplicates", "decisions", "funnel", "rules")),
 ]
+RULE_SETS = ("c4", "fineweb", "gopher", "house")
 SUITES = ("repository.signals", "repository.paragraphs", "curation.decisions")
 PROSE = (
     "The warehouse holds every document that a model is trained on, and it keeps the raw bytes of each of them. "
@@ -140,7 +141,7 @@ def test_verdicts_equal_the_published_rules_on_books(checkout: Path, shared_data
 def test_an_empty_document_fails_every_rule_set_with_a_reason(checkout: Path) -> None:
     con = decided(checkout, [row("null", None), row("empty", ""), row("blank", "\n \n")])
     found = query.fetch_all(con, "SELECT kept, reason IS NULL, value IS NULL FROM curation.decisions")
-    assert found == [(False, False, False)] * 12
+    assert found == [(False, False, False)] * 3 * len(RULE_SETS)
     assert {reason for reason, _, _ in verdicts(con, "house").values()} == {"empty"}
 
 
@@ -157,7 +158,7 @@ def test_every_reason_is_the_first_failing_of_the_rules_that_explain_shows(check
         "SELECT reason, list_filter(rules, lambda rule: rule.failed)[1].reason"
         " FROM curation.decisions JOIN curation.rules USING (doc_id, rule_set)",
     )
-    assert len(found) == 4 * len(list(odd_texts()))
+    assert len(found) == len(RULE_SETS) * len(list(odd_texts()))
     assert all(reason in (first, "duplicate_document") for reason, first in found)
 
 
@@ -213,7 +214,7 @@ def test_the_funnel_counts_every_decision_and_byte_once(checkout: Path) -> None:
     con = decided(checkout, [row(str(index), text) for index, text in enumerate(texts)])
     size = sum(len(text.encode()) for text in texts)
     totals = query.fetch_all(con, "SELECT rule_set, sum(documents), sum(bytes) FROM curation.funnel GROUP BY 1")
-    assert sorted(totals) == [(name, len(texts), size) for name in ("c4", "fineweb", "gopher", "house")]
+    assert sorted(totals) == [(name, len(texts), size) for name in RULE_SETS]
     kept = query.fetch_all(con, "SELECT rule_set, count(*) FROM curation.decisions WHERE kept GROUP BY 1 ORDER BY 1")
     assert kept == query.fetch_all(
         con, "SELECT rule_set, sum(documents) FROM curation.funnel WHERE reason = 'kept' GROUP BY 1 ORDER BY 1"

@@ -1,0 +1,214 @@
+"""The documentation is true: its commands run, its links and names exist, its lists are those of the code."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pages
+import pyarrow as pa
+import pytest
+
+from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
+from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS
+from warehouse.datasets import DatasetRecipe
+from warehouse.datasets.recipe import KEYS, resolved
+from warehouse.datasets.selection import FROZEN
+from warehouse.datasets.shards import SEGMENTS
+from warehouse.gate import KWARGS
+from warehouse.manifest import Manifest
+from warehouse.publish.meta import _TABLES
+from warehouse.repository.typed import SYSTEM
+from warehouse.sources import recipe as source_recipe
+from warehouse.sources.guard import REASONS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
+SCHEMAS = {
+    "documents": DOCUMENTS,
+    "system": SYSTEM,
+    "rejects": REJECTS,
+    "paragraphs": PARAGRAPHS,
+    "runs": RUNS,
+    "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
+    "segments": SEGMENTS,
+}
+LINK = re.compile(r"\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)]*))?\)")
+FILE = re.compile(r"\w[\w.]*/[\w./]+\.(py|sql|yaml|json|toml|md)")
+EXAMPLES = ("recipes/sources/NAME.yaml", "warehouse/sources/srt.py", "sql/curation/stubs.sql")
+"""Files that the text tells the reader to make."""
+CODE = re.compile(r"`([^`\n]+)`")
+
+
+def by_name(path: Path) -> str:
+    return path.name
+
+
+def prose(page: Path) -> str:
+    """The page without its fenced blocks."""
+    return pages.FENCE.sub("", page.read_text("utf-8"))
+
+
+def between(page: str, mark: str) -> str:
+    """What stands between the marks ``<!-- mark -->`` and ``<!-- /mark -->``."""
+    text = (CHECKOUT / "docs" / page).read_text("utf-8")
+    return text.partition(f"<!-- {mark} -->\n")[2].partition(f"<!-- /{mark} -->")[0]
+
+
+def table(page: str, head: str, *, section: str = "") -> list[list[str]]:
+    """The cells of the first Markdown table after ``section`` whose header begins with ``head``, row by row."""
+    text = (CHECKOUT / "docs" / page).read_text("utf-8")
+    body = text.partition(section or "#")[2].partition(f"\n| {head}")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines()[2:]]
+
+
+def names(cell: str) -> list[str]:
+    return CODE.findall(cell)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_every_command_of_a_page_does_what_is_shown(page: Path, memory_folder: Path) -> None:
+    folder = memory_folder / page.stem
+    folder.mkdir()
+    done = pages.run(page, folder)
+    assert len(done) == sum(isinstance(step, pages.Command) for step in pages.steps(page))
+    for each in done:
+        where = f"{page.name}:{each.command.line}: {each.command.text}\n{each.output}"
+        assert each.status == each.command.status, where
+        for shown in each.command.shown:
+            assert pages.pattern(shown).search(each.output), f"{shown!r} is not in\n{where}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    for link in LINK.finditer(prose(page)):
+        if "://" not in link["path"]:
+            target = page.parent / link["path"] if link["path"] else page
+            assert target.exists(), link[0]
+            if link["anchor"]:
+                assert link["anchor"] in anchors(target), link[0]
+
+
+def anchors(page: Path) -> set[str]:
+    heads = re.findall(r"^#+ (.+)$", prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=by_name)
+def test_every_file_test_and_name_of_code_that_is_mentioned_exists(page: Path) -> None:
+    tests = {name for path in CHECKOUT.glob("tests/**/*.py") for name in functions(path)}
+    written = {step.path for step in pages.steps(page) if isinstance(step, pages.Write)}
+    for name in CODE.findall(prose(page)):
+        if FILE.fullmatch(name) and name not in EXAMPLES:
+            assert (CHECKOUT / name).is_file() or name in written, name
+        elif re.fullmatch(r"(warehouse|pipelines)\.\w[\w.]*", name) and not name.endswith(".toml"):
+            assert resolve(name) is not None, name
+        elif re.fullmatch(r"test_\w+", name):
+            assert name in tests, name
+
+
+def functions(path: Path) -> Iterator[str]:
+    yield from re.findall(r"^def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
+
+
+def resolve(name: str) -> Any:
+    """What a dotted name stands for."""
+    module, _, last = name.rpartition(".")
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return getattr(importlib.import_module(module), last, None)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_columns_and_types_are_those_of_the_schema(name: str) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", between("tables.md", f"schema {name}"), re.MULTILINE)
+    assert rows == [(field.name, str(field.type)) for field in SCHEMAS[name]]
+
+
+def test_signals_are_those_of_the_code_with_their_meaning() -> None:
+    rows = [f"| `{field.name}` | {field.type} | {MEANING[field.name]} |\n" for field in SIGNALS]
+    expected = "| column | type | |\n|---|---|---|\n" + "".join(rows)
+    assert between("tables.md", "signals") == expected
+    assert f"| {len(SIGNALS)} columns of each document" in (CHECKOUT / "docs/analysts.md").read_text("utf-8")
+
+
+def test_the_tables_of_meta_are_those_that_are_written() -> None:
+    documented = {names(row[0])[0]: names(row[1]) for row in table("tables.md", "table | columns |")}
+    written = re.findall(r"CREATE TABLE (meta\.\w+)\s*\((.*?)\);", _TABLES, re.DOTALL)
+    assert documented == {name: [part.split()[0] for part in columns.split(",")] for name, columns in written}
+
+
+def test_every_field_of_the_manifest_is_documented() -> None:
+    documented = {name for row in table("tables.md", "field | |") for name in names(row[0])}
+    assert documented >= {field.name for field in fields(Manifest)}
+
+
+def test_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> None:
+    rows = {names(row[0])[0]: row[2].strip("`") for row in table("sources.md", "key | type |", section="## Keys")}
+    assert set(rows) == {field.name for field in fields(source_recipe.Source)}
+    defaults = {field.name: field.default for field in fields(source_recipe.Source)}
+    assert rows["fields"] == "{text: text}"
+    assert (rows["table"], float(rows["max_reject_share"])) == (defaults["table"], defaults["max_reject_share"])
+    assert source_recipe.KnownAt().format in table("sources.md", "key | type |", section="## Keys")[9][3]
+
+
+def test_nested_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> None:
+    documented = {names(row[0])[0]: row[1].strip("`") for row in table("sources.md", "nested key |")}
+    assert documented == {
+        f"{part.name}.{field.name}": spelt(field.default)
+        for part in fields(source_recipe.Source)
+        if part.name in ("limits", "dialect", "environment")
+        for field in fields(type(part.default))
+    }
+
+
+def spelt(value: object) -> str:
+    """A default as YAML has it."""
+    return {"None": "none", "True": "true"}.get(str(value), str(value))
+
+
+def test_types_and_fields_of_a_source_are_named() -> None:
+    text = prose(CHECKOUT / "docs/sources.md")
+    for name in (*source_recipe.TYPES, *source_recipe.DOCUMENT_FIELDS, *source_recipe.READER_NAMES):
+        assert f"`{name}`" in text, name
+
+
+def test_keys_of_a_data_set_and_their_defaults_are_those_of_the_code() -> None:
+    rows = table("sources.md", "key | type |", section="## Your own data set")
+    assert {names(row[0])[0] for row in rows} == set(KEYS)
+    stated = {names(row[0])[0]: row[2].strip("`") for row in rows}
+    defaults = resolved(DatasetRecipe("x", "SELECT 1")).splitlines()
+    for key in ("sequence_length", "packing", "shards", "seed", "max_synthetic_share"):
+        assert f"{key}: {stated[key]}" in defaults
+
+
+def test_reasons_of_rejects_are_those_that_the_code_gives() -> None:
+    documented = {name for row in table("sources.md", "reason | of | when |") for name in names(row[0])}
+    given = {reason for path in CHECKOUT.glob("warehouse/*/*.py") for reason in stated(path)}
+    given |= {reason for _, reason in REASONS} | {f"not_{name}" for name in source_recipe.READER_NAMES}
+    assert given - documented == set()
+    code = "".join(path.read_text() for path in CHECKOUT.glob("warehouse/*/*.py"))
+    assert {name for name in documented - given if f'"{name}"' not in code} == set()
+
+
+def stated(path: Path) -> Iterator[str]:
+    """Reasons that a module writes as the third value of a Reject."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Reject" and len(node.args) > 2:
+            yield from [node.args[2].value] if isinstance(node.args[2], ast.Constant) else []
+
+
+def test_types_of_expectations_are_those_that_are_compiled() -> None:
+    assert between("sources.md", "expectation types").split() == [f"`{name}`" for name in KWARGS]
+
+
+def test_a_shown_line_is_compared_with_its_gaps_and_numbers() -> None:
+    assert pages.pattern("rows: N in, ... 0 rejected").search("rows:  1,200 in, 7 written, 0 rejected")
+    assert not pages.pattern("rows: N in").search("rows: many in")
+    assert not pages.pattern("a.b").search("axb")
