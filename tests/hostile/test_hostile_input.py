@@ -252,6 +252,15 @@ def squeeze(disk: Path, kilobytes: int) -> None:
     (disk / "ballast").write_bytes(bytes(max(0, held.f_bavail * held.f_frsize - kilobytes * 1024)))
 
 
+def test_init_on_a_full_disk_makes_nothing_and_with_room_a_whole_project(disk):
+    squeeze(disk, 16)
+    ended = warehouse("init", str(disk / "p"))
+    assert one_line(ended, 1), ended.err
+    assert not [path for path in (disk / "p").rglob("*") if path.is_file()]
+    squeeze(disk, 1000)
+    assert warehouse("init", str(disk / "p")).status == 0
+
+
 @pytest.mark.parametrize("state", ["elsewhere", "on the same disk"])
 def test_on_a_full_disk_each_verb_says_so_the_last_state_is_readable_and_with_room_it_completes(
     state, here, disk, tmp_path, monkeypatch

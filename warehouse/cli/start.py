@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -24,13 +26,24 @@ def init_verb(directory: str) -> None:
     target = Path(directory)
     made = _contents()
     _refuse_overwrite(target, made)
-    for name, content in made.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_bytes(content)
+    _write(target, made)
     click.echo(f"Made a project in {target.resolve()}:")
     for name in made:
         click.echo(f"  {name}")
     _say_next(directory)
+
+
+def _write(target: Path, made: Mapping[str, bytes]) -> None:
+    """All the files or, on a full disk, none."""
+    try:
+        for name, content in made.items():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            (target / name).write_bytes(content)
+    except BaseException:
+        for name in made:
+            with suppress(OSError):
+                (target / name).unlink()
+        raise
 
 
 def _contents() -> dict[str, bytes]:
