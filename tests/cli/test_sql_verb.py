@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -79,13 +80,20 @@ def test_a_closed_pipe_is_quiet(form, inside):
     assert (ended.stdout.strip(), ended.stderr) == ("50", "")
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system seconds of a process so far."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def test_ctrl_c_is_one_line_and_status_130(inside, tmp_path):
     endless = "SELECT sum(a.range * b.range) AS s FROM range(10000000) a, range(10000000) b"
     out = tmp_path / "x.csv"
     process = subprocess.Popen([*SQL, endless, "--out", str(out)], stderr=subprocess.PIPE, text=True)
-    time.sleep(2)
+    while process.poll() is None and cpu_seconds(process.pid) < 2:  # start-up takes 0.5
+        time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, len(err.strip().splitlines())) == (130, 1), err
     assert list(tmp_path.iterdir()) == []
 
