@@ -63,7 +63,8 @@ def test_a_write_whose_sum_is_off_fails_and_is_not_visible(tmp_path: Path) -> No
 def test_too_many_rejects_commit_the_rejects_but_not_the_table(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     bad = [("u", "a", day(1), [documents(["x"] * 17), *(reject(str(at)) for at in range(3))])]
-    with pytest.raises(InputError, match=r"source src: 3 of 20 records were rejected \(15.0%\), most as .*warehouse rejects src"):
+    said = r"source src: 3 of 20 records were rejected \(15.0%\), most as .*warehouse rejects src"
+    with pytest.raises(InputError, match=said):
         ingest(repository, bad, share=0.1)
     assert repository.tables() == ["rejects"]
     assert repository.snapshot("rejects").rows == 3
