@@ -18,6 +18,7 @@ from warehouse.recipes import (
     Check,
     Keys,
     Stated,
+    choice,
     description,
     mapping,
     refuse_unknown,
@@ -79,6 +80,7 @@ def load_recipe(path: Path) -> DatasetRecipe:
     source = Stated.read(path, allowed=", ".join(KEYS))
     refuse_unknown(source, (), KEYS)
     values: dict[str, Any] = {key: check(source, (key,)) for key, check in KEYS.items() if key in source.values}
+    values.pop("kind", None)
     values.setdefault("name", name(source, None))
     if "select" not in values:
         source.refuse((), "no select", "select: one SELECT that gives doc_id", "add one")
@@ -143,6 +145,7 @@ def _train(source: Stated, key: Keys) -> Train:
 
 
 KEYS: Mapping[str, Check] = {
+    "kind": choice("tokens"),
     "name": name,
     "description": description,
     "select": string,
