@@ -42,7 +42,7 @@ class SnapshotStatus:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseStatus:
-    """A version of a data set; state: live or revoked. rows: of a release of rows, documents and tokens: of any other."""
+    """A version of a data set; state: live or revoked. rows: of a release of rows; documents, tokens: of any other."""
 
     release: str
     id: str

@@ -48,10 +48,12 @@ def _path(release: str) -> Path:
 
 
 def _rebuilt(path: Path) -> Verified:
-    from warehouse.datasets import rebuild
+    from warehouse.datasets import TableManifest, read_any, rebuild
     from warehouse.repository import Repository
 
     project = place.project()
+    if isinstance(read_any(path), TableManifest):
+        return rebuild(path, scratch=project.state)
     return rebuild(path, Repository(project.root).snapshot("documents"), scratch=project.state)
 
 

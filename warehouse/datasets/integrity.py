@@ -62,8 +62,8 @@ def rebuild(
     """Make the release again from its frozen rows, recipe/ and the stored texts, and compare each byte.
 
     documents: any version of the table that still has the texts (a release of rows needs none); scratch: room for a
-    second copy (default: the system's temporary folder). Raises IntegrityError naming the first byte that differs, NotFound for missing texts,
-    StorageFull.
+    second copy (default: the system's temporary folder). Raises IntegrityError naming the first byte that differs,
+    NotFound for missing texts, StorageFull.
     """
     manifest = read_any(path)
     with (

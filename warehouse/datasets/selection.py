@@ -86,7 +86,7 @@ def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
 
 
 def run_select(con: query.Connection, sql: str, *, at: str) -> pa.Table:
-    """What one SELECT gives. Raises RecipeError, which names the place ``at``, for anything else or what DuckDB refuses."""
+    """What one SELECT gives. Raises RecipeError, which names ``at``, for anything else and for what DuckDB refuses."""
     try:
         statements = query.statements(sql)
         if len(statements) != 1 or statements[0].kind != "SELECT":

@@ -39,7 +39,7 @@ def _body(manifest: TableManifest, recipe: TableRecipe) -> Iterator[str]:
     yield "\n## Columns\n\n| column | type | in the .bin | byte | validity byte |\n|---|---|---|--:|--:|"
     for column in manifest.columns:
         mark = "" if column.valid is None else str(column.valid)
-        yield f"| {column.name} | {column.type} | {column.dtype} | {column.offset} | {mark} |"
+        yield f"| {column.name} | {column.type} | `{column.dtype.strip('|')}` | {column.offset} | {mark} |"
     yield f"\nA row of a .bin is {manifest.row_bytes} bytes, little-endian, packed. A validity byte is 0 for null; a"
     yield "column without one has NaN or NaT. The Parquet file beside it holds the same rows in the same order.\n"
     yield "## Load\n\n```python\nfrom warehouse.loader import TableLoader  # pip install ml-warehouse: numpy, xxhash\n"
