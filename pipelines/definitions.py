@@ -16,7 +16,7 @@ import dagster as dg
 
 from pipelines.build import Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
-from pipelines.features import features_asset, refuse_unfed
+from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.errors import RecipeError
@@ -42,10 +42,11 @@ def build_definitions(project: Project) -> dg.Definitions:
     _refuse_unmet(project, suites, loaded, sources)
     recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
     ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, suites)]
-    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites)]
     made = [load_features(path) for path in project.files("recipes/features", "*.yaml")]
     for each in made:
         refuse_unfed(each, {model.name for model in models} | _written(sources))
+    pins = sorted({name for each in made for name in reads(each) if name.startswith("repository.")})
+    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins)]
     featured = [features_asset(project, each, suites[f"repository.{each.table}"]) for each in made]
     known = {each.name: each for each in made}
     exporting = [

@@ -16,7 +16,7 @@ from pipelines.ingest import OWNERS
 from warehouse import datasets, features, publish
 from warehouse.contracts import Snapshot
 from warehouse.datasets import DatasetRecipe, Manifest, Release, TableManifest, TableRecipe
-from warehouse.errors import NotFound
+from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
 from warehouse.project import Project
 from warehouse.query import Connection, fetch_all
@@ -104,7 +104,7 @@ def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[st
     """The asset ``datasets/<name>`` of a data set of rows, after the feature sets that its select reads."""
     path, _, line = recipe.at.rpartition(":")
     names = tables_read(Path(path), recipe.select, int(line))
-    read = [known[name.removeprefix(CATALOG)] for name in sorted(names) if name.removeprefix(CATALOG) in known]
+    read = [_known(known, recipe, name.removeprefix(CATALOG)) for name in sorted(names) if name.startswith(CATALOG)]
 
     @dg.asset(
         key=dg.AssetKey(["datasets", recipe.name]),
@@ -123,6 +123,12 @@ def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[st
         )
 
     return _release
+
+
+def _known(known: Mapping[str, FeatureSet], recipe: TableRecipe, name: str) -> FeatureSet:
+    if name not in known:
+        raise RecipeError(f"{recipe.at}: no feature set is called {name!r}", allowed=", ".join(known) or "none yet")
+    return known[name]
 
 
 def _table_metadata(release: Release[TableManifest]) -> Metadata:

@@ -13,7 +13,7 @@ from warehouse.datasets.recipe import DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.shelf import Listed, list_releases, resolve, versions_of
 from warehouse.datasets.table_recipe import TableRecipe
-from warehouse.datasets.tables import export_table
+from warehouse.datasets.tables import export_table, read_row
 from warehouse.manifest import Manifest, TableManifest, read_any, read_manifest
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "load_recipe",
     "read_any",
     "read_manifest",
+    "read_row",
     "rebuild",
     "resolve",
     "trace",

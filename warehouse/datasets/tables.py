@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 from warehouse import __version__, query
 from warehouse.contracts import Check, digest
 from warehouse.datasets.description import content_files, summary
+from warehouse.datasets.lineage import locate
 from warehouse.datasets.release import Draft, Release, cpu_seconds, refuse_failed, run_facts, shelve
 from warehouse.datasets.rows import encode, layout, releasable
 from warehouse.datasets.selection import cumulated, hashes, run_select, split_of
@@ -30,7 +32,16 @@ from warehouse.datasets.shards import write_parquet
 from warehouse.datasets.table_card import table_card
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
 from warehouse.errors import CheckFailed, RecipeError
-from warehouse.manifest import SCHEMA_VERSION, TABLE, Column, TableManifest, TableShard, TableSplit, content_id
+from warehouse.manifest import (
+    SCHEMA_VERSION,
+    TABLE,
+    Column,
+    TableManifest,
+    TableShard,
+    TableSplit,
+    content_id,
+    read_table_manifest,
+)
 
 SYNTHETIC = "synthetic"
 
@@ -247,6 +258,14 @@ def read_rows(path: Path, manifest: TableManifest) -> pa.Table:
     """Every row of a release, from its Parquet files, in the order of splits and shards."""
     shards = [shard for split in manifest.splits.values() for shard in split.shards]
     return pa.concat_tables([pq.read_table(path / shard.parquet, partitioning=None) for shard in shards])
+
+
+def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
+    """A row of a split, numbered as the loader does, as Python values. Raises NotFound for one that is not there."""
+    manifest = read_table_manifest(path)
+    shard, local = locate(manifest, split, sample)
+    row: dict[str, Any] = pq.read_table(path / shard.parquet, partitioning=None).slice(local, 1).to_pylist()[0]
+    return row
 
 
 RENDERED_TEXTS = ("recipe.yaml", "select.sql")

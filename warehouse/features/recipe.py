@@ -104,10 +104,11 @@ class FeatureSet:
 def load_features(path: Path) -> FeatureSet:
     """The feature set in ``path``. Raises RecipeError, ``file:line: ...``, for anything that is not as it should be."""
     stated = Stated.read(path, allowed=", ".join(_KEYS))
-    if not NAME.fullmatch(path.stem):
-        stated.refuse((), f"name {path.stem!r}", "a file name of small letters, digits and _, a letter first")
+    name = path.stem.removeprefix("features.")  # as its copy in a release is called
+    if not NAME.fullmatch(name):
+        stated.refuse((), f"name {name!r}", "a file name of small letters, digits and _, a letter first")
     values = checked(stated, (), _KEYS, required=("spine", "views"))
-    made = FeatureSet(name=path.stem, path=path, **values)
+    made = FeatureSet(name=name, path=path, **values)
     _refuse_clashes(stated, made)
     return made
 
