@@ -7,6 +7,9 @@ at a and -v at b, read off by an ASOF JOIN: no row is paired with every moment w
 is a running maximum of (event_time, known_at), read off the same way; only versions whose event was moved later, in
 time or to another key, and minima and maxima are joined by range. Times are whole microseconds, sums whole numbers or
 decimals: doubles are refused in sums, for their last digits depend on the order.
+
+2 million events of 10,000 keys and 100,000 moments, three windows with sums and the latest value: 20 CPU s in 590 MB
+(one window with minima and maxima, or with versions of events: 10), on two cores at a DuckDB limit of 400 MB.
 """
 
 from __future__ import annotations
