@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from warehouse.query import fetch_all
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATASET = "demo_corpus"
+ROWS = "traffic_features"
 STEPS = 300
 REMOVALS = """
 SELECT reason, documents, bytes, share_of_documents FROM marts.removal_funnel
@@ -42,14 +43,15 @@ def main() -> None:
     project = load(CHECKOUT)
     say("1. Sources to the published snapshot")
     built = run_assets(project)
-    say(f"2. A release of {DATASET}")
-    released = run_assets(project, [f"datasets/{DATASET}"])
+    say(f"2. Releases of {DATASET} and {ROWS}")
+    released = run_assets(project, [f"datasets/{DATASET}", f"datasets/{ROWS}"])
+    facts = {asset.name.removeprefix("datasets/"): asset.metadata for asset in released.assets}
     show_tables(project)
     show_removals(project)
-    show_release(released.assets[-1].metadata)
+    show_releases(facts)
     show_costs([*built.assets, *released.assets])
     say("3. A language model in plain numpy, trained on the release")
-    show_training(Path(released.assets[-1].metadata["path"]))
+    show_training(Path(facts[DATASET]["path"]))
     print(f"\n{built.checks} checks passed, {time.perf_counter() - began:.0f} s in all.")
     print(NEXT.format(document=dropped_document(project)))
 
@@ -84,11 +86,15 @@ def show_removals(project: Project) -> None:
     show(["reason", "documents", "bytes", "share"], [(r[0], count(r[1]), size(r[2]), f"{r[3]:.1%}") for r in rows])
 
 
-def show_release(facts: dict[str, Any]) -> None:
-    """Name, hash, shards and tokens of the release."""
-    say("Release")
-    print(f"  {facts['release']}  id {facts['id']}")
-    print(f"  {facts['shards']} shards, {facts['samples']:,} samples, {facts['tokens']:,} tokens in {facts['path']}")
+def show_releases(released: Mapping[str, Mapping[str, Any]]) -> None:
+    """Name, hash, shards and size of each release."""
+    say("Releases")
+    for facts in (released[DATASET], released[ROWS]):
+        kinds = ("samples", "tokens") if "tokens" in facts else ("rows", "columns")
+        print(f"  {facts['release']}  id {facts['id']}")
+        print(
+            f"  {facts['shards']} shards, {', '.join(f'{facts[kind]:,} {kind}' for kind in kinds)} in {facts['path']}"
+        )
 
 
 def show_costs(assets: Sequence[Materialised]) -> None:

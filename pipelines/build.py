@@ -5,7 +5,7 @@ builds every SQL model in a file nobody else can see, audits it, and switches it
 so what fails leaves the last good snapshot in place and no half-built file behind.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -181,13 +181,18 @@ def model_key(name: str) -> dg.AssetKey:
     return dg.AssetKey(name.split("."))
 
 
-def snapshot_asset(project: Project, loaded: Sequence[Model], suites: Suites) -> dg.AssetsDefinition:
-    """Every SQL model and the snapshot that holds them, one step: build, audit, switch."""
+def snapshot_asset(
+    project: Project, loaded: Sequence[Model], suites: Suites, *, pins: Iterable[str] = ()
+) -> dg.AssetsDefinition:
+    """Every SQL model and the snapshot that holds them, one step: build, audit, switch.
+
+    pins: repository tables that no model need read, but what reads the snapshot does; it is built after them too.
+    """
     audits = {model.name: [grain_suite(model.name, model.grain), *suites[model.name]] for model in loaded}
 
     @dg.multi_asset(
         name="build_snapshot",
-        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded)],
+        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded, pins)],
         check_specs=[spec for name, own in audits.items() for spec in check_specs(model_key(name), own)],
     )
     def _build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
@@ -285,10 +290,10 @@ def _model_spec(model: Model) -> dg.AssetSpec:
     )
 
 
-def _published_spec(loaded: Sequence[Model]) -> dg.AssetSpec:
+def _published_spec(loaded: Sequence[Model], pins: Iterable[str]) -> dg.AssetSpec:
     return dg.AssetSpec(
         PUBLISHED,
-        deps=[model_key(model.name) for model in loaded],
+        deps=[model_key(name) for name in (*(model.name for model in loaded), *pins)],
         group_name="published",
         description="The analysts' DuckDB file: every model of one moment, switched in when all checks have passed.",
         kinds={"duckdb"},

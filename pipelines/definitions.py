@@ -15,10 +15,12 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.build import Suites, curation_assets, snapshot_asset
-from pipelines.export import dataset_asset
+from pipelines.export import dataset_asset, table_dataset_asset
+from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
-from warehouse.datasets import load_recipe
+from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.errors import RecipeError
+from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
@@ -40,10 +42,23 @@ def build_definitions(project: Project) -> dg.Definitions:
     _refuse_unmet(project, suites, loaded, sources)
     recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
     ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, suites)]
-    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites)]
-    exporting = [dataset_asset(project, recipe) for recipe in recipes]
+    made = [load_features(path) for path in project.files("recipes/features", "*.yaml")]
+    for each in made:
+        refuse_unfed(each, {model.name for model in models} | _written(sources))
+    pins = sorted({name for each in made for name in reads(each) if name.startswith("repository.")})
+    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins)]
+    featured = [features_asset(project, each, suites[f"repository.{each.table}"]) for each in made]
+    known = {each.name: each for each in made}
+    exporting = [
+        table_dataset_asset(project, recipe, known)
+        if isinstance(recipe, TableRecipe)
+        else dataset_asset(project, recipe)
+        for recipe in recipes
+    ]
     return dg.Definitions(
-        assets=[*ingesting, *building, *exporting], jobs=_jobs(sources, bool(recipes)), executor=dg.in_process_executor
+        assets=[*ingesting, *building, *featured, *exporting],
+        jobs=_jobs(sources, bool(recipes)),
+        executor=dg.in_process_executor,
     )
 
 
@@ -84,6 +99,7 @@ def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model
 def _refuse_unmet(project: Project, suites: Suites, loaded: Sequence[Model], sources: Sequence[Source]) -> None:
     """Raise RecipeError for a suite of the project's own whose table does not exist: it would pass unasked."""
     known = {model.name for model in loaded} | _written(sources)
+    known |= {f"repository.features_{path.stem}" for path in project.files("recipes/features", "*.yaml")}
     for table in sorted(set(suites) - known):
         for suite in suites[table]:
             if suite.path and _is_own(project, suite.path):

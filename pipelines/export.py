@@ -1,6 +1,8 @@
 """Releases of data sets: one asset a recipe, made from the published snapshot and the versions it pins."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
@@ -8,12 +10,16 @@ from tqdm import tqdm
 
 from pipelines.build import PUBLISHED
 from pipelines.costs import metered
+from pipelines.features import CATALOG, feature_key, stored_rows, tables_read, upstream
 from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
-from warehouse import datasets, publish
-from warehouse.datasets import DatasetRecipe, Release
+from warehouse import datasets, features, publish
+from warehouse.contracts import Snapshot
+from warehouse.datasets import DatasetRecipe, Manifest, Release, TableManifest, TableRecipe
+from warehouse.errors import NotFound, RecipeError
+from warehouse.features import FeatureSet
 from warehouse.project import Project
-from warehouse.query import fetch_all
+from warehouse.query import Connection, fetch_all
 from warehouse.repository import Repository
 
 
@@ -24,11 +30,13 @@ class ExportConfig(dg.Config):
     processes: int = 1
 
 
-def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int, run_id: str) -> Release:
+def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int, run_id: str) -> Release[Manifest]:
     """A release of ``recipe`` from what the environment's snapshot pins: its models, and the documents' version."""
     with publish.connect_current(project.published, env) as con:
         inputs = fetch_all(con, "SELECT table_name, version FROM meta.inputs ORDER BY table_name")
         prints = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
+        if "documents" not in dict(inputs):
+            raise NotFound("the published snapshot holds no documents", do="run a source of documents, then publish")
         documents = Repository(project.root).snapshot("documents", version=dict(inputs)["documents"])
         with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
             return datasets.export(
@@ -46,9 +54,93 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
             )
 
 
+def export_table(
+    project: Project, recipe: TableRecipe, read: Sequence[FeatureSet], *, env: str, run_id: str
+) -> Release[TableManifest]:
+    """A release of rows from what the environment's snapshot pins and the newest rows of the feature sets it reads.
+
+    Raises NotFound for a feature set that has no rows yet.
+    """
+    repository = Repository(project.root)
+    stored = [_stored(repository, made) for made in read]
+    with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
+        inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
+        return datasets.export_table(
+            recipe,
+            con=con,
+            inputs=list((inputs | {snapshot.table: snapshot.version for snapshot in stored}).items()),
+            datasets=project.datasets,
+            created_at=datetime.now(UTC),
+            run_id=run_id,
+            checks=publish.checks(con),
+            model_fingerprints=dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL")),
+            attached=dict(
+                file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
+            ),
+        )
+
+
+def _stored(repository: Repository, made: FeatureSet) -> Snapshot:
+    found = stored_rows(repository, made)
+    if found is None:
+        raise NotFound(f"features {made.name} have no rows yet", do=f"run 'warehouse run features/{made.name}'")
+    return found
+
+
+def _defined(con: Connection, made: FeatureSet, snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    """Show a feature set as ``features.<name>``; its definition and SELECT, as files of the release."""
+    compiled = features.compiled_on(con, made)
+    features.show(con, made, snapshot, mark=features.fingerprint(compiled, upstream(con, made)))
+    yield f"features.{made.name}.yaml", made.path.read_text("utf-8")
+    yield f"features.{made.name}.sql", features.printed(compiled)
+
+
 def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
     bar.total = total
     bar.update(done - bar.n)
+
+
+def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[str, FeatureSet]) -> dg.AssetsDefinition:
+    """The asset ``datasets/<name>`` of a data set of rows, after the feature sets that its select reads."""
+    path, _, line = recipe.at.rpartition(":")
+    names = tables_read(Path(path), recipe.select, int(line))
+    read = [_known(known, recipe, name.removeprefix(CATALOG)) for name in sorted(names) if name.startswith(CATALOG)]
+
+    @dg.asset(
+        key=dg.AssetKey(["datasets", recipe.name]),
+        deps=[PUBLISHED, *(feature_key(made.name) for made in read)],
+        group_name="datasets",
+        description=recipe.description or f"Releases of the data set {recipe.name}.",
+        kinds={"numpy", "duckdb"},
+        owners=OWNERS,
+    )
+    def _release(context: dg.AssetExecutionContext, config: ExportConfig) -> dg.MaterializeResult[None]:
+        with metered(Repository(project.root), f"datasets/{recipe.name}", context.run.run_id) as meter:
+            release = export_table(project, recipe, read, env=config.env, run_id=context.run.run_id)
+            meter.rows = release.manifest.samples
+        return dg.MaterializeResult(
+            metadata={**_table_metadata(release), **meter.cost()}, data_version=dg.DataVersion(release.manifest.id)
+        )
+
+    return _release
+
+
+def _known(known: Mapping[str, FeatureSet], recipe: TableRecipe, name: str) -> FeatureSet:
+    if name not in known:
+        raise RecipeError(f"{recipe.at}: no feature set is called {name!r}", allowed=", ".join(known) or "none yet")
+    return known[name]
+
+
+def _table_metadata(release: Release[TableManifest]) -> Metadata:
+    return {
+        "dagster/row_count": release.manifest.samples,
+        "release": f"{release.name}@{release.version}",
+        "id": release.manifest.id,
+        "shards": sum(len(split.shards) for split in release.manifest.splits.values()),
+        "rows": release.manifest.samples,
+        "columns": len(release.manifest.columns),
+        "path": dg.MetadataValue.path(release.path),
+    }
 
 
 def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinition:
@@ -73,7 +165,7 @@ def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinitio
     return _release
 
 
-def _metadata(release: Release) -> Metadata:
+def _metadata(release: Release[Manifest]) -> Metadata:
     splits = release.manifest.splits.values()
     return {
         "dagster/row_count": release.manifest.documents,

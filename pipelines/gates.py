@@ -53,11 +53,11 @@ def skipped_results(key: dg.AssetKey, suites: Sequence[Suite], reason: str) -> I
 
 
 def audit(
-    key: dg.AssetKey, suites: Sequence[Suite], repository: Repository, *, memory_limit: str
+    key: dg.AssetKey, suites: Sequence[Suite], repository: Repository, *, memory_limit: str, table: str | None = None
 ) -> list[dg.AssetCheckResult]:
-    """The verdicts of a repository table's suites on its newest version."""
+    """The verdicts of a repository table's suites on its newest version; table: where the asset has another name."""
     with connect(memory_limit=memory_limit) as con:
-        attach_repository(con, [repository.snapshot(key.path[-1])])
+        attach_repository(con, [repository.snapshot(table or key.path[-1])])
         checks = [check for suite in suites for check in run_suite(con, suite)]
     return list(check_results(key, suites, checks))
 

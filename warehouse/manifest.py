@@ -98,11 +98,100 @@ class Manifest:
     seal: str = ""
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the release in ``folder``.
-
-    Raises NotFound where there is none, FormatError for another schema version, IntegrityError if it was altered.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table release. type: in the Parquet files, as Arrow names it; dtype: in the rows, numpy's name;
+    offset: byte in the row; valid: byte in the row that is 1 for a value and 0 for null, or None where null is NaN
+    (floats) or NaT (times).
     """
+
+    name: str
+    type: str
+    dtype: str
+    offset: int
+    valid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TableShard:
+    """One shard of a table split: data, the .bin of fixed-width rows; parquet: the same rows, in the same order."""
+
+    data: str
+    parquet: str
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableSplit:
+    """A split of a table release: its rows, and its shards in order. first, last: of its times, ISO 8601 in UTC."""
+
+    samples: int
+    shards: tuple[TableShard, ...]
+    first: str | None = None
+    last: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableManifest:
+    """Everything deterministic about a release of rows; what has a namesake in Manifest means the same.
+
+    row_bytes: width of a row of a .bin; columns: in the order of the select; key: columns that name a row; entity:
+    those that name what it is about; time: the column of time; split_by: entity | time; synthetic_share: of the rows.
+    """
+
+    schema_version: int
+    kind: str
+    name: str
+    id: str
+    row_bytes: int
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    entity: tuple[str, ...]
+    time: str | None
+    split_by: str
+    seed: int
+    splits: Mapping[str, TableSplit]
+    synthetic_share: float
+    inputs: Mapping[str, int]
+    model_fingerprints: Mapping[str, str]
+    checks: Mapping[str, Any]
+    recipe_sha256: str
+    code: Mapping[str, str]
+    files: Mapping[str, FileEntry]
+    seal: str = ""
+
+    @property
+    def samples(self) -> int:
+        """Rows of all splits."""
+        return sum(split.samples for split in self.splits.values())
+
+
+TABLE = "table"
+AnyManifest = Manifest | TableManifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the token release in ``folder``.
+
+    Raises NotFound where there is none, FormatError for another schema version and for a release of rows,
+    IntegrityError if it was altered.
+    """
+    found = read_any(folder)
+    if isinstance(found, TableManifest):
+        raise FormatError(f"{folder} holds rows of a table, no tokens", do="read it with TableLoader")
+    return found
+
+
+def read_table_manifest(folder: Path) -> TableManifest:
+    """The manifest of the table release in ``folder``; raises as read_manifest, and FormatError for tokens."""
+    found = read_any(folder)
+    if isinstance(found, Manifest):
+        raise FormatError(f"{folder} holds tokens, no rows of a table", do="read it with Loader")
+    return found
+
+
+def read_any(folder: Path) -> AnyManifest:
+    """The manifest of the release in ``folder``, of either kind."""
     path = Path(folder) / NAME
     try:
         values = json.loads(path.read_bytes())
@@ -128,23 +217,36 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _parsed(values: dict[str, Any]) -> Manifest:
+def _parsed(values: dict[str, Any]) -> AnyManifest:
+    values["files"] = {
+        path: FileEntry(**{**entry, "blocks": tuple(entry["blocks"])}) for path, entry in values["files"].items()
+    }
+    return _table(values) if values.get("kind") == TABLE else _tokens(values)
+
+
+def _tokens(values: dict[str, Any]) -> Manifest:
     values["splits"] = {
         name: Split(**{**split, "shards": tuple(Shard(**shard) for shard in split["shards"])})
         for name, split in values["splits"].items()
     }
-    values["files"] = {
-        path: FileEntry(**{**entry, "blocks": tuple(entry["blocks"])}) for path, entry in values["files"].items()
-    }
     return Manifest(**values)
 
 
-def encode(manifest: Manifest) -> bytes:
+def _table(values: dict[str, Any]) -> TableManifest:
+    values["splits"] = {
+        name: TableSplit(**{**split, "shards": tuple(TableShard(**shard) for shard in split["shards"])})
+        for name, split in values["splits"].items()
+    }
+    values["columns"] = tuple(Column(**column) for column in values["columns"])
+    return TableManifest(**{**values, "key": tuple(values["key"]), "entity": tuple(values["entity"])})
+
+
+def encode(manifest: AnyManifest) -> bytes:
     """The manifest as the bytes of manifest.json, keys in order."""
     return (json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def seal(manifest: Manifest) -> str:
+def seal(manifest: AnyManifest) -> str:
     """sha256 over every field but the seal itself."""
     return hashlib.sha256(encode(replace(manifest, seal=""))).hexdigest()
 

@@ -95,12 +95,16 @@ def literal(value: str) -> str:
 
 def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
     """Make every snapshot visible as ``repository.<table>`` on this connection."""
-    attached = fetch_all(con, "SELECT 1 FROM duckdb_databases() WHERE database_name = 'repository'")
-    if not attached:
-        con.execute("ATTACH ':memory:' AS repository")
+    attach_memory(con, "repository")
     for snapshot in snapshots:
         con.execute(f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS {relation_sql(con, snapshot)}")
         con.execute(f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}")
+
+
+def attach_memory(con: Connection, name: str) -> None:
+    """An empty catalog in memory under this name, unless it is there."""
+    if not fetch_all(con, "SELECT 1 FROM duckdb_databases() WHERE database_name = ?", [name]):
+        con.execute(f"ATTACH ':memory:' AS {quoted(name)}")
 
 
 def relation_sql(con: Connection, snapshot: Snapshot) -> str:

@@ -74,6 +74,8 @@ WRONG = [
     ["explain", "abc"],
     ["explain", "a", "--rules", "nonsense"],
     ["explain", "b", "extra"],
+    ["features", "nonsense"],
+    ["features", "--jsn"],
     ["rejects", "nonsense"],
     ["rejects", "--limit", "-1"],
     ["rejects", "--limit", "many"],

@@ -20,8 +20,10 @@ from warehouse.datasets import DatasetRecipe
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
 from warehouse.datasets.shards import SEGMENTS
+from warehouse.datasets.table_recipe import TABLE_KEYS
+from warehouse.features import recipe as feature_recipe
 from warehouse.gate import KWARGS
-from warehouse.manifest import Manifest
+from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.publish.meta import _TABLES
 from warehouse.repository.typed import SYSTEM
 from warehouse.sources import recipe as source_recipe
@@ -147,6 +149,25 @@ def test_the_tables_of_meta_are_those_that_are_written() -> None:
 def test_every_field_of_the_manifest_is_documented() -> None:
     documented = {name for row in table("tables.md", "field | |") for name in names(row[0])}
     assert documented >= {field.name for field in fields(Manifest)}
+
+
+def test_every_field_of_a_manifest_of_rows_is_documented() -> None:
+    documented = {name for row in table("tables.md", "field | |") for name in names(row[0])}
+    documented |= {name for row in table("tables.md", "field of rows | |") for name in names(row[0])}
+    assert documented >= {field.name for field in fields(TableManifest)}
+    text = " ".join(row[1] for row in table("tables.md", "field of rows | |"))
+    assert set(names(text)) >= {field.name for part in (Column, TableSplit) for field in fields(part)}
+
+
+def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
+    view = {names(row[0])[0] for row in table("sources.md", "key of a view | default |")}
+    assert view == set(feature_recipe._VIEW)
+    above = {
+        name for row in table("sources.md", "key | meaning |", section="## Your own features") for name in names(row[0])
+    }
+    assert above == {"description", "views", *(f"spine.{key}" for key in feature_recipe._SPINE)}
+    rows = table("sources.md", "key | type |", section="## Rows of a table")
+    assert {name for row in rows for name in names(row[0])} == set(TABLE_KEYS)
 
 
 def test_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> None:

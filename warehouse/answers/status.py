@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from warehouse.datasets import Listed, list_releases
+from warehouse.datasets import Listed, TableManifest, list_releases
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.publish import connect_current, current
@@ -42,11 +42,12 @@ class SnapshotStatus:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseStatus:
-    """A version of a data set; state: live or revoked."""
+    """A version of a data set; state: live or revoked. rows: of a release of rows; documents, tokens: of any other."""
 
     release: str
     id: str
     state: str
+    rows: int
     documents: int
     shards: int
     samples: int
@@ -115,14 +116,16 @@ def _published(project: Project, env: str) -> SnapshotStatus | None:
 def _release(listed: Listed) -> ReleaseStatus:
     manifest = listed.manifest
     splits = manifest.splits.values()
+    rows = manifest.samples if isinstance(manifest, TableManifest) else 0
     return ReleaseStatus(
         f"{listed.name}@{listed.version}",
         listed.id,
         listed.state,
-        manifest.documents,
+        rows,
+        0 if isinstance(manifest, TableManifest) else manifest.documents,
         sum(len(split.shards) for split in splits),
         sum(split.samples for split in splits),
-        sum(split.tokens for split in splits),
+        0 if isinstance(manifest, TableManifest) else sum(split.tokens for split in manifest.splits.values()),
         sum(entry.bytes for entry in manifest.files.values()),
         listed.path,
     )

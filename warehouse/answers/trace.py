@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from warehouse.datasets import Segment, load_recipe, read_manifest, trace
+from warehouse.datasets import Segment, TableRecipe, load_recipe, read_manifest, trace
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.publish import connect_current
@@ -64,7 +64,8 @@ def _traced(repository: Repository, segment: Segment, decision: Decision | None)
 
 def _decisions(project: Project, env: str, release: Path, documents: list[str]) -> dict[str, Decision]:
     """By doc_id; empty where the release states no rule set or nothing is published."""
-    rule_set = load_recipe(release / "recipe" / "recipe.yaml").rule_set
+    recipe = load_recipe(release / "recipe" / "recipe.yaml")
+    rule_set = None if isinstance(recipe, TableRecipe) else recipe.rule_set
     if rule_set is None:
         return {}
     try:

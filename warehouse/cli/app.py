@@ -26,6 +26,7 @@ VERBS = {
         "rejects": "overview",
         "trace": "releases",
         "verify": "releases",
+        "features": "features",
     },
     "Serve": {"ui": "runs"},
 }

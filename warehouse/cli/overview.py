@@ -71,7 +71,8 @@ def _snapshot(item: SnapshotStatus | None) -> list[tuple[Any, ...]]:
 
 
 def _release(item: ReleaseStatus) -> tuple[Any, ...]:
-    counts = table.count(item.documents), table.count(item.shards), table.count(item.tokens)
+    named = [table.count(item.documents), table.count(item.shards), table.count(item.tokens)]
+    counts = [f"{table.count(item.rows)} rows", named[1], ""] if item.rows else named
     return item.release, item.id[:16], item.state, *counts, table.size(item.bytes)
 
 

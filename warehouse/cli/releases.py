@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from warehouse.cli import place, table
+from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from warehouse.answers.trace import Traced
     from warehouse.datasets import Verified
+
+
+SHOWN = 20  # objects of a traced row
 
 
 @click.command("verify")
@@ -48,10 +52,12 @@ def _path(release: str) -> Path:
 
 
 def _rebuilt(path: Path) -> Verified:
-    from warehouse.datasets import rebuild
+    from warehouse.datasets import TableManifest, read_any, rebuild
     from warehouse.repository import Repository
 
     project = place.project()
+    if isinstance(read_any(path), TableManifest):
+        return rebuild(path, scratch=project.state)
     return rebuild(path, Repository(project.root).snapshot("documents"), scratch=project.state)
 
 
@@ -63,15 +69,18 @@ def _rebuilt(path: Path) -> Verified:
 @place.as_json
 @place.placed
 def trace_verb(release: str, sample: int, token: int | None, split: str | None, json_: bool) -> None:
-    """From a training sample, or one TOKEN of it, back to its documents.
+    """From a training sample, or one TOKEN of it, back to its documents; from a row to what it was made of.
 
     \b
     Example:
       warehouse trace example@1 0 17
     """
     from warehouse.answers.trace import trace_sample
+    from warehouse.datasets import TableManifest, read_any
 
     project, path = place.project(), _path(release)
+    if isinstance(read_any(path), TableManifest):
+        return _trace_row(path, sample, token, split, json_)
     found = trace_sample(project, path, sample, split=split, token=token, env=place.environment())
     if json_:
         return place.print_json(found)
@@ -80,6 +89,27 @@ def trace_verb(release: str, sample: int, token: int | None, split: str | None, 
     )
     for piece in found:
         _say_piece(piece)
+    return None
+
+
+def _trace_row(path: Path, sample: int, token: int | None, split: str | None, json_: bool) -> None:
+    from warehouse.answers.rows import trace_row
+
+    if token is not None:
+        raise UsageError(f"a TOKEN, {token}, of a row", allowed="NAME[@V] and SAMPLE: a table has no tokens")
+    found = trace_row(place.project(), path, sample, split=split, env=place.environment())
+    if json_:
+        return place.print_json(found)
+    click.echo(f"row {sample} of split {found.split} in {path}")
+    for name, value in found.values.items():
+        click.echo(f"  {name} = {table.cell(value)}{' (key)' if name in found.key else ''}")
+    click.echo(f"features  {', '.join(found.features) or 'none'} (definition and SQL in {path / 'recipe'})")
+    click.echo(f"reads     {', '.join(found.reads)}")
+    for origin in found.origins[:SHOWN]:
+        click.echo(f"object    {origin.uri} in {origin.table}: {origin.path or f'{origin.sha256}, not archived'}")
+    if len(found.origins) > SHOWN:
+        click.echo(f"          and {len(found.origins) - SHOWN:,} more; --json lists them")
+    return None
 
 
 def _say_piece(piece: Traced) -> None:

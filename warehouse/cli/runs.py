@@ -121,7 +121,8 @@ def _known_dataset(project: Project, name: str) -> str:
 
 
 def _say_release(facts: Mapping[str, Any]) -> None:
-    counted = ("documents", "dagster/row_count"), ("shards", "shards"), ("samples", "samples"), ("tokens", "tokens")
+    keys = ("rows", "columns", "shards") if "columns" in facts else ("documents", "shards", "samples", "tokens")
+    counted = [(key, "dagster/row_count" if key == "documents" else key) for key in keys]
     click.echo(f"{facts['release']}  {facts['id']}")
     click.echo("  " + ", ".join(f"{facts[key]:,} {word}" for word, key in counted))
     click.echo(f"  in {facts['path']}")

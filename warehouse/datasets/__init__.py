@@ -1,17 +1,20 @@
-"""Stage datasets: a recipe becomes an immutable, verifiable release of token shards.
+"""Stage datasets: a recipe becomes an immutable, verifiable release of token shards, or of rows of a table.
 
     recipe -> select -> freeze -> tokenise and pack each shard -> describe -> one rename
 
-``export`` makes one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a sample to its documents, and
-``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
+``export`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a sample to its
+documents, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
 """
 
 from warehouse.datasets.integrity import Verified, rebuild, verify
+from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace
-from warehouse.datasets.recipe import DatasetRecipe, Given, Train, load_recipe
+from warehouse.datasets.recipe import DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.shelf import Listed, list_releases, resolve, versions_of
-from warehouse.manifest import Manifest, read_manifest
+from warehouse.datasets.table_recipe import TableRecipe
+from warehouse.datasets.tables import export_table, read_row
+from warehouse.manifest import Manifest, TableManifest, read_any, read_manifest
 
 __all__ = [
     "DatasetRecipe",
@@ -20,12 +23,17 @@ __all__ = [
     "Manifest",
     "Release",
     "Segment",
+    "TableManifest",
+    "TableRecipe",
     "Train",
     "Verified",
     "export",
+    "export_table",
     "list_releases",
     "load_recipe",
+    "read_any",
     "read_manifest",
+    "read_row",
     "rebuild",
     "resolve",
     "trace",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,7 +27,7 @@ def describe(
     model_fingerprints: Mapping[str, str],
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
-    files = content_files(made)
+    files = content_files(made.folder)
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=made.recipe.name,
@@ -44,7 +45,7 @@ def describe(
         composition={name: _composition(made.documents, name) for name in DIMENSIONS},
         inputs=dict(sorted(inputs)),
         model_fingerprints=dict(sorted(model_fingerprints.items())),
-        checks=_summary(checks),
+        checks=summary(checks),
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code={"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")},
@@ -52,10 +53,10 @@ def describe(
     )
 
 
-def content_files(made: Rendered) -> dict[str, FileEntry]:
+def content_files(folder: Path) -> dict[str, FileEntry]:
     """The entry of every file in the folder, by path relative to it."""
-    paths = sorted(path.relative_to(made.folder).as_posix() for path in made.folder.rglob("*") if path.is_file())
-    return {path: hash_file(made.folder, path) for path in paths}
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return {path: hash_file(folder, path) for path in paths}
 
 
 def _splits(made: Rendered) -> dict[str, Split]:
@@ -91,6 +92,7 @@ def _composition(documents: pa.Table, name: str) -> dict[str, dict[str, int]]:
     }
 
 
-def _summary(checks: Sequence[Check]) -> dict[str, object]:
+def summary(checks: Sequence[Check]) -> dict[str, object]:
+    """How many expectations of which suites held."""
     held = sum(check.success for check in checks)
     return {"expectations": len(checks), "held": held, "suites": dict(sorted(Counter(c.suite for c in checks).items()))}

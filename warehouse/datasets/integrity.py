@@ -14,8 +14,18 @@ from warehouse.datasets import shelf
 from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS, Progress, render
 from warehouse.datasets.selection import FROZEN
-from warehouse.errors import IntegrityError
-from warehouse.manifest import BLOCK_BYTES, FileEntry, check_file, content_id, hash_file, read_manifest
+from warehouse.datasets.table_recipe import load_table_recipe
+from warehouse.datasets.tables import attached_of, read_rows, render_table
+from warehouse.errors import IntegrityError, NotFound
+from warehouse.manifest import (
+    BLOCK_BYTES,
+    FileEntry,
+    TableManifest,
+    check_file,
+    content_id,
+    hash_file,
+    read_any,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Verified:
 
 def verify(path: Path) -> Verified:
     """Check every hash of the release. Raises IntegrityError naming the file, block and byte range that differ."""
-    manifest = read_manifest(path)
+    manifest = read_any(path)
     for entry in manifest.files.values():
         check_file(path, entry)
     content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
@@ -42,39 +52,47 @@ def verify(path: Path) -> Verified:
 
 def rebuild(
     path: Path,
-    documents: Snapshot,
+    documents: Snapshot | None = None,
     *,
     processes: int = 1,
     batch_rows: int = 4096,
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> Verified:
-    """Make the release again from documents.parquet, recipe/ and the stored texts, and compare each byte.
+    """Make the release again from its frozen rows, recipe/ and the stored texts, and compare each byte.
 
-    documents: any version of the table that still has the texts; scratch: room for a second copy (default: the
-    system's temporary folder). Raises IntegrityError naming the first byte that differs, NotFound for missing texts,
-    StorageFull.
+    documents: any version of the table that still has the texts (a release of rows needs none); scratch: room for a
+    second copy (default: the system's temporary folder). Raises IntegrityError naming the first byte that differs,
+    NotFound for missing texts, StorageFull.
     """
-    manifest = read_manifest(path)
-    recipe = load_recipe(path / "recipe" / "recipe.yaml")
-    frozen = pq.read_table(path / DOCUMENTS, columns=FROZEN.names)
+    manifest = read_any(path)
     with (
         shelf.room(scratch or Path(tempfile.gettempdir())),
         tempfile.TemporaryDirectory(prefix="rebuild-", dir=scratch) as folder,
     ):
-        render(
-            recipe,
-            frozen,
-            documents,
-            folder=Path(folder),
-            processes=processes,
-            batch_rows=batch_rows,
-            progress=progress,
-        )
+        if isinstance(manifest, TableManifest):
+            _render_rows(path, manifest, Path(folder))
+        else:
+            _render_tokens(path, documents, Path(folder), processes=processes, batch_rows=batch_rows, progress=progress)
         content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
         for entry in content:
             _compare(path, Path(folder), entry)
     return _verified(path, manifest.id, content)
+
+
+def _render_tokens(
+    path: Path, documents: Snapshot | None, folder: Path, *, processes: int, batch_rows: int, progress: Progress | None
+) -> None:
+    if documents is None:
+        raise NotFound(f"{path} holds tokens, and no documents to make them from", do="run the sources that it is of")
+    recipe = load_recipe(path / "recipe" / "recipe.yaml")
+    frozen = pq.read_table(path / DOCUMENTS, columns=FROZEN.names)
+    render(recipe, frozen, documents, folder=folder, processes=processes, batch_rows=batch_rows, progress=progress)
+
+
+def _render_rows(path: Path, manifest: TableManifest, folder: Path) -> None:
+    recipe = load_table_recipe(path / "recipe" / "recipe.yaml")
+    render_table(recipe, read_rows(path, manifest), folder=folder, attached=attached_of(path))
 
 
 def _verified(path: Path, identity: str, files: list[FileEntry]) -> Verified:

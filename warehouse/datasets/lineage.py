@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,7 +14,7 @@ from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
 from warehouse.errors import NotFound
-from warehouse.manifest import Manifest, Shard, read_manifest
+from warehouse.manifest import AnyManifest, Manifest, Shard, TableManifest, TableShard, read_manifest
 
 PREVIEW = 200
 
@@ -67,7 +67,7 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
     Raises NotFound for a split, sample or token that is not there, and for one that is padding.
     """
     manifest = read_manifest(path)
-    shard, local = _locate(manifest, split, sample)
+    shard, local = locate(manifest, split, sample)
     recipe = path / "recipe"
     vocabulary = open_vocabulary(recipe / "tokenizer.json", load_recipe(recipe / "recipe.yaml"))
     ids = _ids(path / shard.data, manifest, local)
@@ -80,7 +80,11 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
     return found if token is None else [_narrowed(found, token, ids, vocabulary)]
 
 
-def _locate(manifest: Manifest, split: str, sample: int) -> tuple[Shard, int]:
+@overload
+def locate(manifest: Manifest, split: str, sample: int) -> tuple[Shard, int]: ...
+@overload
+def locate(manifest: TableManifest, split: str, sample: int) -> tuple[TableShard, int]: ...
+def locate(manifest: AnyManifest, split: str, sample: int) -> tuple[Shard | TableShard, int]:
     """The shard that holds a sample of a split, and the sample's number in it."""
     if split not in manifest.splits:
         raise NotFound(f"no split {split!r} in {manifest.name}", allowed=", ".join(manifest.splits))

@@ -12,11 +12,11 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 from warehouse import manifest as manifests
 from warehouse import query
@@ -28,23 +28,34 @@ from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
 from warehouse.datasets.selection import freeze, select
 from warehouse.errors import CheckFailed
-from warehouse.manifest import Manifest, hash_file
+from warehouse.manifest import Manifest, TableManifest, hash_file
+
+Kind = TypeVar("Kind", Manifest, TableManifest)
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(Generic[Kind]):
     """A version on the shelf. written is False if an equal one was there already; run: what run.json says."""
 
     name: str
     version: int
     path: Path
-    manifest: Manifest
+    manifest: Kind
     written: bool
     run: Mapping[str, Any]
 
     @property
     def id(self) -> str:
         return self.manifest.id
+
+
+@dataclass(frozen=True, slots=True)
+class Draft(Generic[Kind]):
+    """A release whose content files are written: its manifest, the text of its card, and what run.json will say."""
+
+    manifest: Kind
+    card: str
+    run: Mapping[str, Any]
 
 
 def export(
@@ -61,7 +72,7 @@ def export(
     processes: int = 1,
     batch_rows: int = 4096,
     progress: Progress | None = None,
-) -> Release:
+) -> Release[Manifest]:
     """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
 
     Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
@@ -69,8 +80,8 @@ def export(
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
-    home = datasets / recipe.name
-    with shelf.building(home) as folder:
+
+    def make(folder: Path) -> Draft[Manifest]:
         frozen = freeze(recipe, select(recipe, con), con, snapshot_documents)
         made = render(
             recipe,
@@ -82,14 +93,28 @@ def export(
             progress=progress,
         )
         manifest = describe(made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints)
+        run = _rendering(made, batch_rows=batch_rows, processes=processes)
+        return Draft(
+            manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id), **run}
+        )
+
+    return shelve(datasets / recipe.name, make)
+
+
+def shelve(home: Path, make: Callable[[Path], Draft[Kind]]) -> Release[Kind]:
+    """What ``make`` writes into an empty folder, shown as the next version of ``home``; a live equal one stays alone.
+
+    Raises Busy while another process exports this data set, StorageFull.
+    """
+    with shelf.building(home) as folder:
+        draft = make(folder)
         for there in shelf.versions_of(home):
-            if there.state == "live" and there.id == manifest.id:
-                return Release(recipe.name, there.version, there.path, there.manifest, False, there.run)
-        manifest = _seal(manifest, recipe, folder)
-        run = _run(made, before, created_at=created_at, run_id=run_id, batch_rows=batch_rows, processes=processes)
-        (folder / "run.json").write_text(json.dumps(run, indent=1) + "\n", "utf-8")
+            if there.state == "live" and there.id == draft.manifest.id:
+                return Release(home.name, there.version, there.path, cast("Kind", there.manifest), False, there.run)
+        manifest = _seal(draft, folder)
+        (folder / "run.json").write_text(json.dumps(draft.run, indent=1) + "\n", "utf-8")
         version = shelf.place(folder, home)
-    return Release(recipe.name, version, home / str(version), manifest, True, run)
+    return Release(home.name, version, home / str(version), manifest, True, draft.run)
 
 
 def refuse_failed(checks: Sequence[Check]) -> None:
@@ -105,31 +130,36 @@ def refuse_failed(checks: Sequence[Check]) -> None:
         )
 
 
-def _seal(manifest: Manifest, recipe: DatasetRecipe, folder: Path) -> Manifest:
+def _seal(draft: Draft[Kind], folder: Path) -> Kind:
     """Write the card and manifest.json, which holds the card's hash and its own seal."""
-    (folder / "README.md").write_text(card(manifest, recipe), "utf-8")
-    whole = replace(manifest, files={**manifest.files, "README.md": hash_file(folder, "README.md")})
+    (folder / "README.md").write_text(draft.card, "utf-8")
+    files = {**draft.manifest.files, "README.md": hash_file(folder, "README.md")}
+    whole = replace(draft.manifest, files=files)
     sealed = replace(whole, seal=manifests.seal(whole))
     (folder / manifests.NAME).write_bytes(manifests.encode(sealed))
     return sealed
 
 
-def _run(
-    made: Rendered, before: tuple[float, float], *, created_at: datetime, run_id: str, batch_rows: int, processes: int
-) -> dict[str, Any]:
-    """What differs from run to run: time, cost, and which processes did the work."""
+def run_facts(before: tuple[float, float], *, created_at: datetime, run_id: str) -> dict[str, Any]:
+    """What differs from run to run: time and cost since ``before`` (wall, CPU seconds), and where it ran."""
     return {
         "created_at": created_at.isoformat(),
         "run_id": run_id,
         "wall_s": round(time.perf_counter() - before[0], 3),
         "cpu_s": round(cpu_seconds() - before[1], 3),
+        "exporter_pid": os.getpid(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }
+
+
+def _rendering(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, Any]:
+    """Which processes tokenised, and at what cost."""
+    return {
         "tokenise_cpu_s": round(sum(done.cpu_s for done in made.done), 3),
         "processes": processes,
         "batch_rows": batch_rows,
         "pids": sorted({done.pid for done in made.done}),
-        "exporter_pid": os.getpid(),
-        "python": platform.python_version(),
-        "machine": platform.machine(),
     }
 
 

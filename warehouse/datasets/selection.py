@@ -40,6 +40,8 @@ FROZEN = pa.schema(
     ]
 )
 
+Splits = tuple[tuple[str, float], ...]
+
 SAME_TEXT = r"md5(regexp_replace(lower(trim(text)), '\s+', ' ', 'g'))"
 """The default cluster: texts that differ in case and white space only are one."""
 
@@ -63,7 +65,7 @@ def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
 
     Raises RecipeError for anything but one SELECT with doc_id, for null or repeated ids, and for an empty selection.
     """
-    table = _run(recipe, con)
+    table = run_select(con, recipe.select, at=recipe.at)
     if "doc_id" not in table.column_names:
         raise RecipeError(f"{recipe.at}: the select gives {', '.join(table.column_names)}", allowed="doc_id among them")
     if not table.num_rows:
@@ -83,16 +85,17 @@ def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
     return pa.table({"doc_id": ids} | {name: table[name] for name in kept})
 
 
-def _run(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
+def run_select(con: query.Connection, sql: str, *, at: str) -> pa.Table:
+    """What one SELECT gives. Raises RecipeError, which names ``at``, for anything else and for what DuckDB refuses."""
     try:
-        statements = con.extract_statements(recipe.select)
-        if len(statements) != 1 or statements[0].type.name != "SELECT":
-            kinds = ", ".join(statement.type.name for statement in statements) or "nothing"
-            raise RecipeError(f"{recipe.at}: the select holds {kinds}", allowed="one SELECT")
-        return query.arrow(con, statements[0].query)
+        statements = query.statements(sql)
+        if len(statements) != 1 or statements[0].kind != "SELECT":
+            kinds = ", ".join(statement.kind for statement in statements) or "nothing"
+            raise RecipeError(f"{at}: the select holds {kinds}", allowed="one SELECT")
+        return query.arrow(con, statements[0].sql)
     except query.Error as error:
         first = str(error).strip().splitlines()[0]
-        raise RecipeError(f"{recipe.at}: {first}", do="try the select in 'warehouse sql'") from None
+        raise RecipeError(f"{at}: {first}", do="try the select in 'warehouse sql'") from None
 
 
 def freeze(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:
@@ -159,7 +162,7 @@ def arranged(recipe: DatasetRecipe, facts: pa.Table) -> pa.Table:
     """``facts`` with split and shard, in the order of the release."""
     clusters = facts["cluster"].to_pylist() if facts.num_rows else []
     named = [cluster if cluster is not None else doc for cluster, doc in zip(clusters, ids(facts), strict=True)]
-    split = split_of(recipe, hashes("split", recipe.seed, named))
+    split = split_of(recipe.splits, hashes("split", recipe.seed, named))
     shard = (hashes("shard", recipe.seed, named) % np.uint64(recipe.shards)).astype(np.int32)
     place = np.lexsort((hashes("order", recipe.seed, ids(facts)), shard, split))
     names = np.array([name for name, _ in recipe.splits], dtype=object)
@@ -179,9 +182,14 @@ def hashes(purpose: str, seed: int, values: list[str]) -> npt.NDArray[np.uint64]
     return np.array([xxhash.xxh3_64_intdigest(value.encode(), key) for value in values], dtype=np.uint64)
 
 
-def split_of(recipe: DatasetRecipe, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+def split_of(splits: Splits, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """The number of the split of each cluster: its hash against the cumulated shares of 2^64."""
-    shares = [Fraction(str(share)) for _, share in recipe.splits[:-1]]
-    ends = [int(sum(shares[: count + 1]) * (1 << 64)) for count in range(len(shares))]
+    ends = cumulated(splits, 1 << 64)
     bounds = np.array([min(end, (1 << 64) - 1) for end in ends], dtype=np.uint64)
     return np.searchsorted(bounds, hashed, side="right").astype(np.int64)
+
+
+def cumulated(splits: Splits, whole: int) -> list[int]:
+    """Where each split but the last ends among ``whole``."""
+    shares = [Fraction(str(share)) for _, share in splits[:-1]]
+    return [int(sum(shares[: count + 1]) * whole) for count in range(len(shares))]

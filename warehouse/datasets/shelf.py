@@ -21,7 +21,7 @@ from typing import Any
 
 from warehouse import manifest
 from warehouse.errors import Busy, IntegrityError, NotFound, StorageFull, UsageError
-from warehouse.manifest import Manifest, read_manifest
+from warehouse.manifest import AnyManifest, read_any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BUILDING = ".building-"
@@ -36,7 +36,7 @@ class Listed:
     path: Path
     state: str
     why: str
-    manifest: Manifest
+    manifest: AnyManifest
     run: Mapping[str, Any]
 
     @property
@@ -141,7 +141,7 @@ def _listed(home: Path, version: int, path: Path) -> Listed:
     said = _states(home).get(version, {})
     run = path / "run.json"
     values = json.loads(run.read_text("utf-8")) if run.is_file() else {}
-    return Listed(home.name, version, path, said.get("state", "live"), said.get("why", ""), read_manifest(path), values)
+    return Listed(home.name, version, path, said.get("state", "live"), said.get("why", ""), read_any(path), values)
 
 
 def _states(home: Path) -> dict[int, dict[str, str]]:

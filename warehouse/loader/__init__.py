@@ -5,9 +5,13 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
     from warehouse.loader import Loader
     for tokens in Loader("datasets/demo_corpus/1", batch=64):
         ...
+
+``TableLoader`` does the same for rows of a table, as numpy columns.
 """
 
-from warehouse.loader.loader import Batch, Loader, State
+from warehouse.loader.course import State
+from warehouse.loader.loader import Batch, Loader
 from warehouse.loader.permutation import permuted
+from warehouse.loader.rows import RowBatch, TableLoader
 
-__all__ = ["Batch", "Loader", "State", "permuted"]
+__all__ = ["Batch", "Loader", "RowBatch", "State", "TableLoader", "permuted"]

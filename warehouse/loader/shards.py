@@ -6,24 +6,38 @@ of it (xxh3 takes some 0.1 ms), so the first batches of a cold shuffled epoch re
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from warehouse.errors import FormatError, NotFound
-from warehouse.manifest import BLOCK_BYTES, FileEntry, Manifest, check_block, check_file, damaged
+from warehouse.manifest import (
+    BLOCK_BYTES,
+    FileEntry,
+    Manifest,
+    Shard,
+    TableManifest,
+    TableShard,
+    check_block,
+    check_file,
+    damaged,
+)
+
+Array = npt.NDArray[Any]
 
 HEADER = b"MMIDIDX\0\0" + (1).to_bytes(8, "little")
 
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """One shard: rows [samples, sequence_length], the same bytes flat, and which blocks are known to be sound."""
+    """One shard: a row a sample, the same bytes flat, and which blocks are known to be sound."""
 
     entry: FileEntry
-    rows: npt.NDArray[np.unsignedinteger]
+    rows: Array
     flat: npt.NDArray[np.uint8]
     sound: npt.NDArray[np.bool_]
 
@@ -36,7 +50,12 @@ class Samples:
     firsts: npt.NDArray[np.int64]
     checked: bool
 
-    def gather(self, numbers: npt.NDArray[np.int64], out: npt.NDArray[np.unsignedinteger]) -> None:
+    @property
+    def total(self) -> int:
+        """Samples of all shards."""
+        return int(self.firsts[-1])
+
+    def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None:
         """Copy the samples ``numbers`` into the rows of ``out``. Raises IntegrityError for a damaged block."""
         owner = np.searchsorted(self.firsts, numbers, side="right") - 1
         for shard in np.unique(owner):
@@ -48,22 +67,47 @@ class Samples:
 
 
 def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples:
-    """The samples of ``split``. Raises NotFound for an unknown split, IntegrityError for a file of another size."""
+    """The samples of ``split``: rows of sequence_length ids.
+
+    Raises NotFound for an unknown split, IntegrityError for a file of another size.
+    """
+    refuse_unknown_split(folder, manifest, split)
+    dtype, length = np.dtype(manifest.dtype), manifest.sequence_length
+    return _opened(folder, manifest.files, manifest.splits[split].shards, (dtype, (length,)), checked)
+
+
+def open_rows(folder: Path, manifest: TableManifest, split: str, dtype: np.dtype[np.void], *, checked: bool) -> Samples:
+    """The rows of ``split``, each one value of ``dtype``; raises as open_samples."""
+    refuse_unknown_split(folder, manifest, split)
+    return _opened(folder, manifest.files, manifest.splits[split].shards, (dtype, ()), checked)
+
+
+def refuse_unknown_split(folder: Path, manifest: Manifest | TableManifest, split: str) -> None:
+    """Raise NotFound for a split that the release has not."""
     if split not in manifest.splits:
         raise NotFound(f"no split {split!r} in {folder}", allowed=", ".join(manifest.splits))
-    shards = [shard for shard in manifest.splits[split].shards if shard.samples]
-    mapped = [_mapped(folder, manifest, manifest.files[shard.data], shard.samples) for shard in shards]
-    firsts = np.cumsum([0, *(shard.samples for shard in shards)], dtype=np.int64)
+
+
+def _opened(
+    folder: Path,
+    files: Mapping[str, FileEntry],
+    shards: Sequence[Shard] | Sequence[TableShard],
+    form: tuple[np.dtype[Any], tuple[int, ...]],
+    checked: bool,
+) -> Samples:
+    filled = [shard for shard in shards if shard.samples]
+    mapped = [_mapped(folder, files[shard.data], shard.samples, form) for shard in filled]
+    firsts = np.cumsum([0, *(shard.samples for shard in filled)], dtype=np.int64)
     return Samples(tuple(mapped), firsts, checked)
 
 
-def _mapped(folder: Path, manifest: Manifest, entry: FileEntry, samples: int) -> Mapped:
+def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[Any], tuple[int, ...]]) -> Mapped:
     path = folder / entry.path
     size = path.stat().st_size if path.is_file() else -1
     if size != entry.bytes:
         raise damaged(entry, "the file is missing" if size < 0 else f"{size} bytes where {entry.bytes} were recorded")
     flat = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
-    rows = flat.view(manifest.dtype).reshape(samples, manifest.sequence_length)
+    rows = flat.view(form[0]).reshape(samples, *form[1])
     return Mapped(entry, rows, flat, np.zeros(len(entry.blocks), dtype=np.bool_))
 
 

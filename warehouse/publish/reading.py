@@ -13,11 +13,12 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from warehouse import query
+from warehouse.contracts import Snapshot
 from warehouse.errors import FormatError, NotFound, UsageError
 from warehouse.publish.meta import snapshots
 from warehouse.publish.switching import Published, current
@@ -60,18 +61,23 @@ _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?(?P<sql>.*)\Z",
 
 
 def connect_current(
-    published: Path, env: str, *, threads: int | None = None, memory_limit: str | None = None
+    published: Path,
+    env: str,
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    also: Sequence[Snapshot] = (),
 ) -> query.Connection:
     """A connection that reads the current snapshot: ``marts.x``, ``meta.models``, and ``repository.x`` as pinned.
 
-    It stays on its generation however many follow. The file is attached as ``wh``, read-only and the default (a
-    cursor() of the connection must say USE wh again). Raises NotFound where nothing is published, FormatError where the
-    file is of another DuckDB.
+    also: further snapshots to read, or newer ones than the pinned. It stays on its generation however many follow. The
+    file is attached as ``wh``, read-only and the default (a cursor() of the connection must say USE wh again). Raises
+    NotFound where nothing is published, FormatError where the file is of another DuckDB.
     """
     con = query.connect(threads=threads, memory_limit=memory_limit)
     try:
         found = _attached(con, published, env)
-        pinned = snapshots(con, found.path.parent.parent.parent)
+        pinned = [*snapshots(con, found.path.parent.parent.parent), *also]
         query.attach_repository(con, pinned)
         con.execute(f"SET temp_directory = {query.literal(_spill_folder())}")
         query.lock_down(con, [name for snapshot in pinned for name in snapshot.files])

@@ -1,0 +1,277 @@
+"""A release of rows: selected, split, ordered by hashes of their keys, written as Parquet and as fixed-width rows.
+
+The Parquet files are the frozen selection: ``rebuild`` reads them, splits, orders and writes everything again. Split,
+shard and order depend on a row's own key or time alone (with split_by time: and on the times of all), so one row less
+changes one shard. Lost: the whole selection is held in memory, twice while it is arranged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from warehouse import __version__, query
+from warehouse.contracts import Check, digest
+from warehouse.datasets.description import content_files, summary
+from warehouse.datasets.lineage import locate
+from warehouse.datasets.release import Draft, Release, cpu_seconds, refuse_failed, run_facts, shelve
+from warehouse.datasets.rows import encode, layout, releasable
+from warehouse.datasets.selection import cumulated, hashes, run_select, split_of
+from warehouse.datasets.shards import write_parquet
+from warehouse.datasets.table_card import table_card
+from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
+from warehouse.errors import CheckFailed, RecipeError
+from warehouse.manifest import (
+    SCHEMA_VERSION,
+    TABLE,
+    Column,
+    TableManifest,
+    TableShard,
+    TableSplit,
+    content_id,
+    read_table_manifest,
+)
+
+SYNTHETIC = "synthetic"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Rows in their order; split and shard, int64[rows], say where each goes."""
+
+    rows: pa.Table
+    split: npt.NDArray[np.int64]
+    shard: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TableRendered:
+    """The files of a table release in ``folder``, by split."""
+
+    folder: Path
+    columns: tuple[Column, ...]
+    row_bytes: int
+    splits: Mapping[str, TableSplit]
+    synthetic_share: float
+
+
+def export_table(
+    recipe: TableRecipe,
+    *,
+    con: query.Connection,
+    inputs: Sequence[tuple[str, int]],
+    datasets: Path,
+    created_at: datetime,
+    run_id: str,
+    checks: Sequence[Check],
+    model_fingerprints: Mapping[str, str],
+    attached: Mapping[str, str] | None = None,
+) -> Release[TableManifest]:
+    """Make a release of the rows that ``recipe`` selects from ``con``.
+
+    attached: further files of its folder recipe/, name to text (the definitions of feature sets). Raises as ``export``.
+    """
+    refuse_failed(checks)
+    before = time.perf_counter(), cpu_seconds()
+
+    def make(folder: Path) -> Draft[TableManifest]:
+        made = render_table(recipe, select_rows(recipe, con), folder=folder, attached=attached or {})
+        manifest = _described(recipe, made, inputs, checks, model_fingerprints)
+        return Draft(manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id))
+
+    return shelve(datasets / recipe.name, make)
+
+
+def select_rows(recipe: TableRecipe, con: query.Connection) -> pa.Table:
+    """What the recipe's SELECT gives, in types that a row can hold.
+
+    Raises RecipeError for an empty selection, a column that is missing, a type that no row holds, and a key that is
+    null or met twice; CheckFailed if synthetic rows pass the cap.
+    """
+    table = run_select(con, recipe.select, at=recipe.at)
+    refuse_columns(recipe, table.column_names)
+    if not table.num_rows:
+        raise RecipeError(f"{recipe.at}: the select gives no row", do="run it with 'warehouse sql'")
+    rows = releasable(table, at=recipe.at)
+    _refuse_keys(recipe, rows)
+    share = _synthetic_share(rows)
+    if share > recipe.max_synthetic_share:
+        raise CheckFailed(
+            f"{share:.1%} of the {rows.num_rows:,} selected rows are synthetic",
+            allowed=f"max_synthetic_share of {recipe.max_synthetic_share:.1%}",
+            do="select more real rows, fewer synthetic ones, or raise the share in the recipe",
+            share=share,
+        )
+    return rows
+
+
+def _refuse_keys(recipe: TableRecipe, rows: pa.Table) -> None:
+    named = (*recipe.key, *recipe.about, *([recipe.time] if recipe.time else []))
+    for name in named:
+        if rows[name].null_count or pa.types.is_floating(rows[name].type):
+            came = "null" if rows[name].null_count else str(rows[name].type)
+            raise RecipeError(f"{recipe.at}: {name} is {came}", allowed="keys and times that are not null, no floats")
+    distinct = len(set(names_of(rows, recipe.key)))
+    if distinct != rows.num_rows:
+        raise RecipeError(
+            f"{recipe.at}: the select gives {rows.num_rows:,} rows but {distinct:,} of {', '.join(recipe.key)}",
+            allowed="each key once",
+            do="add DISTINCT or a further column to key",
+        )
+
+
+def _synthetic_share(rows: pa.Table) -> float:
+    """The share of rows whose column ``synthetic`` is true; 0 where there is none."""
+    if SYNTHETIC not in rows.column_names or not rows.num_rows:
+        return 0.0
+    made = int(pc.sum(pc.fill_null(rows[SYNTHETIC], False)).as_py() or 0)
+    return made / int(rows.num_rows)
+
+
+def names_of(rows: pa.Table, columns: Sequence[str]) -> list[str]:
+    """A digest of some columns of each row."""
+    texts = [_as_text(rows[name]).to_pylist() for name in columns]
+    return [digest(*values) for values in zip(*texts, strict=True)]
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.int64())
+    elif pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    return column.cast(pa.string())
+
+
+def render_table(recipe: TableRecipe, rows: pa.Table, *, folder: Path, attached: Mapping[str, str]) -> TableRendered:
+    """Write recipe/ and every shard into ``folder``."""
+    (folder / "recipe").mkdir()
+    texts = {"recipe.yaml": resolved_table(recipe), "select.sql": recipe.select + "\n", **attached}
+    for name, text in texts.items():
+        (folder / "recipe" / name).write_text(text, "utf-8")
+    columns, row_bytes = layout(rows, at=recipe.at)
+    placed = arranged(recipe, rows)
+    splits = {
+        name: _split(recipe, placed, number, folder=folder, columns=columns, row_bytes=row_bytes)
+        for number, (name, _) in enumerate(recipe.splits)
+    }
+    return TableRendered(folder, columns, row_bytes, splits, round(_synthetic_share(rows), 6))
+
+
+def arranged(recipe: TableRecipe, rows: pa.Table) -> Placed:
+    """The rows by split, shard, seeded hash and digest of the key: the same whatever order they came in."""
+    keys = names_of(rows, recipe.key)
+    split = _by_time(recipe, rows) if recipe.split_by == "time" else _by_entity(recipe, rows)
+    shard = (hashes("shard", recipe.seed, keys) % np.uint64(recipe.shards)).astype(np.int64)
+    place = np.lexsort((np.array(keys), hashes("order", recipe.seed, keys), shard, split))
+    return Placed(rows.take(place), split[place], shard[place])
+
+
+def _by_entity(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
+    return split_of(recipe.splits, hashes("split", recipe.seed, names_of(rows, recipe.about)))
+
+
+def _by_time(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
+    """Cuts at the times that stand at the cumulated shares of all rows: rows of one time are never in two splits."""
+    times = _times(recipe, rows)
+    ends = np.array([min(end, times.size - 1) for end in cumulated(recipe.splits, times.size)], dtype=np.int64)
+    return np.searchsorted(np.sort(times)[ends], times, side="right").astype(np.int64)
+
+
+def _times(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
+    column = rows[str(recipe.time)]
+    plain = column.cast(pa.int32()) if pa.types.is_date32(column.type) else column
+    if pa.types.is_string(plain.type):
+        raise RecipeError(f"{recipe.at}: time {recipe.time} is a text", allowed="a date, a timestamp or a whole number")
+    numbers: npt.NDArray[np.int64] = plain.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _split(
+    recipe: TableRecipe, placed: Placed, number: int, *, folder: Path, columns: tuple[Column, ...], row_bytes: int
+) -> TableSplit:
+    """Write the shards of a split."""
+    bounds = np.searchsorted(placed.split, [number, number + 1])
+    mine = placed.rows.slice(bounds[0], bounds[1] - bounds[0])
+    ends = np.searchsorted(placed.shard[bounds[0] : bounds[1]], np.arange(recipe.shards + 1))
+    shards = []
+    for shard, (first, last) in enumerate(pairwise(ends)):
+        stem = f"{recipe.splits[number][0]}-{shard:05d}-of-{recipe.shards:05d}"
+        part = mine.slice(first, last - first)
+        (folder / f"{stem}.bin").write_bytes(encode(part, columns, row_bytes).tobytes())
+        write_parquet(folder / f"{stem}.parquet", part)
+        shards.append(TableShard(f"{stem}.bin", f"{stem}.parquet", part.num_rows))
+    return TableSplit(mine.num_rows, tuple(shards), *_span(recipe, mine))
+
+
+def _span(recipe: TableRecipe, rows: pa.Table) -> tuple[str | None, str | None]:
+    """The first and last time of some rows."""
+    if recipe.time is None or not rows.num_rows:
+        return None, None
+    ends = pc.min_max(rows[recipe.time]).as_py()
+    first, last = (value.isoformat() if hasattr(value, "isoformat") else str(value) for value in ends.values())
+    return first, last
+
+
+def _described(
+    recipe: TableRecipe,
+    made: TableRendered,
+    inputs: Sequence[tuple[str, int]],
+    checks: Sequence[Check],
+    model_fingerprints: Mapping[str, str],
+) -> TableManifest:
+    files = content_files(made.folder)
+    return TableManifest(
+        schema_version=SCHEMA_VERSION,
+        kind=TABLE,
+        name=recipe.name,
+        id=content_id(files.values()),
+        row_bytes=made.row_bytes,
+        columns=made.columns,
+        key=recipe.key,
+        entity=recipe.about,
+        time=recipe.time,
+        split_by=recipe.split_by,
+        seed=recipe.seed,
+        splits=made.splits,
+        synthetic_share=made.synthetic_share,
+        inputs=dict(sorted(inputs)),
+        model_fingerprints=dict(sorted(model_fingerprints.items())),
+        checks=summary(checks),
+        recipe_sha256=files["recipe/recipe.yaml"].sha256,
+        code={"warehouse": __version__, "pyarrow": pa.__version__},
+        files=files,
+    )
+
+
+def read_rows(path: Path, manifest: TableManifest) -> pa.Table:
+    """Every row of a release, from its Parquet files, in the order of splits and shards."""
+    shards = [shard for split in manifest.splits.values() for shard in split.shards]
+    return pa.concat_tables([pq.read_table(path / shard.parquet, partitioning=None) for shard in shards])
+
+
+def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
+    """A row of a split, numbered as the loader does, as Python values. Raises NotFound for one that is not there."""
+    manifest = read_table_manifest(path)
+    shard, local = locate(manifest, split, sample)
+    row: dict[str, Any] = pq.read_table(path / shard.parquet, partitioning=None).slice(local, 1).to_pylist()[0]
+    return row
+
+
+RENDERED_TEXTS = ("recipe.yaml", "select.sql")
+
+
+def attached_of(path: Path) -> dict[str, str]:
+    """The files that a release's folder recipe/ was given besides those it writes itself."""
+    found = sorted(each for each in (path / "recipe").iterdir() if each.name not in RENDERED_TEXTS)
+    return {each.name: each.read_text("utf-8") for each in found}

@@ -1,0 +1,139 @@
+"""Which samples a rank takes at each step: the exact global order, and where an epoch stands, whatever a sample is.
+
+The order of an epoch is ``permuted`` under a key of (release id, split, seed, epoch); global batch g is a slice of it
+and rank r takes the r-th part of that slice. So a position is one integer, and a resume on another number of ranks or
+with another batch goes on with exactly the samples that were not seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from warehouse.errors import StateError, UsageError
+from warehouse.loader.permutation import permuted
+
+CHUNK = 4096
+"""Positions of the order computed at once: enough to hide numpy's call overhead, 32 kB."""
+
+Numbers = npt.NDArray[np.int64]
+
+
+class State(TypedDict):
+    """Where a training job stands; JSON. samples: consumed in this epoch by all ranks together."""
+
+    dataset: str
+    split: str
+    seed: int
+    epoch: int
+    samples: int
+
+
+@dataclass(slots=True)
+class Course:
+    """The way of one rank through ``total`` samples of a split; ``consumed`` of this epoch are behind it.
+
+    batch is the global one; with drop_last the last partial batch is left out, else ranks share it, in order, and some
+    may get fewer samples or none.
+    """
+
+    dataset: str
+    split: str
+    total: int
+    batch: int
+    world: int = 1
+    rank: int = 0
+    seed: int = 0
+    epoch: int = 0
+    drop_last: bool = True
+    consumed: int = 0
+    _chunk: tuple[int, int, Numbers] = field(default=(-1, -1, np.empty(0, np.int64)), repr=False)
+
+    def __post_init__(self) -> None:
+        if self.total < (self.batch if self.drop_last else 1):
+            raise UsageError(
+                f"split {self.split!r} has {self.total} samples",
+                allowed=f"at least one batch, {self.batch}",
+                do="take a smaller batch, drop_last=False or another split",
+            )
+
+    @property
+    def share(self) -> int:
+        """Samples of this rank in a whole batch."""
+        return self.batch // self.world
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch."""
+        return self.total // self.batch if self.drop_last else -(-self.total // self.batch)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the epoch has another batch."""
+        return self.consumed + (self.batch if self.drop_last else 1) <= self.total
+
+    def advance(self) -> None:
+        """Count the batch at ``consumed`` as handed out."""
+        self.consumed = min(self.consumed + self.batch, self.total)
+
+    def turn(self) -> None:
+        """Go to the beginning of the next epoch."""
+        self.epoch, self.consumed = self.epoch + 1, 0
+
+    def state(self) -> State:
+        """Where the epoch stands: five small values, equal on every rank."""
+        return State(dataset=self.dataset, split=self.split, seed=self.seed, epoch=self.epoch, samples=self.consumed)
+
+    def restore(self, state: State) -> None:
+        """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
+        own = f"data set {self.dataset}, split {self.split!r}, seed {self.seed}, 0 to {self.total} samples"
+        try:
+            came = (state["dataset"], state["split"], state["seed"])
+            epoch, samples = int(state["epoch"]), int(state["samples"])
+        except (KeyError, TypeError, ValueError):
+            raise unlike(state) from None
+        if came != (self.dataset, self.split, self.seed) or not 0 <= samples <= self.total or epoch < 0:
+            raise StateError(
+                f"state of data set {came[0]}, split {came[1]!r}, seed {came[2]}, {samples} samples into epoch {epoch}",
+                allowed=own,
+                do="open the release the state was taken from, or start anew without a state",
+                **state,
+            )
+        self.epoch, self.consumed = epoch, samples
+
+    def numbers(self) -> Numbers:
+        """Sample numbers of this rank's part of the global batch that begins at ``consumed``."""
+        start = min(self.consumed + self.rank * self.share, self.total)
+        stop = min(start + self.share, self.total)
+        firsts = range(start - start % CHUNK, stop, CHUNK)
+        parts = [self._order(first)[max(start - first, 0) : stop - first] for first in firsts]
+        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+    def _order(self, first: int) -> Numbers:
+        """Samples at positions first..first+CHUNK-1 of this epoch's order; the last chunk asked for is kept."""
+        if self._chunk[:2] != (self.epoch, first):
+            key = f"{self.dataset}/{self.split}/{self.seed}/{self.epoch}"
+            positions = np.arange(first, min(first + CHUNK, self.total), dtype=np.uint64)
+            self._chunk = (self.epoch, first, permuted(positions, n=self.total, key=key).astype(np.int64))
+        return self._chunk[2]
+
+
+def check_shape(batch: int, world: int, rank: int) -> None:
+    """Raise UsageError for a batch that the world size does not divide, or a rank outside it."""
+    if batch < 1 or world < 1 or batch % world:
+        raise UsageError(
+            f"a global batch of {batch} over {world} ranks",
+            allowed="a positive batch that the world size divides",
+            do=f"take a batch that is a multiple of {world}",
+        )
+    if not 0 <= rank < world:
+        raise UsageError(f"rank {rank} of a world of {world}", allowed=f"0 to {world - 1}")
+
+
+def unlike(state: object) -> StateError:
+    """The error for what is no state."""
+    return StateError(
+        f"a state of {state!r:.120}", allowed="dataset, split, seed, epoch, samples", do="pass what Loader.state() gave"
+    )
