@@ -25,7 +25,7 @@ from warehouse.repository import Repository
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PUBLISH = "models, gate, publish"
-STAGES = {"sources": "sources", "repository": "audits", "datasets": "datasets"}
+STAGES = {"sources": "sources", "repository": "audits", "features": "features", "datasets": "datasets"}
 CURATION = {"repository/signals", "repository/paragraphs"}
 
 
