@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scenes import day, ingest, leftovers, reject, rows, stored
 
@@ -170,6 +170,7 @@ TARGETS = st.sampled_from([pa.int8(), pa.int64(), pa.float32(), pa.float64(), pa
 
 @settings(max_examples=150, deadline=None)
 @given(VALUES, TARGETS)
+@example([math.nan], pa.bool_())
 def test_a_value_is_either_held_exactly_or_reported(values: list[Any], target: pa.DataType) -> None:
     column_ = pa.array(values)
     if pa.types.is_null(column_.type):
