@@ -93,7 +93,10 @@ def test_ctrl_c_is_one_line_and_status_130(inside, tmp_path):
     while process.poll() is None and cpu_seconds(process.pid) < 2:  # start-up takes 0.5
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, len(err.strip().splitlines())) == (130, 1), err
     assert list(tmp_path.iterdir()) == []
 

@@ -8,8 +8,12 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -18,6 +22,7 @@ from warehouse.cli import missing_extra
 from warehouse.errors import StorageFull, UsageError, WarehouseError
 
 CLOSED_PIPE, INTERRUPTED = 141, 130  # 128 + the signal's number, as shells report it
+GRACE_S = 2.0
 
 
 def exit_status(verb: str, work: Callable[[], None]) -> int:
@@ -37,8 +42,38 @@ def exit_status(verb: str, work: Callable[[], None]) -> int:
     return 0
 
 
+@contextmanager
+def stoppable(verb: str, partial: Path | None) -> Iterator[None]:
+    """A block that only reads, which Ctrl-C ends at once or, where DuckDB is deep in a join, with the process.
+
+    DuckDB stops between the parts of its work, and one part of a large join can take hours. partial: the file that
+    would be left half-written.
+    """
+    ended, (heard, told) = threading.Event(), os.pipe()
+    os.set_blocking(told, False)
+
+    def watch() -> None:
+        while (came := os.read(heard, 64)) and signal.SIGINT not in came:
+            pass
+        os.close(heard)
+        if came and not ended.wait(GRACE_S):
+            if partial is not None:
+                partial.unlink(missing_ok=True)
+            os._exit(_stopped(verb))
+
+    before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
+        signal.set_wakeup_fd(before)
+        os.close(told)
+
+
 def _stopped(verb: str) -> int:
-    print(f"\nwarehouse {verb}: stopped. What was committed stays; run it again to finish.", file=sys.stderr)
+    said = f"\nwarehouse {verb}: stopped. What was committed stays; run it again to finish."
+    print(said, file=sys.stderr, flush=True)
     return INTERRUPTED
 
 

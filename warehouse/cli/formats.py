@@ -40,10 +40,15 @@ def write(reader: pa.RecordBatchReader, form: Format, sink: IO[bytes], *, seekab
         ) from None
 
 
+def partial_of(path: Path) -> Path:
+    """Where this process writes what is to take the place of ``path``."""
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")
+
+
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[IO[bytes]]:
     """A file to write that takes the place of ``path`` when the block ends well; otherwise nothing is left."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_of(path)
     try:
         with partial.open("wb") as sink:
             yield sink

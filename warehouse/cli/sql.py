@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from warehouse.cli import place
+from warehouse.cli.failures import stoppable
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,9 +45,10 @@ def sql_verb(sql: str | None, form: str | None, out: Path | None, every: bool, j
         from warehouse.cli.shell import shell
 
         return shell(project, env, every=every)
+    from warehouse.cli.formats import partial_of
     from warehouse.publish import connect_current
 
-    with connect_current(project.published, env) as con:
+    with connect_current(project.published, env) as con, stoppable("sql", partial_of(out) if out else None):
         _answer(con, sys.stdin.read() if sql is None else sql, chosen, out, every=every)
     return None
 
