@@ -17,7 +17,7 @@ from train_language_model import train
 
 from pipelines.run import Materialised, run_assets
 from warehouse.answers.status import status
-from warehouse.cli.table import count, lines, size, terminal_width
+from warehouse.cli.table import count, lines, size, small, terminal_width
 from warehouse.errors import WarehouseError
 from warehouse.project import Project, load
 from warehouse.publish import connect_current
@@ -98,16 +98,26 @@ def show_releases(released: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def show_costs(assets: Sequence[Materialised]) -> None:
-    """CPU seconds of each asset; a step's peak memory belongs to all assets it made."""
-    say("CPU seconds of each asset")
-    costly = [asset for asset in assets if asset.cost]
+    """CPU seconds and energy of each asset; a step's peak memory belongs to all assets it made."""
+    say("CPU seconds, watt-hours and carbon of each asset")
+    costly = [(asset, asset.cost) for asset in assets if asset.cost]
     rows = [
-        (a.name, "" if a.rows is None else count(a.rows), f"{a.cost.cpu_s:.2f}", size(a.cost.peak_rss))
-        for a in costly
-        if a.cost
+        (
+            asset.name,
+            "" if asset.rows is None else count(asset.rows),
+            f"{cost.cpu_s:.2f}",
+            small(cost.watt_hours),
+            small(cost.grams_co2e),
+            size(cost.peak_rss),
+        )
+        for asset, cost in costly
     ]
-    show(["asset", "rows", "CPU s", "peak memory"], rows)
-    print(f"  {sum(asset.cost.cpu_s for asset in costly if asset.cost):.1f} CPU s in all")
+    show(["asset", "rows", "CPU s", "Wh", "g CO2e", "peak memory"], rows)
+    cpu_s, watt_hours, grams = (
+        sum(getattr(cost, name) for _, cost in costly) for name in ("cpu_s", "watt_hours", "grams_co2e")
+    )
+    print(f"  {cpu_s:.1f} CPU s, {small(watt_hours)} Wh, {small(grams)} g CO2e in all")
+    print(f"  power: {costly[-1][1].power_model}\n  grid: {costly[-1][1].grid}")
 
 
 def show_training(release: Path) -> None:

@@ -26,6 +26,7 @@ from pipelines.gates import (
 from pipelines.ingest import OWNERS
 from warehouse import curation, models, publish
 from warehouse.contracts import Batches, Check, Snapshot
+from warehouse.energy import Rate
 from warehouse.gate import Suite, grain_suite, run_suite
 from warehouse.models import Built, Model
 from warehouse.project import Project
@@ -133,7 +134,7 @@ def measure_asset(
     def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         repository, limit = Repository(project.root), project.memory_limit
         run_id = context.run.run_id
-        with metered(repository, f"repository/{table}", run_id) as meter:
+        with metered(project, f"repository/{table}", run_id) as meter:
             meter.rows, meter.bytes_read = measure(
                 repository, table, function, schema=schema, run_id=run_id, memory_limit=limit
             )
@@ -196,8 +197,7 @@ def snapshot_asset(
         check_specs=[spec for name, own in audits.items() for spec in check_specs(model_key(name), own)],
     )
     def _build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
-        repository = Repository(project.root)
-        with metered(repository, "published/snapshot", context.run.run_id) as meter:
+        with metered(project, "published/snapshot", context.run.run_id) as meter:
             facts = yield from _published(
                 project, loaded, audits, env=config.env, run_id=context.run.run_id, meter=meter
             )
@@ -230,7 +230,7 @@ def _published(
             for each in models.build(con, loaded):
                 built.append(each)
                 meter.parts[each.model.name.replace(".", "/")] = (each.cpu_s, each.wall_s, each.rows)
-                yield from _model_events(con, each, audits[each.model.name], checks)
+                yield from _model_events(con, each, audits[each.model.name], checks, at=meter.rate)
         if all(check.success for check in checks):
             done = publish.publish(
                 project.published,
@@ -248,13 +248,15 @@ def _published(
         publish.discard(path)
 
 
-def _model_events(con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check]) -> Iterator[Event]:
+def _model_events(
+    con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check], *, at: Rate
+) -> Iterator[Event]:
     """A model's materialisation and its verdicts, which are added to ``checks``; a skipped model's only warn."""
     key = model_key(built.model.name)
     if built.skipped:
         yield from skipped_results(key, suites, built.skipped)
         return
-    cost = cost_metadata(built.cpu_s, built.wall_s)
+    cost = cost_metadata(built.cpu_s, built.wall_s, at)
     yield dg.MaterializeResult(asset_key=key, metadata={**columns_metadata(built.rows, built.columns), **cost})
     verdicts = [check for suite in suites for check in run_suite(con, suite)]
     checks += verdicts

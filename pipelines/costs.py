@@ -1,4 +1,4 @@
-"""What each asset used: CPU seconds of all threads and waited-for children, peak memory, rows and bytes.
+"""What each asset used: CPU seconds of all threads and waited-for children, their energy, peak memory, rows and bytes.
 
 Peak memory is the kernel's high-water mark, reset when a step begins (``/proc/self/clear_refs``, Linux); where that is
 not allowed it is the process's own maximum so far, which is never too low.
@@ -10,7 +10,7 @@ import resource
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.contracts import RUNS
+from warehouse.energy import Rate, rate
+from warehouse.project import Project
 from warehouse.repository import Repository
 
 
@@ -25,9 +27,10 @@ from warehouse.repository import Repository
 class Meter:
     """Counts that only the step itself knows; ``parts`` are assets made within it: name -> (cpu_s, wall_s, rows).
 
-    cpu_s and wall_s are known when the step has ended: its own, without its parts.
+    cpu_s and wall_s are known when the step has ended: its own, without its parts. rate: what its energy is counted at.
     """
 
+    rate: Rate
     rows: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
@@ -35,9 +38,9 @@ class Meter:
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
-    def cost(self) -> dict[str, float | int]:
+    def cost(self) -> dict[str, float | int | str]:
         """What the step used, as metadata of its asset."""
-        return cost_metadata(self.cpu_s, self.wall_s)
+        return cost_metadata(self.cpu_s, self.wall_s, self.rate)
 
 
 def cpu_seconds() -> float:
@@ -61,27 +64,28 @@ def peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def cost_metadata(cpu_s: float, wall_s: float) -> dict[str, float | int]:
+def cost_metadata(cpu_s: float, wall_s: float, at: Rate) -> dict[str, float | int | str]:
     """What an asset used, under the names of the table ``runs``; the peak is that of its step so far, in bytes."""
-    return {"cpu_s": round(cpu_s, 3), "wall_s": round(wall_s, 3), "peak_rss": peak_rss()}
+    used = {"cpu_s": round(cpu_s, 3), "wall_s": round(wall_s, 3), "peak_rss": peak_rss()}
+    return {**used, **asdict(at.used(cpu_s))}
 
 
 @contextmanager
-def metered(repository: Repository, asset: str, run_id: str) -> Iterator[Meter]:
+def metered(project: Project, asset: str, run_id: str) -> Iterator[Meter]:
     """Measure a step and append what it used to ``runs`` when it has succeeded."""
+    meter = Meter(rate(project))
     started, wall, cpu = datetime.now(UTC), time.perf_counter(), cpu_seconds()
     reset_peak()
-    meter = Meter()
     yield meter
     inner = [sum(part[at] for part in meter.parts.values()) for at in (0, 1)]
     meter.cpu_s = max(0.0, cpu_seconds() - cpu - inner[0])
     meter.wall_s = max(0.0, time.perf_counter() - wall - inner[1])
     common: dict[str, Any] = {"run_id": run_id, "started_at": started, "peak_rss": peak_rss()}
+    common |= {"bytes_read": 0, "bytes_written": 0}
     rows = [
-        {**common, "asset": name, "cpu_s": cpu_s, "wall_s": wall_s, "rows": count, "bytes_read": 0, "bytes_written": 0}
-        for name, (cpu_s, wall_s, count) in meter.parts.items()
+        {**common, **asdict(meter.rate.used(cpu_s)), "asset": name, "cpu_s": cpu_s, "wall_s": wall_s, "rows": count}
+        for name, (cpu_s, wall_s, count) in [*meter.parts.items(), (asset, (meter.cpu_s, meter.wall_s, meter.rows))]
     ]
-    own = {**common, "asset": asset, "cpu_s": meter.cpu_s, "wall_s": meter.wall_s, "rows": meter.rows}
-    own |= {"bytes_read": meter.bytes_read, "bytes_written": meter.bytes_written}
-    batch = pa.RecordBatch.from_pylist([*rows, own], schema=RUNS)
-    repository.append("runs", [batch], schema=RUNS, source="pipelines", run_id=run_id)
+    rows[-1] |= {"bytes_read": meter.bytes_read, "bytes_written": meter.bytes_written}
+    batch = pa.RecordBatch.from_pylist(rows, schema=RUNS)
+    Repository(project.root).append("runs", [batch], schema=RUNS, source="pipelines", run_id=run_id)

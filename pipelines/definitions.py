@@ -19,6 +19,7 @@ from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from warehouse.datasets import TableRecipe, load_recipe
+from warehouse.energy import rate
 from warehouse.errors import RecipeError
 from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
@@ -32,6 +33,7 @@ MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
 
 def build_definitions(project: Project) -> dg.Definitions:
     """Assets, checks and jobs of ``project``. Raises RecipeError, with file and line, for a file that is refused."""
+    rate(project)
     sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
     suites: dict[str, list[Suite]] = defaultdict(list)
     for suite in load_suites(project.files("expectations", "*.json")):

@@ -16,6 +16,7 @@ from pipelines.ingest import OWNERS
 from warehouse import datasets, features, publish
 from warehouse.contracts import Snapshot
 from warehouse.datasets import DatasetRecipe, Manifest, Release, TableManifest, TableRecipe
+from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
 from warehouse.project import Project
@@ -50,6 +51,7 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
                 checks=publish.checks(con),
                 processes=processes,
                 model_fingerprints=prints,
+                at=rate(project),
                 progress=lambda _, done, total: _show(bar, done, total),
             )
 
@@ -74,6 +76,7 @@ def export_table(
             run_id=run_id,
             checks=publish.checks(con),
             model_fingerprints=dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL")),
+            at=rate(project),
             attached=dict(
                 file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
             ),
@@ -115,7 +118,7 @@ def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[st
         owners=OWNERS,
     )
     def _release(context: dg.AssetExecutionContext, config: ExportConfig) -> dg.MaterializeResult[None]:
-        with metered(Repository(project.root), f"datasets/{recipe.name}", context.run.run_id) as meter:
+        with metered(project, f"datasets/{recipe.name}", context.run.run_id) as meter:
             release = export_table(project, recipe, read, env=config.env, run_id=context.run.run_id)
             meter.rows = release.manifest.samples
         return dg.MaterializeResult(
@@ -155,7 +158,7 @@ def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinitio
         owners=OWNERS,
     )
     def _release(context: dg.AssetExecutionContext, config: ExportConfig) -> dg.MaterializeResult[None]:
-        with metered(Repository(project.root), f"datasets/{recipe.name}", context.run.run_id) as meter:
+        with metered(project, f"datasets/{recipe.name}", context.run.run_id) as meter:
             release = export(project, recipe, env=config.env, processes=config.processes, run_id=context.run.run_id)
             meter.rows = release.manifest.documents
         return dg.MaterializeResult(

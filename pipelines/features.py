@@ -101,7 +101,7 @@ def _events(project: Project, made: FeatureSet, suites: Sequence[Suite], *, env:
             yield _verdict(key, 0, skipped=missing)
             yield from skipped_results(key, suites, missing)
             return
-        with metered(repository, f"features/{made.name}", run_id) as meter:
+        with metered(project, f"features/{made.name}", run_id) as meter:
             computed = features.compute(con, made, upstream=upstream(con, made))
             differ = features.changed(con, made, computed, stored)
             receipt = None if differ else _append(repository, con, made, run_id=run_id)

@@ -96,7 +96,7 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
     def _source(context: dg.AssetExecutionContext, config: IngestConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]
         prepare(project)
         repository = Repository(project.root)
-        with metered(repository, f"sources/{source.name}", context.run.run_id) as meter:
+        with metered(project, f"sources/{source.name}", context.run.run_id) as meter:
             done = ingest(
                 project, source, run_id=context.run.run_id, known_at=planned_at(context), reread=config.reread
             )
@@ -150,7 +150,7 @@ def table_asset(
     )
     def _table(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         repository = Repository(project.root)
-        with metered(repository, f"repository/{table}", context.run.run_id) as meter:
+        with metered(project, f"repository/{table}", context.run.run_id) as meter:
             snapshot = repository.snapshot(table)
             meter.rows = snapshot.rows
             results = audit(key, suites, repository, memory_limit=project.memory_limit)

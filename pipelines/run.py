@@ -184,7 +184,9 @@ def run_costs(project: Project, run_id: str) -> dict[str, Cost]:
     attach_repository(con, [Repository(project.root).snapshot("runs")])
     rows = fetch_all(
         con,
-        "SELECT asset, wall_s, cpu_s, peak_rss, bytes_read, bytes_written FROM repository.runs WHERE run_id = ?",
+        """
+        SELECT asset, wall_s, cpu_s, peak_rss, bytes_read, bytes_written, watt_hours, grams_co2e, power_model, grid
+        FROM repository.runs WHERE run_id = ?""",
         [run_id],
     )
     return {row[0]: Cost(*row[1:]) for row in rows}

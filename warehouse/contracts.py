@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -81,6 +81,10 @@ RUNS = pa.schema(
         ("rows", pa.int64()),
         ("bytes_read", pa.int64()),
         ("bytes_written", pa.int64()),
+        ("watt_hours", pa.float64()),  # of cpu_s, by power_model; null where it was not counted yet
+        ("grams_co2e", pa.float64()),  # of watt_hours, on grid
+        ("power_model", pa.string()),
+        ("grid", pa.string()),
     ]
 )
 
@@ -207,11 +211,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a step used. cpu_s counts user and system time of this process and of the children it waited for."""
+    """What a step used. cpu_s counts user and system time of this process and of the children it waited for.
+
+    watt_hours and grams_co2e are those of cpu_s, as power_model and grid say.
+    """
 
     wall_s: float
     cpu_s: float
     peak_rss: int
     bytes_read: int = 0
     bytes_written: int = 0
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    watt_hours: float = 0.0
+    grams_co2e: float = 0.0
+    power_model: str = ""
+    grid: str = ""

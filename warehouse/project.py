@@ -18,8 +18,23 @@ from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
 FORMAT_VERSION = "1"
-KEYS = {"name": str, "root": str, "state": str, "builtin": bool, "memory_limit": str}
+KEYS = {"name": str, "root": str, "state": str, "builtin": bool, "memory_limit": str, "energy": dict}
+ENERGY_KEYS = {
+    "grid": "an ISO 3166 code such as DEU, or world",
+    "tdp_w": "watts of one processor",
+    "threads": "hardware threads of one processor",
+}
+WORLD = "world"
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """What ``[energy]`` of warehouse.toml states; None is found out. tdp_w and threads: of one whole processor."""
+
+    grid: str = WORLD
+    tdp_w: float | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,11 @@ class Project:
     state: Path
     builtin: bool = True
     memory_limit: str = "400MB"
+    energy: Energy = Energy()
+
+    @property
+    def marker(self) -> Path:
+        return self.folder / MARKER
 
     @property
     def archive(self) -> Path:
@@ -110,17 +130,45 @@ def load(folder: Path) -> Project:
         local.absolute(),
         values.get("builtin", True),
         values.get("memory_limit", f"{200 * len(os.sched_getaffinity(0))}MB"),
+        Energy(**values.get("energy", {})),
     )
 
 
 def _check(marker: Path, values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if key not in KEYS:
-            raise RecipeError(f"{marker}: unknown key {key!r}", allowed=", ".join(KEYS))
+            raise _refusal(marker, (key,), f"unknown key {key!r}", ", ".join(KEYS))
         if not isinstance(value, KEYS[key]):
-            raise RecipeError(f"{marker}: {key} is {value!r}", allowed=f"{key} = a {KEYS[key].__name__}")
+            kind = "table" if KEYS[key] is dict else KEYS[key].__name__
+            raise _refusal(marker, (key,), f"{key} is {value!r}", f"{key} = a {kind}")
         if key == "memory_limit" and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", str(value)):
-            raise RecipeError(f"{marker}: memory_limit is {value!r}", allowed="a size such as 400MB or 4GB")
+            raise _refusal(marker, (key,), f"memory_limit is {value!r}", "a size such as 400MB or 4GB")
+    _check_energy(marker, values.get("energy", {}))
+
+
+def _check_energy(marker: Path, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if key not in ENERGY_KEYS:
+            raise _refusal(marker, ("energy", key), f"unknown key {key!r} in [energy]", ", ".join(ENERGY_KEYS))
+        number = isinstance(value, int if key == "threads" else (int, float)) and not isinstance(value, bool)
+        if not (isinstance(value, str) if key == "grid" else number and 0 < value <= 100_000):
+            raise _refusal(marker, ("energy", key), f"{key} is {value!r}", f"{key} = {ENERGY_KEYS[key]}")
+    if "tdp_w" in values and "threads" not in values:
+        raise _refusal(marker, ("energy", "tdp_w"), "tdp_w without threads", "both, of one processor, or threads alone")
+
+
+def _refusal(marker: Path, key: tuple[str, ...], came: str, allowed: str) -> RecipeError:
+    return RecipeError(f"{line_of(marker, key)}: {came}", allowed=allowed)
+
+
+def line_of(marker: Path, key: tuple[str, ...]) -> str:
+    """``file:line`` of a key of a TOML file; of its last part after its table's own line."""
+    found = 0
+    lines = marker.read_text("utf-8").splitlines()
+    for part in key:
+        word = re.compile(rf"""(?:^|[\s{{\[.,"'])({re.escape(part)})["']?\s*[=\].]""")
+        found = next((at for at in range(found, len(lines)) if word.search(lines[at].partition("#")[0])), found)
+    return f"{marker}:{found + 1}"
 
 
 def refuse_misread(folder: Path) -> None:

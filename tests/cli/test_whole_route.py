@@ -142,7 +142,19 @@ def test_status_tells_tables_snapshot_releases_and_costs(here, warehouse):
     assert {"sources/example", "published/snapshot", "datasets/example"} <= {item["asset"] for item in found["assets"]}
     out = warehouse("status").out
     assert {"documents", "example@1", "sources/example"} <= set(out.split())
-    assert "CPU s" in warehouse("status", "--costs").out
+
+
+def test_costs_name_power_and_grid_beside_energy_and_the_release_says_the_same(here, warehouse):
+    found = json.loads(warehouse("status", "--costs", "--json").out)
+    assert found["watt_hours"] == pytest.approx(sum(asset["watt_hours_of_all"] for asset in found["assets"]))
+    assert found["watt_hours"] > 0 < found["grams_co2e"]
+    out = warehouse("status", "--costs").out
+    assert all(said in out for said in (" Wh", " g CO2e", "CPU s", *found["power_models"], *found["grids"]))
+    release = here / ".warehouse/datasets/example/1"
+    run = json.loads((release / "run.json").read_text())
+    assert run["watt_hours"] > 0 < run["grams_co2e"]
+    assert ([run["power_model"]], [run["grid"]]) == (found["power_models"], found["grids"])
+    assert "watt_hours" not in (release / "manifest.json").read_text()
 
 
 def test_ingest_writes_a_source_reads_it_and_reads_nothing_twice(here, warehouse):

@@ -24,6 +24,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from warehouse.contracts import Check
 from warehouse.datasets import DatasetRecipe, Given, Manifest, Release, load_recipe, read_manifest, verify
+from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 from warehouse.loader import Loader
 
@@ -65,6 +66,17 @@ def test_one_and_two_processes_and_any_batch_size_give_the_same_bytes(world: Any
     two = world.export(out="two", processes=2, batch_rows=7)
     assert len(two.run["pids"]) == 2 and os.getpid() not in two.run["pids"]
     assert contents(one) == contents(two) and "manifest.json" in contents(one)
+
+
+def test_energy_stands_in_run_json_alone_and_moves_no_byte_of_the_rest(world: Any) -> None:
+    plain = world.export(out="one")
+    counted = world.export(out="two", at=Rate(7.2, "a processor", 500.0, "a grid"))
+    assert contents(plain) == contents(counted) and "manifest.json" in contents(plain)
+    run = json.loads((counted.path / "run.json").read_text())
+    assert run["watt_hours"] == pytest.approx(run["cpu_s"] * 7.2 / 3600) and run["cpu_s"] > 0
+    assert run["grams_co2e"] == pytest.approx(run["watt_hours"] / 2)
+    assert (run["power_model"], run["grid"]) == ("a processor", "a grid")
+    assert "watt_hours" not in plain.run
 
 
 def test_an_equal_release_is_not_written_again(world: Any, recipe: DatasetRecipe) -> None:

@@ -256,7 +256,8 @@ def test_costs_are_those_of_the_last_run_and_the_sum_of_all(empty: query.Connect
     start = datetime(2026, 1, 1, tzinfo=UTC)
     runs = [
         {"asset": "a", "run_id": str(n), "started_at": start - timedelta(days=n), "wall_s": 2.0, "cpu_s": 1.0 + n,
-         "peak_rss": (n + 1) * 10**6, "rows": 10, "bytes_read": 5 * 10**6, "bytes_written": 7}
+         "peak_rss": (n + 1) * 10**6, "rows": 10, "bytes_read": 5 * 10**6, "bytes_written": 7,
+         "watt_hours": None if n == 2 else 0.5 + n, "grams_co2e": None if n == 2 else 0.25, "grid": f"grid {n}"}
         for n in range(3)
     ]  # fmt: skip
     empty.register("arrow", pa.Table.from_pylist(runs, RUNS))
@@ -264,3 +265,5 @@ def test_costs_are_those_of_the_last_run_and_the_sum_of_all(empty: query.Connect
     project_models(empty)
     asked = "runs, last_cpu_s, last_peak_rss_mb, last_mb_per_cpu_s, cpu_s, peak_rss_mb, rows, bytes_read"
     assert rows(empty, f"SELECT {asked} FROM marts.asset_costs") == [(3, 1.0, 1.0, 5.0, 6.0, 3.0, 30, 15 * 10**6)]
+    asked = "last_watt_hours, last_grid, watt_hours, grams_co2e, runs_without_energy"
+    assert rows(empty, f"SELECT {asked} FROM marts.asset_costs") == [(0.5, "grid 0", 2.0, 0.5, 1)]

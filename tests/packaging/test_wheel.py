@@ -48,6 +48,11 @@ def test_the_wheel_carries_the_pipelines_and_the_built_in_files_and_neither_test
     for kind in ("sql", "expectations"):
         stored = {path.relative_to(checkout).as_posix() for path in (checkout / kind).rglob("*") if path.is_file()}
         assert {f"warehouse/builtin/{name}" for name in stored} <= set(names(wheel))
+    tables = ("LICENSE", "cpu_power.csv", "global_energy_mix.csv")
+    with zipfile.ZipFile(wheel) as packed:
+        for name in tables:
+            packed_bytes = packed.read(f"warehouse/builtin/sample/carbon/{name}")
+            assert packed_bytes == (checkout / "sample/carbon" / name).read_bytes()
     code = {path.relative_to(checkout).as_posix() for path in (checkout / "pipelines").glob("*.py")}
     assert code <= set(names(wheel))
     assert not [name for name in names(wheel) if name.endswith((".pyc", ".nbc", ".nbi"))]
@@ -74,6 +79,12 @@ def test_an_empty_folder_becomes_a_project_that_answers(in_bare, project):
     sql = "SELECT count(*) AS kept FROM curation.decisions WHERE rule_set = 'house' AND kept"
     ended = in_bare(project, "warehouse", "sql", sql, "--json")
     assert (json.loads(ended.stdout), ended.stderr) == ([{"kept": 20}], "")
+
+
+def test_energy_is_counted_from_the_tables_in_the_wheel(in_bare, project):
+    ended = in_bare(project, "warehouse", "status", "--costs", "--json")
+    costs = json.loads(ended.stdout)
+    assert (costs["watt_hours"] > 0 < costs["grams_co2e"], costs["grids"][0][:11]) == (True, "world: 481 ")
 
 
 def test_a_release_of_the_installed_command_is_rebuilt_byte_for_byte(in_bare, project):

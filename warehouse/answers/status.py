@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from warehouse.contracts import RUNS
 from warehouse.datasets import Listed, TableManifest, list_releases
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.publish import connect_current, current
-from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.query import Connection, attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 
 
@@ -58,7 +61,10 @@ class ReleaseStatus:
 
 @dataclass(frozen=True, slots=True)
 class AssetStatus:
-    """The last run of an asset, and what all of its runs cost. Seconds, bytes; started_at in UTC."""
+    """The last run of an asset, and what all of its runs cost. Seconds, bytes; started_at in UTC.
+
+    Energy is None for runs of before it was counted; power_model and grid are those of the last run.
+    """
 
     asset: str
     started_at: datetime
@@ -68,8 +74,29 @@ class AssetStatus:
     peak_rss: int
     bytes_read: int
     bytes_written: int
+    watt_hours: float | None
+    grams_co2e: float | None
+    power_model: str | None
+    grid: str | None
     runs: int
     cpu_s_of_all: float
+    watt_hours_of_all: float | None
+    grams_co2e_of_all: float | None
+    runs_without_energy: int
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What all runs of all assets cost, and each asset; power_models and grids: how the energy of any run was made."""
+
+    assets: tuple[AssetStatus, ...]
+    runs: int
+    cpu_s: float
+    watt_hours: float
+    grams_co2e: float
+    runs_without_energy: int
+    power_models: tuple[str, ...]
+    grids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +160,47 @@ def _release(listed: Listed) -> ReleaseStatus:
 
 _ASSETS = """
 SELECT asset, started_at, rows, cpu_s, wall_s, peak_rss, bytes_read, bytes_written,
-       count(*) OVER everything, sum(cpu_s) OVER everything
-FROM repository.runs
+       watt_hours, grams_co2e, power_model, grid,
+       count(*) OVER everything, sum(cpu_s) OVER everything,
+       sum(watt_hours) OVER everything, sum(grams_co2e) OVER everything,
+       count(*) FILTER (watt_hours IS NULL) OVER everything
+FROM runs
 WINDOW everything AS (PARTITION BY asset)
 QUALIFY row_number() OVER (PARTITION BY asset ORDER BY started_at DESC, run_id) = 1
 ORDER BY started_at, asset"""
 
 
 def _assets(repository: Repository) -> tuple[AssetStatus, ...]:
-    if "runs" not in repository.tables():
-        return ()
-    with connect() as con:
-        attach_repository(con, [repository.snapshot("runs")])
+    with _runs(repository) as con:
         return tuple(AssetStatus(*row) for row in fetch_all(con, _ASSETS))
+
+
+def costs(project: Project) -> Costs:
+    """What every run so far has cost."""
+    repository = Repository(project.root)
+    with _runs(repository) as con:
+        total = fetch_all(con, _TOTAL)[0]
+        said = [tuple(row[0] for row in fetch_all(con, sql)) for sql in _SAID]
+    return Costs(_assets(repository), *total, *said)
+
+
+_TOTAL = """
+SELECT count(*), coalesce(sum(cpu_s), 0), coalesce(sum(watt_hours), 0), coalesce(sum(grams_co2e), 0),
+       count(*) FILTER (watt_hours IS NULL)
+FROM runs"""
+_SAID = [
+    "SELECT power_model FROM runs WHERE power_model IS NOT NULL GROUP BY ALL ORDER BY max(started_at)",
+    "SELECT grid FROM runs WHERE grid IS NOT NULL GROUP BY ALL ORDER BY max(started_at)",
+]
+
+
+@contextmanager
+def _runs(repository: Repository) -> Iterator[Connection]:
+    """A connection with the view ``runs``: no row where there is no table, null energy where it has no such columns."""
+    with connect() as con:
+        con.register("nothing", RUNS.empty_table())
+        held = "runs" in repository.tables()
+        attach_repository(con, [repository.snapshot("runs")] if held else [])
+        also = "UNION ALL BY NAME FROM repository.runs" if held else ""
+        con.execute(f"CREATE TEMP VIEW runs AS FROM nothing {also}")
+        yield con

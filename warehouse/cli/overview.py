@@ -10,11 +10,11 @@ from warehouse.cli import place, table
 
 if TYPE_CHECKING:
     from warehouse.answers.rejects import Example, Rejects
-    from warehouse.answers.status import AssetStatus, ReleaseStatus, SnapshotStatus, Status, TableStatus
+    from warehouse.answers.status import AssetStatus, Costs, ReleaseStatus, SnapshotStatus, Status, TableStatus
 
 
 @click.command("status")
-@click.option("--costs", is_flag=True, help="What each asset's last run used, and all of its runs.")
+@click.option("--costs", is_flag=True, help="What each asset's last run and all its runs used, energy and carbon too.")
 @place.as_json
 @place.placed
 def status_verb(costs: bool, json_: bool) -> None:
@@ -24,20 +24,20 @@ def status_verb(costs: bool, json_: bool) -> None:
     Example:
       warehouse status --costs
     """
-    from warehouse.answers.status import status
+    from warehouse.answers import status
 
-    found = status(place.project(), env=place.environment())
-    if json_:
-        return place.print_json(found)
     if costs:
-        return _section("Costs", COSTS, [_cost(asset) for asset in found.assets], "no run yet")
-    return _say_status(found)
+        spent = status.costs(place.project())
+        return place.print_json(spent) if json_ else _say_costs(spent)
+    found = status.status(place.project(), env=place.environment())
+    return place.print_json(found) if json_ else _say_status(found)
 
 
 TABLES = ("table", "rows", "bytes", "version")
 RELEASES = ("release", "id", "state", "documents", "shards", "tokens", "bytes")
 RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
-COSTS = ("asset", "CPU s", "wall s", "peak memory", "read", "written", "runs", "CPU s of all")
+COSTS = ("asset", "CPU s", "Wh", "g CO2e", "wall s", "peak memory", "read", "written")
+OF_ALL = ("runs", "CPU s of all", "Wh of all", "g CO2e of all")
 
 
 def _say_status(found: Status) -> None:
@@ -80,9 +80,23 @@ def _run(item: AssetStatus) -> tuple[Any, ...]:
     return item.asset, table.moment(item.started_at), table.count(item.rows), f"{item.cpu_s:.2f}"
 
 
+def _say_costs(found: Costs) -> None:
+    _section("Costs", (*COSTS, *OF_ALL), [_cost(asset) for asset in found.assets], "no run yet")
+    if not found.runs:
+        return
+    spent = f"{found.cpu_s:.1f} CPU s, {table.small(found.watt_hours)} Wh, {table.small(found.grams_co2e)} g CO2e"
+    click.echo(f"\nAll {found.runs:,} runs of assets: {spent}")
+    if found.runs_without_energy:
+        click.echo(f"  energy of {found.runs_without_energy:,} of them is not known: they ran before it was counted")
+    for name, said in (("power", found.power_models), ("grid", found.grids)):
+        click.echo("\n".join(f"  {name}: {each}" for each in said), nl=bool(said))
+
+
 def _cost(item: AssetStatus) -> tuple[Any, ...]:
+    last = f"{item.cpu_s:.2f}", table.small(item.watt_hours), table.small(item.grams_co2e), f"{item.wall_s:.2f}"
     sizes = table.size(item.peak_rss), table.size(item.bytes_read), table.size(item.bytes_written)
-    return item.asset, f"{item.cpu_s:.2f}", f"{item.wall_s:.2f}", *sizes, item.runs, f"{item.cpu_s_of_all:.2f}"
+    of_all = f"{item.cpu_s_of_all:.2f}", table.small(item.watt_hours_of_all), table.small(item.grams_co2e_of_all)
+    return item.asset, *last, *sizes, item.runs, *of_all
 
 
 @click.command("rejects")

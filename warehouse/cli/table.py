@@ -6,6 +6,7 @@ Cells are cut, with an ellipsis, only to fit; csv, jsonl, parquet and arrow are 
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import sys
@@ -154,6 +155,13 @@ def size(number: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} TB"
+
+
+def small(number: float | None) -> str:
+    """A number with two digits that count or more, never in powers of ten: 0.000011, 0.054, 12.30; None is empty."""
+    if number is None:
+        return ""
+    return f"{number:.{max(2, 1 - math.floor(math.log10(abs(number))))}f}" if number else "0"
 
 
 def moment(value: Any) -> str:

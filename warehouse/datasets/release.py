@@ -13,7 +13,7 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -27,6 +27,7 @@ from warehouse.datasets.description import describe
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
 from warehouse.datasets.selection import freeze, select
+from warehouse.energy import Rate
 from warehouse.errors import CheckFailed
 from warehouse.manifest import Manifest, TableManifest, hash_file
 
@@ -69,12 +70,14 @@ def export(
     run_id: str,
     checks: Sequence[Check],
     model_fingerprints: Mapping[str, str],
+    at: Rate | None = None,
     processes: int = 1,
     batch_rows: int = 4096,
     progress: Progress | None = None,
 ) -> Release[Manifest]:
     """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
 
+    at: what its energy is counted at in run.json; None leaves it out.
     Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
     for documents the pinned version lacks, Busy while another process exports this data set, StorageFull.
     """
@@ -95,7 +98,7 @@ def export(
         manifest = describe(made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints)
         run = _rendering(made, batch_rows=batch_rows, processes=processes)
         return Draft(
-            manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id), **run}
+            manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}
         )
 
     return shelve(datasets / recipe.name, make)
@@ -140,13 +143,15 @@ def _seal(draft: Draft[Kind], folder: Path) -> Kind:
     return sealed
 
 
-def run_facts(before: tuple[float, float], *, created_at: datetime, run_id: str) -> dict[str, Any]:
-    """What differs from run to run: time and cost since ``before`` (wall, CPU seconds), and where it ran."""
+def run_facts(before: tuple[float, float], *, created_at: datetime, run_id: str, at: Rate | None) -> dict[str, Any]:
+    """What differs from run to run: time, cost and energy since ``before`` (wall, CPU seconds), and where it ran."""
+    cpu_s = round(cpu_seconds() - before[1], 3)
     return {
         "created_at": created_at.isoformat(),
         "run_id": run_id,
         "wall_s": round(time.perf_counter() - before[0], 3),
-        "cpu_s": round(cpu_seconds() - before[1], 3),
+        "cpu_s": cpu_s,
+        **(asdict(at.used(cpu_s)) if at else {}),
         "exporter_pid": os.getpid(),
         "python": platform.python_version(),
         "machine": platform.machine(),

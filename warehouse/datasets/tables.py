@@ -31,6 +31,7 @@ from warehouse.datasets.selection import cumulated, hashes, run_select, split_of
 from warehouse.datasets.shards import write_parquet
 from warehouse.datasets.table_card import table_card
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
+from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.manifest import (
     SCHEMA_VERSION,
@@ -76,11 +77,13 @@ def export_table(
     run_id: str,
     checks: Sequence[Check],
     model_fingerprints: Mapping[str, str],
+    at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
 ) -> Release[TableManifest]:
     """Make a release of the rows that ``recipe`` selects from ``con``.
 
-    attached: further files of its folder recipe/, name to text (the definitions of feature sets). Raises as ``export``.
+    attached: further files of its folder recipe/, name to text (the definitions of feature sets). at, and what it
+    raises: as ``export``.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
@@ -88,7 +91,9 @@ def export_table(
     def make(folder: Path) -> Draft[TableManifest]:
         made = render_table(recipe, select_rows(recipe, con), folder=folder, attached=attached or {})
         manifest = _described(recipe, made, inputs, checks, model_fingerprints)
-        return Draft(manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id))
+        return Draft(
+            manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id, at=at)
+        )
 
     return shelve(datasets / recipe.name, make)
 
