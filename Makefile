@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+FRAMEWORKS := .venv-frameworks
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 export DAGSTER_DISABLE_TELEMETRY := 1
 export GX_ANALYTICS_ENABLED := false
 export TQDM_DISABLE ?=
 
-.PHONY: demo test test-fast lint ui bench clean lock install
+.PHONY: demo test test-frameworks lint ui bench bench-frameworks clean lock install
 
 install: $(STAMP)
 
@@ -28,6 +29,15 @@ test: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/pytest -n 2 --dist loadfile
 
+# What needs PyTorch: a CUDA build of 5 GB, so in an environment of its own.
+test-frameworks: $(FRAMEWORKS)/.installed
+	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
+
+$(FRAMEWORKS)/.installed: requirements-frameworks.lock
+	$(PYTHON) -m venv $(FRAMEWORKS)
+	$(FRAMEWORKS)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-frameworks.lock
+	@touch $@
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,9 +51,14 @@ bench: $(STAMP)
 	@test -f benchmarks/$(AREA).py || { echo "AREA=$(AREA): allowed: $$(ls benchmarks/*.py | xargs -n1 basename | sed 's/\.py//' | tr '\n' ' ')"; exit 2; }
 	$(BIN)/python benchmarks/$(AREA).py $(ARGS)
 
+bench-frameworks: $(FRAMEWORKS)/.installed
+	PYTHONPATH=$(CURDIR) $(FRAMEWORKS)/bin/python benchmarks/torch_loader.py
+
+LOCKED := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras --python-version 3.11
+
 lock:
-	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras \
-	  --python-version 3.11 --extra all --extra dev pyproject.toml -o requirements.lock
+	$(LOCKED) --extra all --extra dev pyproject.toml -o requirements.lock
+	printf 'pytest\ntorchdata\n' | $(LOCKED) --extra torch pyproject.toml - -o requirements-frameworks.lock
 
 clean:
 	rm -rf .warehouse build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -24,6 +24,7 @@ from warehouse.datasets.table_recipe import TABLE_KEYS
 from warehouse.features import recipe as feature_recipe
 from warehouse.gate import KWARGS
 from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
+from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
 from warehouse.repository.typed import SYSTEM
 from warehouse.sources import recipe as source_recipe
@@ -233,3 +234,9 @@ def test_a_shown_line_is_compared_with_its_gaps_and_numbers() -> None:
     assert pages.pattern("rows: N in, ... 0 rejected").search("rows:  1,200 in, 7 written, 0 rejected")
     assert not pages.pattern("rows: N in").search("rows: many in")
     assert not pages.pattern("a.b").search("axb")
+
+
+def test_keys_of_energy_are_those_of_the_code() -> None:
+    rows = table("sources.md", "key of `[energy]` | default |")
+    assert {names(row[0])[0]: names(row[1]) for row in rows if row[0] == "`grid`"} == {"grid": [WORLD]}
+    assert [names(row[0])[0] for row in rows] == list(ENERGY_KEYS)

@@ -1,63 +1,12 @@
-"""A release written by hand, from the format's description alone, so that the loader's tests need no other part."""
+"""Releases written by hand."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-
-from warehouse.manifest import Manifest, Shard, Split, content_id, encode, hash_file, seal
-
-LENGTH = 16
-
-
-def write_release(folder: Path, sizes: tuple[int, ...], *, length: int = LENGTH, name: str = "made") -> Path:
-    """Shards of ``sizes`` samples; sample i holds i in its first two tokens and pieces of 5 and length - 5 tokens."""
-    folder.mkdir(parents=True)
-    shards, files, number = [], {}, 0
-    for shard, size in enumerate(sizes):
-        stem = f"train-{shard:05d}-of-{len(sizes):05d}"
-        rows = np.arange(size * length, dtype="<u2").reshape(size, length) % 251
-        rows[:, 0], rows[:, 1] = divmod(np.arange(number, number + size), 1 << 16)
-        (folder / f"{stem}.bin").write_bytes(rows.astype("<u2").tobytes())
-        lengths = np.tile(np.array([5, length - 5], "<i4"), size)
-        pointers = (np.cumsum(lengths) - lengths).astype("<i8") * 2
-        header = b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 8, 2 * size, size + 1)
-        firsts = np.arange(0, 2 * size + 1, 2, dtype="<i8")
-        (folder / f"{stem}.idx").write_bytes(header + lengths.tobytes() + pointers.tobytes() + firsts.tobytes())
-        files |= {path: hash_file(folder, path) for path in (f"{stem}.bin", f"{stem}.idx")}
-        shards.append(Shard(f"{stem}.bin", f"{stem}.idx", "none", size, size * length, 0, 0))
-        number += size
-    splits = {"train": Split(number, number * length, 0, 0, tuple(shards))}
-    manifest = Manifest(
-        1,
-        name,
-        content_id(files.values()),
-        "<u2",
-        length,
-        "best_fit",
-        251,
-        0,
-        1,
-        0,
-        splits,
-        0,
-        0.0,
-        {},
-        {},
-        {},
-        {},
-        "",
-        "",
-        {},
-        files,
-    )
-    (folder / "manifest.json").write_bytes(encode(replace(manifest, seal=seal(manifest))))
-    return folder
+from written_release import write_release
 
 
 @pytest.fixture

@@ -198,9 +198,17 @@ def test_the_loader_loads_nothing_of_the_stack() -> None:
         "great_expectations",
         "tokenizers",
         "yaml",
+        "torch",
     )
     code = f"import sys, warehouse.loader; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_without_torch_its_module_says_which_extra_to_install() -> None:
+    code = "import sys; sys.modules['torch'] = None; import warehouse.loader.torch"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "MissingExtra: the package 'torch' is not installed. Do: pip install 'ml-warehouse[torch]'." in done.stderr

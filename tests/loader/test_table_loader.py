@@ -4,41 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from written_release import SIZES, write_rows
 
 from warehouse.errors import FormatError, IntegrityError, NotFound, StateError
 from warehouse.loader import Loader, TableLoader
-from warehouse.manifest import Column, TableManifest, TableShard, TableSplit, content_id, encode, hash_file, seal
-
-ROW = np.dtype([("number", "<i8"), ("share", "<f8"), ("valid", "u1")])
-SIZES = (40, 0, 33, 30)
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """A release written by hand, from the format's description alone: row i holds i, and i / 2 where i is odd."""
-    files, shards, number = {}, [], 0
-    for shard, size in enumerate(SIZES):
-        data = np.zeros(size, ROW)
-        data["number"] = np.arange(number, number + size)
-        data["share"] = np.where(data["number"] % 2, data["number"] / 2, np.nan)
-        data["valid"] = data["number"] % 3 > 0
-        name = f"train-{shard:05d}-of-00004.bin"
-        (tmp_path / name).write_bytes(data.tobytes())
-        files[name] = hash_file(tmp_path, name)
-        shards.append(TableShard(name, "none", size))
-        number += size
-    columns = (Column("number", "int64", "<i8", 0, 16), Column("share", "double", "<f8", 8, None))
-    manifest = TableManifest(
-        1, "table", "made", content_id(files.values()), 17, columns, ("number",), ("number",), None, "entity", 0,
-        {"train": TableSplit(number, tuple(shards))}, 0.0, {}, {}, {}, "", {}, files,
-    )  # fmt: skip
-    (tmp_path / "manifest.json").write_bytes(encode(replace(manifest, seal=seal(manifest))))
-    return tmp_path
+    return write_rows(tmp_path / "rows")
 
 
 def epoch_of(path: Path, *, world: int, **options: int) -> list[list[int]]:
