@@ -6,18 +6,20 @@ One engine for both. The world's numbers are Epoch AI's (Villalobos et al., arXi
 what is published; the corpus's are measured in the published snapshot.
 """
 
-from warehouse.runway.corpus import Corpus, Source, corpus, rule_sets
+from warehouse.runway.corpus import Corpus, Source, corpus
 from warehouse.runway.distributions import Interval
 from warehouse.runway.exhaustion import Forecast, Outcome, Row, date_at
 from warehouse.runway.own import MAX_SYNTHETIC_SHARE, Growth, OwnForecast, Plan, own
+from warehouse.runway.published import FULL_USE, ORIGIN
 from warehouse.runway.recipe import Settings, changed, load_settings
 from warehouse.runway.repetition import effective_tokens, epochs_for
-from warehouse.runway.rows import KEYS, RUNWAY, batch
+from warehouse.runway.rows import RUNWAY, batch
 from warehouse.runway.world import world
 
 __all__ = [
-    "KEYS",
+    "FULL_USE",
     "MAX_SYNTHETIC_SHARE",
+    "ORIGIN",
     "RUNWAY",
     "Corpus",
     "Forecast",
@@ -37,6 +39,5 @@ __all__ = [
     "epochs_for",
     "load_settings",
     "own",
-    "rule_sets",
     "world",
 ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate, groupby
 
+from warehouse.errors import NotFound, UsageError
 from warehouse.query import Connection, fetch_all
 
 
@@ -45,6 +46,7 @@ class Corpus:
         return sum(source.kept_bytes[-1] for source in self.sources)
 
 
+_READS = ("staging.current_documents", "staging.current_signals", "curation.decisions")
 _SOURCES = """
 WITH places AS (
     SELECT source, uri, record, min(known_at) AS known_at FROM repository.documents GROUP BY ALL
@@ -77,16 +79,28 @@ ORDER BY ALL"""
 
 
 def corpus(con: Connection, *, rule_set: str) -> Corpus:
-    """The documents of the snapshot on this connection under a rule set; no source where it holds none."""
+    """The documents of the snapshot on this connection under a rule set.
+
+    Raises NotFound where it holds none that is kept, or lacks a model to tell by; UsageError for another rule set.
+    """
+    _refuse_lacking(con, rule_set)
     rows = fetch_all(con, _SOURCES, [rule_set])
-    return Corpus(rule_set, tuple(_source(name, list(own)) for name, own in groupby(rows, key=lambda row: str(row[0]))))
+    found = tuple(_source(name, list(own)) for name, own in groupby(rows, key=lambda row: str(row[0])))
+    if not sum(source.kept_documents for source in found):
+        raise NotFound(f"rule set {rule_set} keeps no document", do="bring a source of documents, then 'warehouse run'")
+    return Corpus(rule_set, found)
+
+
+def _refuse_lacking(con: Connection, rule_set: str) -> None:
+    sql = "SELECT DISTINCT schema_name || '.' || table_name FROM duckdb_columns()"
+    missing = sorted(set(_READS) - {row[0] for row in fetch_all(con, sql)})
+    if missing:
+        raise NotFound(f"the published snapshot has no {' and no '.join(missing)}", do="'warehouse run' publishes anew")
+    known = [row[0] for row in fetch_all(con, "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set")]
+    if known and rule_set not in known:
+        raise UsageError(f"no rule set {rule_set!r}", allowed=", ".join(known))
 
 
 def _source(name: str, rows: list[tuple[str, datetime, int, int, int, int]]) -> Source:
     _, times, kept, *counts = zip(*rows, strict=True)
     return Source(name, times, tuple(accumulate(kept)), *(sum(count) for count in counts))
-
-
-def rule_sets(con: Connection) -> list[str]:
-    """The rule sets that the snapshot decided by."""
-    return [row[0] for row in fetch_all(con, "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set")]

@@ -39,7 +39,7 @@ COMPUTE_GROWTH: Final = Interval(0.45, 0.70)
 
 CI: Final = (0.1, 0.5, 0.9)
 """The chances at which a date is read off: an 80 % interval and its median."""
-FULL_USE: Final = (2026, 2028, 2032)
+FULL_USE: Final = (2026.0, 2028.0, 2032.0)
 """Full use of the stock if trends continue, published: 80 % interval and median."""
 RAW_TOKENS: Final = (130e12, 510e12, 2100e12)
 QUALITY_TOKENS: Final = (22e12, 100e12, 490e12)

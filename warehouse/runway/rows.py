@@ -1,4 +1,4 @@
-"""The rows of a forecast as the repository stores them."""
+"""The rows of a forecast as the repository stores them: grain (forecast, scenario, year, known_at)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,6 @@ RUNWAY = pa.schema(
         ("receipt_id", pa.string()),
     ]
 )
-KEYS = ("forecast", "scenario", "year")
-"""The grain; scope is part of forecast."""
 
 
 def batch(forecast: Forecast, *, known_at: datetime) -> pa.RecordBatch:

@@ -1,9 +1,9 @@
 """How long the world's public text lasts: Epoch AI's model v2, re-implemented from its published numbers.
 
-Won: median stocks within 3 % of the published ones, and what epochs, synthetic text or overtraining change, in 0.3 CPU s.
+Won: median stocks within 3 % of the published, and what epochs, synthetic text or overtraining change, in 0.3 CPU s.
 Lost: the median, 2029.25, comes out 1.25 years after the published 2028: the projection of compute is not public, and a
-stand-in takes its place (COMPUTE_GROWTH in published.py). The history of data sets is public but has no licence; only its
-growth is used, which ``growth_interval`` computes where the history is at hand: 0.37 [0.27, 0.48].
+stand-in takes its place (COMPUTE_GROWTH in published.py). The history of data sets is public but has no licence; its
+growth alone is used, which ``growth_interval`` computes where the history is at hand: 0.37 [0.27, 0.48].
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ ASSUMPTIONS: Final = (
     "demand, half of it: the largest data set, 3 to 13 trillion tokens at 2024 (90 %), grows by 0.27 to 0.48 orders of "
     "magnitude a year (95 %)",
     "demand, the other half: what is best for the largest training run, 20 tokens a parameter, D = sqrt(20 C / 6)",
-    "stand-in: the published projection of compute is not public; here C is 1e25 to 1e26 FLOP at 2024 and grows by 0.45 "
-    "to 0.70 orders of magnitude a year (90 %); dates come out some 1.3 years later than published",
+    "stand-in: the published projection of compute is not public; here C is 1e25 to 1e26 FLOP at 2024 and grows by "
+    "0.45 to 0.70 orders of magnitude a year (90 %); dates come out some 1.3 years later than published",
 )
 
 
