@@ -26,6 +26,7 @@ from warehouse.gate import KWARGS
 from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.publish.meta import _TABLES
 from warehouse.repository.typed import SYSTEM
+from warehouse.runway import RUNWAY
 from warehouse.sources import recipe as source_recipe
 from warehouse.sources.guard import REASONS
 
@@ -37,6 +38,7 @@ SCHEMAS = {
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
     "runs": RUNS,
+    "runway": RUNWAY,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,
 }

@@ -69,19 +69,23 @@ def world_picture(forecast: Forecast, *, width_px: int = 1280) -> bytes:
 def own_picture(found: OwnForecast, *, width_px: int = 1280) -> bytes:
     """What the corpus holds, repeated and with synthetic text too, against its target: PNG."""
     once, most = (found.forecast.outcome(name) for name in ("once", "repeated_and_synthetic"))
-    rows, further = (_rows(found.forecast, name) for name in ("once", "repeated_and_synthetic"))
     now, unique, target = found.forecast.first, found.unique_tokens, found.plan.target
+    last = found.forecast.last if most.p90 is None else max(now + 5, most.p90 + 3)
+    rows, further = (
+        [row for row in _rows(found.forecast, name) if row.year <= last] for name in ("once", "repeated_and_synthetic")
+    )
     times = further[0].stock_median / rows[0].stock_median
     return exhaustion(
         _band("unique text", rows, "stock", begin=(now, unique)),
         _band("target", rows, "demand", begin=(now, target)),
-        dates={"once": (once.p10, once.median, once.p90), "at most": (most.p10, most.median, most.p90)},
+        dates={most.scenario: (most.p10, most.median, most.p90)},
         title=f"This corpus has {short(unique)} unique tokens for a target of {short(target)};\n"
         f"repeated and with synthetic text it lasts {lasts(found.forecast, most.median)}",
-        subtitle="Tokens that the rules keep, and what epochs and synthetic text make of them",
+        subtitle=f"Read once, the text lasts {lasts(found.forecast, once.median)}",
         note=f"Now is {found.known_at:%Y-%m-%d}, when the last document became known. Bands: 80 % of 10,000 draws.\n"
         f"Dashed: {most.said}.",
         further=[_band("with epochs and synthetic text", further, "stock", begin=(now, unique * times))],
+        names="right",
         width_px=width_px,
     )
 

@@ -142,9 +142,9 @@ def _plan(plan: Plan) -> list[tuple[str, str, str]]:
         (
             "repeated",
             f"{plan.repeated:,.0f}",
-            f"{plan.epochs:.2f} epochs, worth of {plan.repeated_seen:,.0f} more",
+            f"{plan.epochs:.2f} epochs, of {plan.repeated_seen:,.0f} read again",
         ),
-        ("synthetic", f"{plan.synthetic:,.0f}", f"worth of {plan.synthetic_made:,.0f} made, an upper bound"),
+        ("synthetic", f"{plan.synthetic:,.0f}", f"of {plan.synthetic_made:,.0f} made, if as good as real"),
         ("missing", f"{plan.missing:,.0f}", ""),
         ("target", f"{plan.target:,.0f}", ""),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from warehouse.pictures.style import BLUE, INK, MUTED, ORANGE, figure, png, short
 
@@ -35,12 +35,14 @@ def exhaustion(
     subtitle: str = "",
     note: str = "",
     further: Sequence[Band] = (),
+    names: Literal["left", "right"] = "left",
     width_px: int = 1280,
 ) -> bytes:
     """A PNG of stock and demand in tokens on a log scale, the time at which they meet marked.
 
-    dates: when that is, by who says so, the first of them marked in the plot; further: stocks drawn dashed, without
-    their band.
+    dates: when that is, by who says so; the first is marked in the plot, and where there are several each is a bar.
+    further: stocks drawn dashed, without their band. names: the end of the stocks at which their names stand: where the
+    demand is not.
     """
     with figure(title, subtitle=subtitle, note=note) as (made, axes):
         _scales(axes, [stock, demand, *further])
@@ -50,11 +52,10 @@ def exhaustion(
             axes.plot(band.years, band.median, color=colour)
         for band in further:
             axes.plot(band.years, band.median, color=BLUE, linewidth=1.6, linestyle=(0, (5, 3)))
-            _label(axes, band.label, (band.years[0], band.median[0]), BLUE)
-        _label(axes, stock.label, (stock.years[0], stock.p90[0]), BLUE)
-        at = round(len(demand.years) * 0.27)
-        _label(axes, demand.label, (demand.years[at], demand.p10[at]), ORANGE, below=True)
-        for place, (who, when) in enumerate(dates.items()):
+            _name(axes, band.label, band.years, band.median, BLUE, at=names)
+        _name(axes, stock.label, stock.years, stock.p90, BLUE, at=names)
+        _name_demand(axes, demand, above=names == "right")
+        for place, (who, when) in enumerate(dates.items() if len(dates) > 1 else ()):
             _span(axes, who, when, INK if place == 0 else MUTED, 0.05 + 0.08 * (len(dates) - 1 - place))
         return png(made, width_px=width_px)
 
@@ -82,15 +83,50 @@ def _mark(axes: Axes, dates: Dates) -> None:
         axes.axvline(median, color=INK, linewidth=1.4)
 
 
-def _label(axes: Axes, text: str, point: tuple[float, float], colour: str, *, below: bool = False) -> None:
+def _name(axes: Axes, text: str, x: Sequence[float], y: Sequence[float], colour: str, *, at: str) -> None:
+    """A name above the first point of a line, or below its last."""
+    if at == "left":
+        _write(axes, text, (x[0], y[0]), colour=colour, points=(8, 4), sides=("left", "bottom"))
+    else:
+        _write(axes, text, (x[-1], y[-1]), colour=colour, points=(-8, -6), sides=("right", "top"))
+
+
+def _name_demand(axes: Axes, demand: Band, *, above: bool) -> None:
+    """Beside the rising band: above it in the middle, or below it in the first third."""
+    at = round(len(demand.years) * (0.55 if above else 0.27))
+    if above:
+        _write(
+            axes,
+            demand.label,
+            (demand.years[at], demand.p90[at]),
+            colour=ORANGE,
+            points=(-8, 6),
+            sides=("right", "bottom"),
+        )
+    else:
+        _write(
+            axes, demand.label, (demand.years[at], demand.p10[at]), colour=ORANGE, points=(8, -6), sides=("left", "top")
+        )
+
+
+def _write(
+    axes: Axes,
+    text: str,
+    point: tuple[float, float],
+    *,
+    colour: str,
+    points: tuple[int, int],
+    sides: tuple[Literal["left", "right"], Literal["top", "bottom"]],
+) -> None:
     axes.annotate(
         text,
         point,
-        xytext=(8, -6 if below else 4),
+        xytext=points,
         textcoords="offset points",
         color=colour,
         weight="bold",
-        va="top" if below else "bottom",
+        ha=sides[0],
+        va=sides[1],
     )
 
 
