@@ -18,6 +18,7 @@ from pipelines.build import Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
+from pipelines.runway import READS, corpus_asset, world_asset
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate
 from warehouse.errors import RecipeError
@@ -27,7 +28,7 @@ from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
 from warehouse.sources import Source, load_source
 
-MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
+MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs", "runway")
 """Repository tables that a project has whatever its sources are."""
 
 
@@ -49,6 +50,9 @@ def build_definitions(project: Project) -> dg.Definitions:
         refuse_unfed(each, {model.name for model in models} | _written(sources))
     pins = sorted({name for each in made for name in reads(each) if name.startswith("repository.")})
     building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins)]
+    lasting = [world_asset(project, suites["repository.runway"])]
+    if set(READS) <= {model.name for model in models}:
+        lasting.append(corpus_asset(project, suites["repository.runway"]))
     featured = [features_asset(project, each, suites[f"repository.{each.table}"]) for each in made]
     known = {each.name: each for each in made}
     exporting = [
@@ -58,7 +62,7 @@ def build_definitions(project: Project) -> dg.Definitions:
         for recipe in recipes
     ]
     return dg.Definitions(
-        assets=[*ingesting, *building, *featured, *exporting],
+        assets=[*ingesting, *building, *lasting, *featured, *exporting],
         jobs=_jobs(sources, bool(recipes)),
         executor=dg.in_process_executor,
     )

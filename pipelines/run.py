@@ -141,6 +141,8 @@ def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processe
             ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
         elif group == "features":
             ops[f"features__{name}"] = {"config": {"env": env}}
+        elif group == "runway":
+            ops[f"runway__{name}"] = {"config": {"env": env}}
         elif group == "published":
             ops["build_snapshot"] = {"config": {"env": env}}
     return {"ops": ops, "loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

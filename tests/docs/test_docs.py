@@ -27,6 +27,7 @@ from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
 from warehouse.repository.typed import SYSTEM
+from warehouse.runway import RUNWAY
 from warehouse.sources import recipe as source_recipe
 from warehouse.sources.guard import REASONS
 
@@ -38,6 +39,7 @@ SCHEMAS = {
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
     "runs": RUNS,
+    "runway": RUNWAY,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,
 }
