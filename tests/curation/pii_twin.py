@@ -37,12 +37,12 @@ ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
     r"|(?:30[0-5]|3[689]\d)\d{11}|(?:6011|64[4-9]\d|65\d\d|62\d\d|352[89]|35[3-8]\d)\d{12,15}"
 )
-GROUP = re.compile(rb"[ ./-]?(?:\((\d+)\)|(\d+))(?!\w)")
+GROUP = re.compile(rb"[ ./-]?(?:\((\d+)\)|(\d+)(?!\w))")
 NATIONAL = re.compile(
     rb"(?<!\w)(?<!\d[./-])(?:(?:1|001)[ ./-])?"
-    rb"(?:\([2-9]\d\d\)[ ./-]?[2-9]\d\d[ ./-]|(?<!\d )[2-9]\d\d [2-9]\d\d (?=\d{4}(?! \d))"
+    rb"(?:\([2-9]\d\d\)[ ./-]?[2-9]\d\d[ ./-]|(?P<spaced>[2-9]\d\d [2-9]\d\d )(?=\d{4}(?! \d))"
     rb"|[2-9]\d\d(?:\.[2-9]\d\d\.|-[2-9]\d\d-|/[2-9]\d\d/| [2-9]\d\d[./-]))"
-    rb"(\d{4})(?:x\d{1,7})?(?!\w)(?![./-]\d)"
+    rb"(?P<last>\d{4})(?:x\d{1,7})?(?!\w)(?![./-]\d)"
 )
 
 
@@ -189,9 +189,9 @@ def international(text: bytes, at: int) -> Found | None:
 
 def national(text: bytes, at: int) -> Found | None:
     match = NATIONAL.match(text, at)
-    if not match:
+    if not match or match["spaced"] and re.search(rb"\d \Z", text[:at]):
         return None
-    digits = re.sub(rb"\D", b"", text[at : match.end(1)]).decode()[-10:]
+    digits = re.sub(rb"\D", b"", text[at : match.end("last")]).decode()[-10:]
     span = ("phone", at, match.end(), zeroed(match[0])) if assigned("+1" + digits) else None
     return at, match.end(), span
 

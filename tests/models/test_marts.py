@@ -224,6 +224,7 @@ def corpus(con: query.Connection) -> None:
         ("documents", documents),
         ("signals", pa.Table.from_batches([curation.measure(measured)])),
         ("paragraphs", pa.Table.from_batches([curation.paragraphs(measured)])),
+        ("pii", pa.Table.from_batches([curation.pii(measured)])),
     ):
         con.register("arrow", table)
         con.execute(f"CREATE TABLE repository.kept_{name} AS FROM arrow")

@@ -470,10 +470,9 @@ def _international(at: int, end: int, classes: int) -> int:
             break
         if inside and (digits > 3 or size > 4 or _byte(group, at, end) != 0x29):
             break
-        group += inside
-        if _flags(classes, group, at, end) & WORD:
+        if not inside and _flags(classes, group, at, end) & WORD:
             break
-        digits, stop = digits + size, group
+        digits, stop = digits + size, group + inside
         place = stop + (_flags(classes, stop, at, end) & GAP != 0)
     return stop if digits >= FEWEST_PHONE_DIGITS else -stop
 
