@@ -41,7 +41,9 @@ def spans_of(folder: Path, rows: list[dict[str, Any]]) -> Snapshot:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, make_world: Callable[..., Any], make_row: Callable[..., Any]) -> Any:
+def world(
+    tmp_path_factory: pytest.TempPathFactory, make_world: Callable[..., Any], make_row: Callable[..., Any]
+) -> Any:
     secrets = list(KINDS)
     texts = [f"Nur für Nº {n}: {secrets[n % 10]}, oder {secrets[n * 7 % 10]}; {'mehr ' * (n % 60)}" for n in range(60)]
     rows = [make_row(number, text) for number, text in enumerate([*texts, "nothing to hide", "", secrets[0]])]
@@ -166,4 +168,3 @@ def test_a_key_of_masks_that_is_wrong_is_refused_with_its_line(tmp_path: Path, s
     path.write_text(f"select: SELECT 1 AS doc_id\npii: {stated}\n")
     with pytest.raises(RecipeError, match=message):
         load_recipe(path)
-

@@ -114,7 +114,9 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         signals, pii = _signals(con, doc_id), _pii(con, doc_id)
         licence, published_at, known_at, size, sha256 = _last(con, doc_id)
     place = _object(project, sha256)
-    return Explanation(documents[0], licence, published_at, known_at, size, sha256, place, verdicts, signals, pii, facts)
+    return Explanation(
+        documents[0], licence, published_at, known_at, size, sha256, place, verdicts, signals, pii, facts
+    )
 
 
 _CANDIDATES = """
