@@ -4,8 +4,8 @@
     make bench AREA=pii ARGS="--data FOLDER"     mail_spamassassin.zip, books_en.zip and pii_presidio of that folder
 
 Peer: the same five kinds as Python's ``re`` with the same checks (tests/curation/pii_twin.py), on a tenth of the text;
-``--own`` leaves it out. Gold: presidio-research's 1,500 synthetic sentences; a span counts as found if it overlaps one of
-its kind. The last line is one JSON object.
+``--own`` leaves it out. Gold: presidio-research's 1,500 synthetic sentences; a span counts as found if it overlaps one
+of its kind. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sysconfig
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import pyarrow as pa
 from warehouse.curation import pii
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT / "tests/curation"))
 GOLD = {
     "EMAIL_ADDRESS": "email",
     "PHONE_NUMBER": "phone",
@@ -81,9 +83,7 @@ def speed(name: str, texts: list[str], *, own: bool) -> dict[str, float]:
 
 def peer(texts: list[str]) -> float:
     """MB/s of the regular expressions."""
-    sys.path.insert(0, str(CHECKOUT / "tests/curation"))
-    import pii_twin
-
+    pii_twin = import_module("pii_twin")
     size = sum(len(text.encode()) for text in texts)
     return round(size / 1e6 / best(lambda: [pii_twin.spans(text) for text in texts], times=1), 2)
 

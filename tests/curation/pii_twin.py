@@ -121,7 +121,7 @@ def ipv6(text: bytes, at: int) -> Found | None:
         address = ipaddress.IPv6Address(name.decode())
     except ValueError:
         return None
-    if follows or b"::" in name and len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3:
+    if follows or (b"::" in name and len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3):
         return None
     span = None if inside(address) else ("ip", at, stop, "2001:db8::1")
     return at, stop, span
@@ -175,7 +175,7 @@ def international(text: bytes, at: int) -> Found | None:
     while group := GROUP.match(text, ends[-1]):
         inside_parentheses, plain = group.groups()
         number = (inside_parentheses or plain).decode()
-        if len(digits + number) > 15 or inside_parentheses and (len(digits) > 3 or len(number) > 4):
+        if len(digits + number) > 15 or (inside_parentheses and (len(digits) > 3 or len(number) > 4)):
             break
         digits += number
         ends.append(group.end())
@@ -189,7 +189,7 @@ def international(text: bytes, at: int) -> Found | None:
 
 def national(text: bytes, at: int) -> Found | None:
     match = NATIONAL.match(text, at)
-    if not match or match["spaced"] and re.search(rb"\d \Z", text[:at]):
+    if not match or (match["spaced"] and re.search(rb"\d \Z", text[:at])):
         return None
     digits = re.sub(rb"\D", b"", text[at : match.end("last")]).decode()[-10:]
     span = ("phone", at, match.end(), zeroed(match[0])) if assigned("+1" + digits) else None

@@ -18,6 +18,7 @@ from warehouse.curation import PII, pii
 from warehouse.datasets import DatasetRecipe, Release, load_recipe, read_manifest, rebuild, trace, verify
 from warehouse.datasets.masks import masked_text, stored_range
 from warehouse.datasets.recipe import resolved
+from warehouse.datasets.rendering import render
 from warehouse.errors import NotFound, RecipeError
 from warehouse.manifest import encode, seal
 
@@ -62,7 +63,7 @@ def test_no_masked_span_is_in_the_tokens_and_all_else_is(world: Any, masked: Rel
     assert released.keys() == given.keys()
     for doc, text in released.items():
         assert not any(secret in text for secret in KINDS)
-        assert text.partition(":")[0] == given[doc].partition(":")[0] or given[doc] == list(KINDS)[0]
+        assert text.partition(":")[0] == given[doc].partition(":")[0] or given[doc] == next(iter(KINDS))
         assert text.count("mehr ") == given[doc].count("mehr ")
     again = spans_of(world.folder / "all", [{"doc_id": doc, "text": text} for doc, text in released.items()])
     assert pq.read_table(again.files[0])["start"].to_pylist() == [-1] * len(released)
@@ -142,8 +143,6 @@ def test_a_release_made_before_there_were_masks_still_verifies_and_rebuilds(worl
 
 def rebuilt_without(release: Release, frozen: pa.Table, world: Any, folder: Path) -> list[str]:
     """Columns of documents.parquet when a release is rendered from documents without masks."""
-    from warehouse.datasets.rendering import render
-
     recipe = load_recipe(release.path / "recipe" / "recipe.yaml")
     old = frozen.drop_columns("tokens")
     render(recipe, old, world.snapshot, folder=folder, processes=1, batch_rows=64, progress=None)

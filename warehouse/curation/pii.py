@@ -6,8 +6,8 @@ nobody's: an address that RFC 2606, 5737 or 3849 reserves for examples; for the 
 letter X, with a last 1 for a card, so that Luhn's sum is off. Masked text is measured to hold no span of these kinds.
 
 Default region: a number that starts with + is read as ITU-T E.164; one without is a telephone number only where it is
-written as North America does, (212) 555-0123, and is read as +1. Both must be of an assigned range (phonenumbers). Lost:
-national formats elsewhere, ten digits in one piece, which dates and keys look like, names and postal addresses.
+written as North America does, (212) 555-0123, and is read as +1. Both must be of an assigned range (phonenumbers).
+Lost: national formats elsewhere, ten digits in one piece, which dates and keys look like, names, postal addresses.
 """
 
 from __future__ import annotations

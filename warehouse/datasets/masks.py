@@ -1,4 +1,4 @@
-"""Personal data left out of a release: the spans that the repository knows, frozen beside each document with their masks.
+"""Personal data left out of a release: spans that the repository knows, frozen beside each document with their masks.
 
 A release holds places and masks only, so --rebuild masks the same bytes whatever later versions of the search find.
 Lost: a span that the search did not see goes out as it is.
@@ -76,7 +76,7 @@ def masked_text(text: str, masks: Sequence[dict[str, Any]]) -> str:
 
 
 def stored_range(start: int, stop: int, masks: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """Bytes of the stored text that the bytes start..stop of the masked one stand for; part of a mask: its whole span."""
+    """Bytes of the stored text that start..stop of the masked one stand for; of part of a mask: its whole span."""
     return _stored(start, masks, "start"), _stored(stop, masks, "stop")
 
 
@@ -93,7 +93,7 @@ def _stored(place: int, masks: Sequence[dict[str, Any]], side: str) -> int:
 
 
 def summary(recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Any]:
-    """What was masked: spans by kind of the recipe and the documents that held any; empty if the recipe masks nothing."""
+    """What was masked: spans by kind of the recipe, and documents that held any; empty if the recipe masks nothing."""
     if not recipe.mask:
         return {}
     spans = documents["masked"].combine_chunks()
