@@ -26,7 +26,7 @@ from warehouse.repository import Repository
 CHECKOUT = Path(__file__).resolve().parent.parent
 PUBLISH = "models, gate, publish"
 STAGES = {"sources": "sources", "repository": "audits", "features": "features", "datasets": "datasets"}
-CURATION = {"repository/signals", "repository/paragraphs"}
+CURATION = {"repository/signals", "repository/paragraphs", "repository/pii"}
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def large(folder: Path, gigabytes: float) -> dict[str, float]:
             file.write(line)
     os.environ["WAREHOUSE_ROOT"] = str(folder / "root")
     project = load(folder)
-    run_assets(project, ["sources/large", "repository/documents", "repository/signals", "repository/paragraphs"])
+    run_assets(project, ["sources/large", "repository/documents", *sorted(CURATION)])
     return stages(project, *text_bytes(project))
 
 

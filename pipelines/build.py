@@ -35,6 +35,8 @@ from warehouse.repository import Repository
 
 PUBLISHED = dg.AssetKey(["published", "snapshot"])
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
+VERSIONS = {"signals": curation.SIGNALS_VERSION, "pii": curation.PII_VERSION}
+"""Of what measures a table's rows; those of another version do not count as measured."""
 COMMIT_BYTES = 512 << 20
 """Text measured between two commits: what a killed run repeats at most."""
 
@@ -73,11 +75,11 @@ def measure(
 ) -> tuple[int, int]:
     """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes.
 
-    A table with a column ``version`` measures every document again when the version of the kernels has risen.
+    A table of VERSIONS measures every document again when the version of its measurement has risen.
     Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    at, batches = unmeasured(repository, table, version=_version(schema), memory_limit=memory_limit)
+    at, batches = unmeasured(repository, table, version=VERSIONS.get(table), memory_limit=memory_limit)
 
     def measured(some: Batches) -> Batches:
         nonlocal size
@@ -89,10 +91,6 @@ def measure(
         receipt = repository.append(table, measured(some), schema=schema, source="curation", run_id=run_id, after=at)
         rows, at = rows + receipt.rows_out, max(at, receipt.version)
     return rows, size
-
-
-def _version(schema: pa.Schema) -> int | None:
-    return curation.SIGNALS_VERSION if "version" in schema.names else None
 
 
 def _chunks(batches: Batches, *, max_bytes: int = COMMIT_BYTES) -> Iterator[Batches]:
@@ -128,7 +126,7 @@ def measure_asset(
         description=description,
         kinds={"deltalake", "numba"},
         owners=OWNERS,
-        code_version=str(curation.SIGNALS_VERSION),
+        code_version=str(VERSIONS.get(table, 1)),
         check_specs=check_specs(key, suites),
     )
     def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -150,7 +148,7 @@ def measure_asset(
 
 
 def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinition]:
-    """Signals and paragraphs of every document."""
+    """Signals, paragraphs and personal data of every document."""
     return [
         measure_asset(
             project,
@@ -167,6 +165,14 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             schema=curation.PARAGRAPHS,
             description="Hash and length of every paragraph, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
+        ),
+        measure_asset(
+            project,
+            "pii",
+            curation.pii,
+            schema=curation.PII,
+            description="Where each document holds e-mail, phone, IP, card or account numbers; places, not the text.",
+            suites=suites["repository.pii"],
         ),
     ]
 

@@ -38,12 +38,15 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
         prints = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
         if "documents" not in dict(inputs):
             raise NotFound("the published snapshot holds no documents", do="run a source of documents, then publish")
-        documents = Repository(project.root).snapshot("documents", version=dict(inputs)["documents"])
+        repository, pinned = Repository(project.root), dict(inputs)
+        documents = repository.snapshot("documents", version=pinned["documents"])
+        spans = repository.snapshot("pii", version=pinned["pii"]) if "pii" in pinned else None
         with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
             return datasets.export(
                 recipe,
                 con=con,
                 snapshot_documents=documents,
+                snapshot_pii=spans,
                 inputs=inputs,
                 datasets=project.datasets,
                 created_at=datetime.now(UTC),
@@ -177,5 +180,6 @@ def _metadata(release: Release[Manifest]) -> Metadata:
         "shards": sum(len(split.shards) for split in splits),
         "samples": sum(split.samples for split in splits),
         "tokens": sum(split.tokens for split in splits),
+        **{f"masked_{kind}": count for kind, count in release.manifest.pii.get("masked", {}).items()},
         "path": dg.MetadataValue.path(release.path),
     }

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ class Manifest:
 
     id: 32 hexadecimal digits over the content files; composition: source | language | licence -> value -> documents,
     tokens, bytes; inputs: table -> version; model_fingerprints: SQL model -> hash of what it was built by; checks: how
-    many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes.
+    many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes;
+    pii: spans masked by kind and the documents that held them, empty where nothing is masked.
     """
 
     schema_version: int
@@ -95,6 +96,7 @@ class Manifest:
     tokenizer_sha256: str
     code: Mapping[str, str]
     files: Mapping[str, FileEntry]
+    pii: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 
@@ -242,8 +244,9 @@ def _table(values: dict[str, Any]) -> TableManifest:
 
 
 def encode(manifest: AnyManifest) -> bytes:
-    """The manifest as the bytes of manifest.json, keys in order."""
-    return (json.dumps(asdict(manifest), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    """The manifest as the bytes of manifest.json, keys in order; no ``pii`` where nothing is masked."""
+    values = {key: value for key, value in asdict(manifest).items() if key != "pii" or value}
+    return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def seal(manifest: AnyManifest) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from small_project import DAY, DECISIONS, LATER, TEXTS, identity, publish_again, small_project
 
 from warehouse.answers.explain import Explanation, explain, find_documents
+from warehouse.curation import PII, pii
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
+from warehouse.repository import Repository
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,19 @@ def test_signals_are_those_of_the_document(project):
         "words": 1,
         "language": "en",
     }
+
+
+def test_personal_data_is_counted_by_kind_and_not_shown(tmp_path: Path):
+    project = small_project(tmp_path / "project")
+    assert told(project, "a", TEXTS["a"]).pii is None
+    secrets = ["me@mail.de, you@mail.de, 85.12.3.4", "nothing"]
+    ids = [identity("a", TEXTS["a"]), identity("short", TEXTS["short"])]
+    batch = pa.record_batch({"doc_id": ids, "text": secrets})
+    Repository(project.root).append("pii", [pii(batch)], schema=PII, source="curation", run_id="run-2")
+    publish_again(project, DECISIONS)
+    answers = [told(project, uri, TEXTS[uri]) for uri in ("a", "short", "copy_of_a")]
+    assert [answer.pii for answer in answers] == [{"email": 2, "ip": 1}, {}, None]
+    assert "mail.de" not in repr(answers)
 
 
 def test_one_rule_set_is_told_alone_and_an_unknown_one_is_refused(project):

@@ -35,7 +35,7 @@ def test_training_lowers_bits_per_byte_and_repeats_exactly(
     monkeypatch.setattr(model, "HELD_OUT", 1000)
     monkeypatch.setattr(model, "POSITIONS", 256)
     first, second = (model.train(made[1].path, steps=30, seed=1) for _ in range(2))
-    assert first.after < 0.8 * first.before and first.tokens == 30 * 256
+    assert first.after < 0.85 * first.before and first.tokens == 30 * 256
     assert (first.before, first.after) == (second.before, second.after)
     assert model.train(made[1].path, steps=1, seed=2).after != first.after
 

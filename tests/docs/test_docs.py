@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
-from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS
+from warehouse.curation import MEANING, PARAGRAPHS, PII, SIGNALS
 from warehouse.datasets import DatasetRecipe
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
@@ -38,6 +38,7 @@ SCHEMAS = {
     "system": SYSTEM,
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
+    "pii": PII,
     "runs": RUNS,
     "runway": RUNWAY,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),

@@ -224,6 +224,7 @@ def corpus(con: query.Connection) -> None:
         ("documents", documents),
         ("signals", pa.Table.from_batches([curation.measure(measured)])),
         ("paragraphs", pa.Table.from_batches([curation.paragraphs(measured)])),
+        ("pii", pa.Table.from_batches([curation.pii(measured)])),
     ):
         con.register("arrow", table)
         con.execute(f"CREATE TABLE repository.kept_{name} AS FROM arrow")
@@ -250,6 +251,19 @@ def test_the_corpus_and_the_funnel_account_for_every_document(empty: query.Conne
     assert {(source, n) for _, source, n, _ in funnel} == {("web", 3), ("mail", 2)}
     assert all(share == pytest.approx(1) for *_, share in funnel)
     assert rows(empty, "SELECT rule_set FROM marts.removal_funnel LIMIT 1") == [("house",)]
+
+
+def test_personal_data_is_counted_in_current_documents_of_the_newest_search(
+    empty: query.Connection, project_models: Make
+) -> None:
+    corpus(empty)
+    span = "repeat('0', 32), {version}, {kind}, {start}, {stop}, 'mask'"
+    for version, kind, start, stop in ((1, "'ip'", 0, 7), (2, "'email'", 5, 9), (2, "'email'", 20, 30)):
+        row = span.format(version=version, kind=kind, start=start, stop=stop)
+        empty.execute(f"INSERT INTO repository.kept_pii VALUES ({row})")
+    empty.execute("INSERT INTO repository.kept_pii VALUES ('gone', 2, 'card', 1, 2, 'mask')")
+    project_models(empty)
+    assert rows(empty, "FROM curation.pii_counts") == [("web", "email", 1, 2, 14)]
 
 
 def test_costs_are_those_of_the_last_run_and_the_sum_of_all(empty: query.Connection, project_models: Make) -> None:

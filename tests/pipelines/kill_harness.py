@@ -37,6 +37,7 @@ TABLES = {
     "rejects": "reject_id",
     "signals": "doc_id",
     "paragraphs": "doc_id, ordinal, hash",
+    "pii": "doc_id, version, start, stop, mask",
 }
 
 

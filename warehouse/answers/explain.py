@@ -69,7 +69,10 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8."""
+    """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8.
+
+    pii: spans of personal data by kind, None where the text was not searched.
+    """
 
     document: Candidate
     licence: str | None
@@ -80,6 +83,7 @@ class Explanation:
     object: Path | None
     verdicts: tuple[Verdict, ...]
     signals: Mapping[str, Any]
+    pii: Mapping[str, int] | None
     history: tuple[Fact, ...]
 
 
@@ -107,10 +111,12 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
             raise NotFound(f"no document {doc_id!r} in the published snapshot", do="'warehouse run' publishes anew")
         facts = _facts(con, documents[0])
         verdicts = _verdicts(con, doc_id, rules)
-        signals = _signals(con, doc_id)
+        signals, pii = _signals(con, doc_id), _pii(con, doc_id)
         licence, published_at, known_at, size, sha256 = _last(con, doc_id)
     place = _object(project, sha256)
-    return Explanation(documents[0], licence, published_at, known_at, size, sha256, place, verdicts, signals, facts)
+    return Explanation(
+        documents[0], licence, published_at, known_at, size, sha256, place, verdicts, signals, pii, facts
+    )
 
 
 _CANDIDATES = """
@@ -164,6 +170,17 @@ def _signals(con: Connection, doc_id: str) -> dict[str, Any]:
     names = [column[0] for column in rows.description]
     found = rows.fetchall()
     return dict(zip(names, found[-1], strict=True)) if found else {}
+
+
+def _pii(con: Connection, doc_id: str) -> dict[str, int] | None:
+    """Spans by kind as the newest version of the search found them; a snapshot without the search knows nothing."""
+    if not fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'pii'"):
+        return None
+    sql = """
+        SELECT kind, count(*) FROM repository.pii
+        WHERE doc_id = $1 AND version = (SELECT max(version) FROM repository.pii) GROUP BY kind ORDER BY kind"""
+    found = fetch_all(con, sql, [doc_id])
+    return {kind: count for kind, count in found if kind is not None} if found else None
 
 
 def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict, ...]:

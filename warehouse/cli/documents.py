@@ -107,8 +107,16 @@ def _say_facts(answer: Explanation) -> None:
         ("object", str(at_object)),
         ("text", f"{answer.bytes:,} bytes"),
         ("signals", ", ".join(signals) or "not measured yet"),
+        ("pii", _pii(answer)),
     ):
         click.echo(f"  {label:<8} {table.cell(value)}")
+
+
+def _pii(answer: Explanation) -> str:
+    """How many spans of which kinds; never the text of one."""
+    if answer.pii is None:
+        return "not searched yet"
+    return ", ".join(f"{kind} {count:,}" for kind, count in answer.pii.items()) or "none found"
 
 
 def _say_rules(verdicts: tuple[Verdict, ...]) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from warehouse.contracts import BATCH_BYTES
 from warehouse.curation.language import Guess, identify
+from warehouse.curation.pii import spans
 from warehouse.curation.signals import PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 from warehouse.errors import UsageError
 from warehouse.kernels import c4, lines, profile
@@ -41,6 +42,15 @@ def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
     """
     _require(batch)
     return _mapped(batch, _paragraphs, threads)
+
+
+def pii(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
+    """Rows of PII: the spans of personal data of each document, in order. Takes what ``measure`` takes.
+
+    A document without one has a single row of start -1, so that the table knows every document it measured.
+    """
+    _require(batch)
+    return _mapped(batch, spans, threads)
 
 
 def _require(batch: pa.RecordBatch) -> None:

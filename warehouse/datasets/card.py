@@ -51,6 +51,7 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
         counts = (split.documents, split.samples, split.tokens, split.text_bytes, len(split.shards))
         yield f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |"
     yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
+    yield from _masks(manifest)
     yield "\n## Composition\n"
     for name in ("source", "language", "licence"):
         yield from _table(name, manifest.composition[name])
@@ -59,6 +60,15 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     yield "sha256 of the object it came from: that table is the attribution, and it travels with the shards."
     yield "`unknown` means that the source stated none.\n"
     yield from _usage(manifest, recipe)
+
+
+def _masks(manifest: Manifest) -> Iterator[str]:
+    if manifest.pii:
+        counts = ", ".join(f"{kind} {count:,}" for kind, count in manifest.pii["masked"].items())
+        yield f"\nPersonal data masked in {manifest.pii['documents']:,} documents, spans by kind: {counts}."
+        yield "`documents.parquet` lists each, as bytes of the stored text with the mask that stands there."
+    else:
+        yield "\nNo personal data was masked."
 
 
 def _table(name: str, rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from warehouse import __version__
 from warehouse.contracts import Check
+from warehouse.datasets import masks
 from warehouse.datasets.rendering import Rendered
 from warehouse.datasets.selection import synthetic_share
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
@@ -46,6 +47,7 @@ def describe(
         inputs=dict(sorted(inputs)),
         model_fingerprints=dict(sorted(model_fingerprints.items())),
         checks=summary(checks),
+        pii=masks.summary(made.recipe, made.documents),
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code={"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")},

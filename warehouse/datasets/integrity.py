@@ -86,7 +86,8 @@ def _render_tokens(
     if documents is None:
         raise NotFound(f"{path} holds tokens, and no documents to make them from", do="run the sources that it is of")
     recipe = load_recipe(path / "recipe" / "recipe.yaml")
-    frozen = pq.read_table(path / DOCUMENTS, columns=FROZEN.names)
+    there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
+    frozen = pq.read_table(path / DOCUMENTS, columns=[name for name in FROZEN.names if name in there])
     render(recipe, frozen, documents, folder=folder, processes=processes, batch_rows=batch_rows, progress=progress)
 
 

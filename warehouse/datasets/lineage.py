@@ -10,6 +10,7 @@ from typing import Any, overload
 import numpy as np
 import pyarrow.parquet as pq
 
+from warehouse.datasets.masks import stored_range
 from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
@@ -24,7 +25,8 @@ class Segment:
     """A piece of a document in a sample.
 
     position, length: tokens in the sample; token_offset: of the first in the document; text_start, text_end: UTF-8
-    bytes of the document's text they stand for (equal for the end-of-text token alone); preview: the text, decoded.
+    bytes of the document's stored text they stand for (equal for the end-of-text token alone; of a mask, the span that
+    it hides); preview: the text, decoded.
     """
 
     split: str
@@ -73,11 +75,20 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
     ids = _ids(path / shard.data, manifest, local)
     rows = pq.read_table(path / shard.segments, filters=[("sample", "=", local)]).to_pylist()
     facts = _documents(path, [shard.first_document + row["document"] for row in rows])
+    hidden = [fact.pop("masked", []) for fact in facts]
     found = [
         _segment(row, fact, split=split, sample=sample, ids=ids, vocabulary=vocabulary)
         for row, fact in zip(rows, facts, strict=True)
     ]
-    return found if token is None else [_narrowed(found, token, ids, vocabulary)]
+    chosen = found if token is None else [_narrowed(found, token, ids, vocabulary)]
+    masks = dict(zip((fact["doc_id"] for fact in facts), hidden, strict=True))
+    return [_stored(segment, masks[segment.doc_id]) for segment in chosen]
+
+
+def _stored(segment: Segment, masks: list[dict[str, Any]]) -> Segment:
+    """The segment with its range in the stored text in place of the one in the masked text."""
+    start, end = stored_range(segment.text_start, segment.text_end, masks)
+    return replace(segment, text_start=start, text_end=end)
 
 
 @overload
@@ -103,7 +114,8 @@ def _ids(path: Path, manifest: Manifest, local: int) -> Ids:
 
 
 def _documents(path: Path, numbers: list[int]) -> list[dict[str, Any]]:
-    table = pq.read_table(path / DOCUMENTS, columns=list(FACTS))
+    there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
+    table = pq.read_table(path / DOCUMENTS, columns=[name for name in (*FACTS, "masked") if name in there])
     rows: list[dict[str, Any]] = table.take(numbers).to_pylist()
     return rows
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 import yaml
 
+from warehouse.contracts import PII_KINDS
 from warehouse.recipes import (
     Check,
     Keys,
@@ -57,7 +58,8 @@ class DatasetRecipe:
 
     select: one SELECT over the published snapshot, giving doc_id and if wanted cluster and language.
     splits: name -> share of the clusters; cluster: SQL over the columns of documents (default: the text with case and
-    white space folded), used where the selection gives no cluster. at: place of the select, for messages.
+    white space folded), used where the selection gives no cluster. mask: kinds of personal data (PII_KINDS) whose spans
+    go out as their masks. at: place of the select, for messages.
     """
 
     name: str
@@ -72,6 +74,7 @@ class DatasetRecipe:
     shards: int = 1
     seed: int = 0
     max_synthetic_share: float = 0.30
+    mask: tuple[str, ...] = ()
     at: str = field(default="recipe", compare=False)
 
 
@@ -81,6 +84,7 @@ def load_recipe(path: Path) -> DatasetRecipe:
     refuse_unknown(source, (), KEYS)
     values: dict[str, Any] = {key: check(source, (key,)) for key, check in KEYS.items() if key in source.values}
     values.pop("kind", None)
+    values |= {"mask": values.pop("pii")} if "pii" in values else {}
     values.setdefault("name", name(source, None))
     if "select" not in values:
         source.refuse((), "no select", "select: one SELECT that gives doc_id", "add one")
@@ -105,6 +109,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "shards": recipe.shards,
         "seed": recipe.seed,
         "max_synthetic_share": recipe.max_synthetic_share,
+        "pii": {"mask": list(recipe.mask)} if recipe.mask else None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -122,6 +127,17 @@ def _packing(source: Stated, key: Keys) -> Packing:
     if value not in ("best_fit", "concatenate"):
         source.refuse(key, f"packing is {value!r}", "best_fit, concatenate")
     return cast("Packing", value)
+
+
+def _masked(source: Stated, key: Keys) -> tuple[str, ...]:
+    """The kinds of ``{mask: [...]}`` in the order of PII_KINDS; ``mask: all`` means every one."""
+    values = mapping(source, key, "{mask: [email, phone]}")
+    refuse_unknown(source, key, {"mask": 0})
+    kinds = values.get("mask")
+    wanted = list(PII_KINDS) if kinds == "all" else kinds
+    if not isinstance(wanted, list) or not all(kind in PII_KINDS for kind in wanted):
+        source.refuse((*key, "mask"), f"mask is {kinds!r}", f"all, or a list of {', '.join(PII_KINDS)}")
+    return tuple(kind for kind in PII_KINDS if kind in wanted)
 
 
 def _tokenizer(source: Stated, key: Keys) -> Train | Given:
@@ -158,4 +174,5 @@ KEYS: Mapping[str, Check] = {
     "shards": whole(1, 99_999),
     "seed": whole(0, (1 << 63) - 1),
     "max_synthetic_share": share,
+    "pii": _masked,
 }

@@ -74,18 +74,20 @@ def export(
     processes: int = 1,
     batch_rows: int = 4096,
     progress: Progress | None = None,
+    snapshot_pii: Snapshot | None = None,
 ) -> Release[Manifest]:
     """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
 
     at: what its energy is counted at in run.json; None leaves it out.
+    snapshot_pii: the pinned spans of personal data, where the recipe masks some.
     Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
-    for documents the pinned version lacks, Busy while another process exports this data set, StorageFull.
+    for documents that the pinned tables lack, Busy while another process exports this data set, StorageFull.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[Manifest]:
-        frozen = freeze(recipe, select(recipe, con), con, snapshot_documents)
+        frozen = freeze(recipe, select(recipe, con), con, snapshot_documents, snapshot_pii)
         made = render(
             recipe,
             frozen,

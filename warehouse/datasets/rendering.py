@@ -14,7 +14,7 @@ from warehouse import engine
 from warehouse.contracts import Snapshot
 from warehouse.datasets.recipe import DatasetRecipe, resolved
 from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
-from warehouse.datasets.vocabulary import Vocabulary, make_vocabulary
+from warehouse.datasets.vocabulary import WANTED, Vocabulary, make_vocabulary
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, the parts done and the parts in all."""
@@ -73,4 +73,4 @@ def _tasks(
 
 def _wanted(frozen: pa.Table, split: str, shard: int) -> pa.Table:
     mine = pc.and_(pc.equal(frozen["split"], split), pc.equal(frozen["shard"], shard))
-    return frozen.select(["doc_id", "content_hash"]).filter(mine)
+    return frozen.select([name for name in WANTED if name in frozen.column_names]).filter(mine)

@@ -17,6 +17,7 @@ import xxhash
 
 from warehouse import query
 from warehouse.contracts import TIMESTAMP, Snapshot
+from warehouse.datasets.masks import MASKED, with_masks
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 
@@ -36,7 +37,8 @@ FROZEN = pa.schema(
         ("known_at", TIMESTAMP),
         ("synthetic", pa.bool_()),
         ("generation", pa.int32()),
-        ("bytes", pa.int64()),  # UTF-8 bytes of the text
+        ("bytes", pa.int64()),  # UTF-8 bytes of the text as it goes out
+        ("masked", MASKED),  # spans of the stored text in order, and what stands in their place
     ]
 )
 
@@ -98,10 +100,17 @@ def run_select(con: query.Connection, sql: str, *, at: str) -> pa.Table:
         raise RecipeError(f"{at}: {first}", do="try the select in 'warehouse sql'") from None
 
 
-def freeze(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:
+def freeze(
+    recipe: DatasetRecipe,
+    selection: pa.Table,
+    con: query.Connection,
+    documents: Snapshot,
+    spans: Snapshot | None = None,
+) -> pa.Table:
     """The selected documents with their facts, split, shard and order (FROZEN): sorted by split, shard, seeded hash.
 
-    Raises NotFound if a selected document is not in ``documents``, CheckFailed if synthetic text passes the cap.
+    spans: the table pii, where the recipe masks. Raises NotFound if a selected document is not in ``documents``, or was
+    not searched for what is to be masked, CheckFailed if synthetic text passes the cap.
     """
     facts = _facts(recipe, selection, con, documents)
     if facts.num_rows != selection.num_rows:
@@ -111,7 +120,7 @@ def freeze(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, do
             do="publish again, so that the snapshot and the repository are of one run",
         )
     check_synthetic(recipe, facts)
-    return arranged(recipe, facts)
+    return arranged(recipe, with_masks(recipe, facts, con, spans))
 
 
 def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:

@@ -22,10 +22,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from warehouse import query
 from warehouse.contracts import Snapshot, content_hash
+from warehouse.datasets.masks import MASKED, masked_text
 from warehouse.datasets.recipe import END_OF_TEXT, PAD, DatasetRecipe, Given, Train
 from warehouse.datasets.selection import hashes, ids
 from warehouse.errors import IntegrityError, NotFound, RecipeError
 
+WANTED = ("doc_id", "content_hash", "masked")
+"""Columns of the frozen table that lead to a text."""
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 
 
@@ -134,7 +137,9 @@ def _sample(wanted: Train, seed: int, frozen: pa.Table) -> pa.Table:
 def read_texts(
     wanted: pa.Table, documents: Snapshot, *, threads: int, batch_rows: int = 4096
 ) -> Iterator[tuple[int, str]]:
-    """(row of ``wanted``, text) for each of its documents, in any order, each once.
+    """(row of ``wanted``, text as it goes out) for each of its documents, in any order, each once.
+
+    wanted: the columns WANTED; releases made before there were masks have no ``masked``.
 
     Raises NotFound if the repository no longer has one, IntegrityError if a text is not what was frozen.
     """
@@ -143,13 +148,14 @@ def read_texts(
     relation = query.relation_sql(con, documents)
     sql = f"SELECT wanted.row, documents.text FROM ({relation}) documents JOIN wanted USING (doc_id)"
     hashed, seen = wanted["content_hash"].to_pylist(), np.zeros(wanted.num_rows, dtype=np.bool_)
+    masks = wanted["masked"] if "masked" in wanted.column_names else [pa.scalar([], MASKED)] * wanted.num_rows
     for row, text in _pairs(query.stream(con, sql, batch_rows=batch_rows)):
         if seen[row]:
             continue
         if content_hash(text) != hashed[row]:
             raise IntegrityError(f"the stored text of document {ids(wanted)[row]} is not the one that was selected")
         seen[row] = True
-        yield row, text
+        yield row, masked_text(text, masks[row].as_py())
     con.close()
     if not seen.all():
         missing = ids(wanted)[int(np.argmin(seen))]

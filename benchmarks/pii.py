@@ -1,0 +1,143 @@
+"""Speed of the search for personal data in MB of text a CPU second, and precision and recall where gold spans exist.
+
+    make bench AREA=pii                          stdlib text, and what ../shared/data holds
+    make bench AREA=pii ARGS="--data FOLDER"     mail_spamassassin.zip, books_en.zip and pii_presidio of that folder
+
+Peer: the same five kinds as Python's ``re`` with the same checks (tests/curation/pii_twin.py), on a tenth of the text;
+``--own`` leaves it out. Gold: presidio-research's 1,500 synthetic sentences; a span counts as found if it overlaps one
+of its kind. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import sysconfig
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from warehouse.curation import pii
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT / "tests/curation"))
+GOLD = {
+    "EMAIL_ADDRESS": "email",
+    "PHONE_NUMBER": "phone",
+    "IP_ADDRESS": "ip",
+    "CREDIT_CARD": "card",
+    "IBAN_CODE": "iban",
+}
+Spans = dict[str, list[tuple[int, int]]]
+
+
+def main() -> None:
+    """Measure every corpus that is there; print a line each and the JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--own", action="store_true", help="without the peer")
+    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
+    given = arguments.parse_args()
+    figures: dict[str, Any] = {name: speed(name, texts, own=given.own) for name, texts in corpora(given.data)}
+    gold = given.data / "pii_presidio/synth_dataset_v2.json"
+    if gold.is_file():
+        figures["presidio"] = accuracy(json.loads(gold.read_text("utf-8")))
+    print(json.dumps(figures))
+
+
+def corpora(data: Path) -> Iterator[tuple[str, list[str]]]:
+    """Name and texts of each corpus: the standard library always, mail and books where they are."""
+    yield "code", [path.read_text("utf-8", "replace") for path in Path(sysconfig.get_path("stdlib")).glob("*.py")]
+    for name, file in (("mail", "mail_spamassassin.zip"), ("books", "books_en.zip")):
+        if (data / file).is_file():
+            with zipfile.ZipFile(data / file) as archive:
+                names = [item for item in archive.namelist() if not item.endswith("/")]
+                yield name, [archive.read(item).decode("utf-8", "replace") for item in names]
+
+
+def batch_of(texts: list[str]) -> pa.RecordBatch:
+    ids = pa.array([str(index) for index in range(len(texts))])
+    return pa.RecordBatch.from_arrays([ids, pa.array(texts, pa.large_string())], ["doc_id", "text"])
+
+
+def speed(name: str, texts: list[str], *, own: bool) -> dict[str, float]:
+    """MB/s of the whole measurement, look-ups and rows included, and how many spans it found."""
+    batch, size = batch_of(texts), sum(len(text.encode()) for text in texts)
+    pii(batch_of(texts[:1]))
+    found = pii(batch)
+    figures = {
+        "mb": round(size / 1e6, 1),
+        "mb_per_cpu_s": round(size / 1e6 / best(lambda: pii(batch)), 1),
+        "spans": found.num_rows - found["kind"].null_count,
+    }
+    if not own:
+        figures["re_mb_per_cpu_s"] = peer(texts[:: max(10, size // 1_000_000)])
+    print(f"{name:8}", figures)
+    return figures
+
+
+def peer(texts: list[str]) -> float:
+    """MB/s of the regular expressions."""
+    pii_twin = import_module("pii_twin")
+    size = sum(len(text.encode()) for text in texts)
+    return round(size / 1e6 / best(lambda: [pii_twin.spans(text) for text in texts], times=1), 2)
+
+
+def best(function: Callable[[], object], *, times: int = 3) -> float:
+    """The least CPU seconds of some calls."""
+    measured = []
+    for _ in range(times):
+        began = time.process_time()
+        function()
+        measured.append(time.process_time() - began)
+    return min(measured)
+
+
+def accuracy(records: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Precision and recall of each kind against gold spans."""
+    rows = pii(batch_of([record["full_text"] for record in records])).to_pylist()
+    ours: list[Spans] = [{} for _ in records]
+    for row in rows:
+        if row["kind"]:
+            ours[int(row["doc_id"])].setdefault(row["kind"], []).append((row["start"], row["stop"]))
+    gold = [spans(record) for record in records]
+    figures = {kind: scored(kind, ours, gold) for kind in GOLD.values()}
+    for kind, figure in figures.items():
+        print(f"{kind:8}", figure)
+    return figures
+
+
+def spans(record: dict[str, Any]) -> Spans:
+    """Gold spans by our kinds, in bytes."""
+    text, found = record["full_text"], dict[str, list[tuple[int, int]]]()
+    for span in record["spans"]:
+        if span["entity_type"] in GOLD:
+            place = tuple(len(text[: span[side]].encode()) for side in ("start_position", "end_position"))
+            found.setdefault(GOLD[span["entity_type"]], []).append((place[0], place[1]))
+    return found
+
+
+def scored(kind: str, ours: list[Spans], gold: list[Spans]) -> dict[str, float]:
+    pairs = [(mine.get(kind, []), true.get(kind, [])) for mine, true in zip(ours, gold, strict=True)]
+    given, wanted = sum(len(mine) for mine, _ in pairs), sum(len(true) for _, true in pairs)
+    right = sum(any(meets(span, other) for other in true) for mine, true in pairs for span in mine)
+    seen = sum(any(meets(span, other) for other in mine) for mine, true in pairs for span in true)
+    return {
+        "gold": wanted,
+        "found": given,
+        "precision": round(right / given, 3) if given else 1.0,
+        "recall": round(seen / wanted, 3) if wanted else 1.0,
+    }
+
+
+def meets(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Personal data left out of a release: spans that the repository knows, frozen beside each document with their masks.
+
+A release holds places and masks only, so --rebuild masks the same bytes whatever later versions of the search find.
+Lost: a span that the search did not see goes out as it is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from warehouse import query
+from warehouse.contracts import Snapshot
+from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.errors import NotFound
+
+_MASK = pa.struct([("kind", pa.string()), ("start", pa.int64()), ("stop", pa.int64()), ("mask", pa.string())])
+MASKED = pa.list_(pa.field("element", _MASK))
+"""Parquet calls the items of every list so; under another name a rebuild would not write the same bytes."""
+
+_MASKS = """
+WITH spans AS ({spans}),
+masks AS (
+    SELECT
+        doc_id,
+        list({{'kind': kind, 'start': start, 'stop': stop, 'mask': mask}} ORDER BY start)
+            FILTER (list_contains($1, kind)) AS masked,
+        sum(strlen(mask) - (stop - start)) FILTER (list_contains($1, kind)) AS growth
+    FROM spans
+    WHERE version = (SELECT max(version) FROM spans)
+    GROUP BY doc_id
+)
+SELECT facts.* REPLACE (CAST(bytes + coalesce(growth, 0) AS BIGINT) AS bytes), coalesce(masked, []) AS masked
+FROM facts JOIN masks USING (doc_id)
+"""
+
+
+def with_masks(recipe: DatasetRecipe, facts: pa.Table, con: query.Connection, spans: Snapshot | None) -> pa.Table:
+    """``facts`` with the column ``masked``: the spans of the recipe's kinds in order; bytes count the masked text.
+
+    Raises NotFound where documents were not searched for personal data and the recipe masks some.
+    """
+    if not recipe.mask:
+        return facts.append_column("masked", pa.array([[]] * facts.num_rows, MASKED))
+    found = _joined(recipe, facts, con, spans) if spans else facts.slice(0, 0)
+    if found.num_rows < facts.num_rows:
+        raise NotFound(
+            f"{facts.num_rows - found.num_rows} of {facts.num_rows} selected documents were not searched for personal "
+            f"data, which {recipe.at} masks",
+            do="run 'warehouse run repository/pii+', so that the snapshot knows every document's spans",
+        )
+    return found
+
+
+def _joined(recipe: DatasetRecipe, facts: pa.Table, con: query.Connection, spans: Snapshot) -> pa.Table:
+    private = con.cursor()
+    private.register("facts", facts)
+    try:
+        return query.arrow(private, _MASKS.format(spans=query.relation_sql(private, spans)), [list(recipe.mask)])
+    finally:
+        private.close()
+
+
+def masked_text(text: str, masks: Sequence[dict[str, Any]]) -> str:
+    """The text with the bytes start..stop of each mask, in order, replaced by it."""
+    if not masks:
+        return text
+    raw, at, parts = text.encode(), 0, list[bytes]()
+    for each in masks:
+        parts += [raw[at : each["start"]], each["mask"].encode()]
+        at = each["stop"]
+    return b"".join([*parts, raw[at:]]).decode()
+
+
+def stored_range(start: int, stop: int, masks: Sequence[dict[str, Any]]) -> tuple[int, int]:
+    """Bytes of the stored text that start..stop of the masked one stand for; of part of a mask: its whole span."""
+    return _stored(start, masks, "start"), _stored(stop, masks, "stop")
+
+
+def _stored(place: int, masks: Sequence[dict[str, Any]], side: str) -> int:
+    growth = 0
+    for each in masks:
+        first = each["start"] + growth
+        if place <= first:
+            break
+        growth += len(each["mask"]) - (each["stop"] - each["start"])
+        if place < each["stop"] + growth:
+            return int(each[side])
+    return place - growth
+
+
+def summary(recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Any]:
+    """What was masked: spans by kind of the recipe, and documents that held any; empty if the recipe masks nothing."""
+    if not recipe.mask:
+        return {}
+    spans = documents["masked"].combine_chunks()
+    counted = Counter(spans.flatten().field("kind").to_pylist())
+    holders = int((pa.compute.list_value_length(spans).to_numpy() > 0).sum())
+    return {"masked": {kind: counted[kind] for kind in recipe.mask}, "documents": holders}

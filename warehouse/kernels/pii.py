@@ -1,0 +1,532 @@
+"""Where a text may hold personal data: addresses of mail and of computers, telephone, card and account numbers.
+
+Everything is decided here but whether a telephone number is assigned (warehouse.curation.pii asks for those, which are
+few). The grammar is ASCII; any other byte ends a match and is no obstacle to one. Two walks over each document: the
+first looks for ``@`` and blanks what it finds in a working copy, the second for digits, and takes at each place the
+first kind that fits. So no two spans overlap, and what a mask leaves in a span's place is read as the same shape again
+without being reported (a reserved address, zeros), which makes masking idempotent.
+
+Won: 8 bytes a step where there is no ``@`` and no digit: books 1,000 MB of text a CPU second, code 540, mail 170 (its
+spans stand 230 bytes apart); regular expressions with the same checks take 38, 0.5 and 1.4. Lost: one more copy of the
+batch in memory.
+"""
+
+from __future__ import annotations
+
+import string
+
+import numpy as np
+import numpy.typing as npt
+
+from warehouse.kernels import registries
+from warehouse.kernels.jit import compiled
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.texts import Counts, Texts
+
+EMAIL, IPV4, IPV6, IBAN, CARD, INTERNATIONAL, NATIONAL = range(7)
+"""Codes of what is found; the last two are telephone numbers not yet looked up."""
+
+WORD = 1  # [A-Za-z0-9_]
+DIGIT = 2
+LETTER = 4
+UPPER = 8
+LOCAL = 16  # of an address before the @
+DOMAIN = 32  # of a domain name, the full stop included
+HEX = 64
+GAP = 128  # between groups of a telephone number
+
+LOCAL_BYTES = 64  # RFC 5321, 4.5.3.1
+DOMAIN_BYTES = 253
+LABEL_BYTES = 63
+PHONE_DIGITS = 15  # ITU-T E.164, 6
+FEWEST_PHONE_DIGITS = 8
+FEWEST_BYTES = 6
+"""No span is shorter: a@b.de."""
+VERSION_PARTS = 32
+"""1.2.3.4 is a version or a section: no part reaches 32. One routable address in 4,096 looks like that."""
+
+SPACE, OPEN, CLOSE, PLUS, DASH, DOT, COLON, EQUALS = b" ()+-.:="
+
+_HIGH = -0x7F7F7F7F7F7F7F80  # 0x80 in each byte
+_LOW = 0x7F7F7F7F7F7F7F7F
+_ONES = 0x0101010101010101
+_COMPARES = tuple(b"=<>~!")
+_EXAMPLE = registries.packed("example")
+_RESERVED = tuple(registries.packed(name) for name in ("com", "net", "org"))
+
+
+def _classes() -> npt.NDArray[np.uint8]:
+    """uint8[256]: the flags of each byte."""
+    table = np.zeros(256, np.uint8)
+    digits, letters = string.digits, string.ascii_letters
+    for flag, members in (
+        (WORD, digits + letters + "_"),
+        (DIGIT, digits),
+        (LETTER, letters),
+        (UPPER, string.ascii_uppercase),
+        (LOCAL, digits + letters + "._%+-"),
+        (DOMAIN, digits + letters + ".-"),
+        (HEX, string.hexdigits),
+        (GAP, " ./-"),
+    ):
+        table[np.frombuffer(members.encode(), np.uint8)] |= flag
+    return table
+
+
+_TABLES = (_classes(), registries.domain_codes(), registries.iban_lengths())
+_CLASSES, _DOMAINS, _LENGTHS = (table.ctypes.data for table in _TABLES)
+
+
+def rows(column: Texts) -> Counts:
+    """int64[found, 4] by document and place: document (row of the column), code, first byte and the byte after."""
+    out = np.empty((column.bytes // FEWEST_BYTES + 1, 4), np.int64)
+    copy, shift = _copied(column)
+    found = _documents(
+        column.offsets,
+        copy.ctypes.data - shift,
+        column.count,
+        _CLASSES,
+        _DOMAINS,
+        _DOMAINS + _TABLES[1].nbytes,
+        _LENGTHS,
+        out.ctypes.data,
+    )
+    return out[:found][np.lexsort((out[:found, 2], out[:found, 0]))]
+
+
+def _copied(column: Texts) -> tuple[npt.NDArray[np.uint8], int]:
+    """The bytes of all texts with 8 zeros after them, and the offset of their first one."""
+    copy = np.zeros(column.bytes + 8, np.uint8)
+    if not column.bytes:
+        return copy, 0
+    offsets, wide = column.keep
+    first = int(offsets[0])
+    copy[:-8] = np.frombuffer(wide.buffers()[2], np.uint8, column.bytes, first)
+    return copy, first
+
+
+def slices(column: Texts, found: Counts) -> list[bytes]:
+    """The text of each of these rows, in UTF-8."""
+    if not len(found):
+        return []
+    offsets, wide = column.keep
+    memory = memoryview(wide.buffers()[2])
+    return [bytes(memory[offsets[row] + start : offsets[row] + stop]) for row, _, start, stop in found]
+
+
+@compiled
+def _documents(
+    offsets: int, data: int, texts: int, classes: int, domains: int, domains_end: int, lengths: int, out: int
+) -> int:
+    """How many rows were written at ``out``."""
+    found = 0
+    for index in range(texts):
+        begin = data + load_i64(offsets + 8 * index)
+        end = data + load_i64(offsets + 8 * index + 8)
+        found += _addresses(begin, end, index, classes, domains, domains_end, out + 32 * found)
+        found += _numbers(begin, end, index, classes, lengths, out + 32 * found)
+    return found
+
+
+@compiled
+def _store(out: int, document: int, code: int, start: int, stop: int) -> int:
+    store_i64(out, document)
+    store_i64(out + 8, code)
+    store_i64(out + 16, start)
+    store_i64(out + 24, stop)
+    return 1
+
+
+@compiled
+def _flags(classes: int, at: int, begin: int, end: int) -> int:
+    """The flags of the byte at ``at``, 0 outside the document."""
+    return load_u8(classes + load_u8(at)) if begin <= at < end else 0
+
+
+@compiled
+def _byte(at: int, begin: int, end: int) -> int:
+    """The byte at ``at``, 0 outside the document."""
+    return load_u8(at) if begin <= at < end else 0
+
+
+@compiled
+def _addresses(begin: int, end: int, document: int, classes: int, domains: int, domains_end: int, out: int) -> int:
+    """Mail addresses; each, reserved ones too, is overwritten with x, so that the second walk meets a letter there."""
+    found, at, floor = 0, begin, begin
+    while at < end:
+        if at + 8 <= end:
+            other = load_i64(at) ^ (0x40 * _ONES)
+            if not (other - _ONES) & ~other & _HIGH:
+                at += 8
+                continue
+        if load_u8(at) != 0x40:
+            at += 1
+            continue
+        start = _local(floor, at, classes)
+        name = _domain(at + 1, end, classes, domains, domains_end) if start < at else 0
+        if not name:
+            at += 1
+            continue
+        stop = abs(name)
+        if name > 0:
+            found += _store(out + 32 * found, document, EMAIL, start - begin, stop - begin)
+        for place in range(start, stop):
+            store_u8(place, 0x78)
+        at = floor = stop
+    return found
+
+
+@compiled
+def _local(floor: int, at: int, classes: int) -> int:
+    """Where the part before the @ at ``at`` starts; ``at`` itself if there is none."""
+    start = at
+    while start > floor and load_u8(classes + load_u8(start - 1)) & LOCAL:
+        if load_u8(start - 1) == DOT and (start == at or load_u8(start) == DOT):
+            break
+        start -= 1
+        if at - start > LOCAL_BYTES:
+            return at
+    while start < at and not load_u8(classes + load_u8(start)) & WORD:
+        start += 1
+    return start
+
+
+@compiled
+def _domain(begin: int, end: int, classes: int, domains: int, domains_end: int) -> int:
+    """Where the domain name from ``begin`` ends, negative where it is reserved for examples; 0: it is none."""
+    stop = begin
+    while stop < end and load_u8(classes + load_u8(stop)) & DOMAIN:
+        stop += 1
+        if stop - begin > DOMAIN_BYTES:
+            return 0
+    while stop > begin and not load_u8(classes + load_u8(stop - 1)) & WORD:
+        stop -= 1
+    label, before, at = begin, 0, begin
+    while at < stop:
+        if load_u8(at) == DOT:
+            size = at - label
+            if size < 1 or size > LABEL_BYTES or load_u8(label) == DASH or load_u8(at - 1) == DASH:
+                return 0
+            before = _packed(label, at, classes)
+            label = at + 1
+        at += 1
+    last = _packed(label, stop, classes)
+    if label == begin or not last or not _among(domains, domains_end, last):
+        return 0
+    reserved = before == _EXAMPLE and (last in _RESERVED)
+    return -stop if reserved else stop
+
+
+@compiled
+def _packed(begin: int, end: int, classes: int) -> int:
+    """registries.packed of the letters begin..end in lower case; 0 for anything else or more than 12."""
+    value = 0
+    if end - begin > 12:
+        return 0
+    for at in range(begin, end):
+        if not load_u8(classes + load_u8(at)) & LETTER:
+            return 0
+        value = value << 5 | load_u8(at) & 0x1F
+    return value
+
+
+@compiled
+def _among(first: int, end: int, value: int) -> bool:
+    """Whether the ascending int64 from ``first`` to ``end`` hold ``value``."""
+    low, high = 0, (end - first) // 8
+    while low < high:
+        middle = (low + high) // 2
+        if load_i64(first + 8 * middle) < value:
+            low = middle + 1
+        else:
+            high = middle
+    return first + 8 * low < end and load_i64(first + 8 * low) == value
+
+
+@compiled
+def _numbers(begin: int, end: int, document: int, classes: int, lengths: int, out: int) -> int:
+    """Everything else, by the first digit of each run of digits."""
+    found, at = 0, begin
+    while at < end:
+        if at + 8 <= end:
+            word = load_i64(at) ^ (0x30 * _ONES)
+            if not ~(((word & _LOW) + 0x76 * _ONES) | word) & _HIGH:
+                at += 8
+                continue
+        if not load_u8(classes + load_u8(at)) & DIGIT:
+            at += 1
+            continue
+        before = _byte(at - 1, begin, end)
+        start, stop, code = at, 0, IPV4
+        kind = load_u8(classes + before)
+        if kind & UPPER:
+            start, stop, code = at - 2, _account(at - 2, begin, end, classes, lengths), IBAN
+        elif not kind & WORD:
+            if before == PLUS and not _flags(classes, at - 2, begin, end) & WORD:
+                start, stop, code = at - 1, _international(at, end, classes), INTERNATIONAL
+            if not stop:
+                start, stop, code = at, _ipv6(at, begin, end, classes), IPV6
+            if not stop:
+                stop, code = _ipv4(at, begin, end, classes), IPV4
+            if not stop:
+                stop, code = _card(at, begin, end, classes), CARD
+            if not stop and before == OPEN:
+                start, stop, code = at - 1, _national(at - 1, begin, end, classes), NATIONAL
+            if not stop:
+                start, stop, code = at, _national(at, begin, end, classes), NATIONAL
+        if stop > 0:
+            found += _store(out + 32 * found, document, code, start - begin, stop - begin)
+        at = abs(stop) if stop else _run(at, end, classes)
+    return found
+
+
+@compiled
+def _run(at: int, end: int, classes: int) -> int:
+    """Where the digits from ``at`` on end."""
+    while at < end and load_u8(classes + load_u8(at)) & DIGIT:
+        at += 1
+    return at
+
+
+@compiled
+def _ipv4(at: int, begin: int, end: int, classes: int) -> int:
+    """The end of an address; negative for one that nobody is reached by, and for versions; 0: it is none."""
+    before, second = _byte(at - 1, begin, end), _byte(at - 2, begin, end)
+    if before == DOT or (before == DASH and _flags(classes, at - 2, begin, end) & WORD):
+        return 0
+    if before == EQUALS and second in _COMPARES:
+        return 0
+    value, most = 0, 0
+    for part in range(4):
+        stop = _run(at, min(end, at + 4), classes)
+        octet = 0
+        for place in range(at, stop):
+            octet = 10 * octet + load_u8(place) - 0x30
+        if stop == at or stop - at > 3 or octet > 255 or (load_u8(at) == 0x30 and stop - at > 1):
+            return 0
+        if part < 3 and _byte(stop, begin, end) != DOT:
+            return 0
+        value, most, at = value << 8 | octet, max(most, octet), stop + 1
+    stop = at - 1
+    after, further = _byte(stop, begin, end), _flags(classes, stop + 1, begin, end)
+    if load_u8(classes + after) & WORD or (after == DOT and further & WORD):
+        return 0
+    if after in (DASH, PLUS) and further & LETTER:
+        return 0
+    return stop if most >= VERSION_PARTS and routable(value) else -stop
+
+
+@compiled
+def routable(value: int) -> bool:
+    """Whether an IPv4 address is of one host of the internet: the special-purpose registry of IANA, and multicast."""
+    first, two, three = value >> 24, value >> 16, value >> 8
+    if first in (0, 10, 127) or first >= 224 or two in (0xA9FE, 0xC0A8):
+        return False
+    if two >> 6 == 0x6440 >> 6 or two >> 4 == 0xAC10 >> 4 or two >> 1 == 0xC612 >> 1:
+        return False
+    return three not in (0xC00000, 0xC00002, 0xC63364, 0xCB0071)
+
+
+@compiled
+def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
+    """The end of an address of 2000::/3, negative for the ranges of documentation; 0: it is none."""
+    before = _byte(at - 1, begin, end)
+    if before in (COLON, DOT) or load_u8(at) & 0xFE != 0x32:
+        return 0
+    groups = short = first = second = 0
+    while True:
+        number, stop = 0, at
+        while stop - at < 4 and _flags(classes, stop, begin, end) & HEX:
+            digit = load_u8(stop)
+            number = number << 4 | (digit & 15 if digit < 0x40 else (digit & 7) + 9)
+            stop += 1
+        groups += 1
+        if groups == 1:
+            if stop - at < 4:
+                return 0
+            first = number
+        elif groups == 2 and not short:
+            second = number
+        colons = 0
+        while colons < 2 and _byte(stop + colons, begin, end) == COLON:
+            colons += 1
+        goes_on = _flags(classes, stop + colons, begin, end) & HEX
+        if colons == 2:
+            if short:
+                return 0
+            short = 1
+            stop += 0 if goes_on else 2
+        if not colons or not goes_on:
+            break
+        at = stop + colons
+    if (groups < 3 or groups > 7) if short else groups != 8:
+        return 0
+    after = _byte(stop, begin, end)
+    if load_u8(classes + after) & WORD or (after == DOT and _flags(classes, stop + 1, begin, end) & WORD):
+        return 0
+    if after == COLON and colons != 1:
+        return 0
+    return -stop if (first == 0x2001 and second == 0xDB8) or (first == 0x3FFF and second < 0x1000) else stop
+
+
+@compiled
+def _account(at: int, begin: int, end: int, classes: int, lengths: int) -> int:
+    """The end of an IBAN (ISO 13616), in one piece or in groups of four; 0: it is none."""
+    if not _flags(classes, at, begin, end) & UPPER or _flags(classes, at - 1, begin, end) & WORD:
+        return 0
+    length = load_u8(lengths + 26 * (load_u8(at) - 65) + load_u8(at + 1) - 65)
+    grouped = _byte(at + 4, begin, end) == SPACE
+    rest = head = 0
+    for index in range(length):
+        if grouped and index and index % 4 == 0:
+            if _byte(at, begin, end) != SPACE:
+                return 0
+            at += 1
+        letter, kind = _byte(at, begin, end), _flags(classes, at, begin, end)
+        if not kind & (UPPER | DIGIT) or (index >= 2 and index < 4 and not kind & DIGIT):
+            return 0
+        value = letter - 0x30 if kind & DIGIT else letter - 55
+        if index < 4:
+            head = head * (10 if kind & DIGIT else 100) + value
+        else:
+            rest = (rest * (10 if kind & DIGIT else 100) + value) % 97
+        at += 1
+    valid = length > 0 and (rest * 1_000_000 + head) % 97 == 1
+    return at if valid and not _flags(classes, at, begin, end) & WORD else 0
+
+
+@compiled
+def _card(at: int, begin: int, end: int, classes: int) -> int:
+    """The end of a card number (ISO/IEC 7812): in one piece, 4-4-4-4, 4-6-5 or 4-6-4; 0: it is none."""
+    before, stop = _byte(at - 1, begin, end), _run(at, min(end, at + 20), classes)
+    gap = _byte(stop, begin, end)
+    grouped = stop - at == 4 and gap in (SPACE, DASH)
+    if before == DOT or (before == (gap if grouped else DASH) and _flags(classes, at - 2, begin, end) & DIGIT):
+        return 0
+    if grouped:
+        groups, six, place = 1, False, stop
+        while groups < 4 and _byte(place, begin, end) == gap:
+            stop = _run(place + 1, min(end, place + 8), classes)
+            size = stop - place - 1
+            if groups == 1 and size == 6:
+                six = True
+            elif size != 4 and not (six and size == 5):
+                return 0
+            groups += 2 if six and groups == 2 else 1
+            place = stop
+        if groups < 4:
+            return 0
+        further = _run(stop + 1, min(end, stop + 6), classes) if _byte(stop, begin, end) == SPACE else stop
+        if gap == SPACE and further - stop == 5:
+            return 0
+    after, further = _byte(stop, begin, end), _flags(classes, stop + 1, begin, end)
+    if load_u8(classes + after) & WORD or (after in (DOT, DASH) and further & DIGIT):
+        return 0
+    return stop if _checked(at, stop, classes) else 0
+
+
+@compiled
+def _checked(at: int, stop: int, classes: int) -> bool:
+    """Luhn's sum, and an issuer's first digits with one of its lengths, of the digits at..stop."""
+    size = first = total = 0
+    place = stop - 1
+    while place >= at:
+        if load_u8(classes + load_u8(place)) & DIGIT:
+            digit = load_u8(place) - 0x30
+            total += digit if size % 2 == 0 else digit * 2 - 9 * (digit > 4)
+            size += 1
+        place -= 1
+    for index in range(4):
+        first = 10 * first + load_u8(at + index) - 0x30
+    return total % 10 == 0 and issued(first, size)
+
+
+@compiled
+def issued(first: int, size: int) -> bool:
+    """Whether numbers of Visa, Mastercard, Amex, Diners, Discover, JCB or UnionPay begin so with ``size`` digits."""
+    if first // 1000 == 4:
+        return size in (13, 16, 19)
+    two, three, long = first // 100, first // 10, 16 <= size <= 19
+    if 51 <= two <= 55 or 2221 <= first <= 2720:
+        return size == 16
+    if two in (34, 37) or first in (2131, 1800):
+        return size == 15
+    if 300 <= three <= 305 or two in (36, 38, 39):
+        return size == 14
+    return long and (first == 6011 or 644 <= three <= 649 or two in (62, 65) or 3528 <= first <= 3589)
+
+
+@compiled
+def _international(at: int, end: int, classes: int) -> int:
+    """The end of the groups of at most 15 digits after a +; negative for fewer than 8 digits; 0: the first is too long.
+
+    Groups stand side by side or with one of " ./-" between them; the one after the country code may be in parentheses.
+    """
+    digits, stop, place = 0, 0, at
+    while place < end:
+        inside = load_u8(place) == OPEN
+        group = _run(place + inside, min(end, place + inside + PHONE_DIGITS + 1), classes)
+        size = group - place - inside
+        if not size or digits + size > PHONE_DIGITS:
+            break
+        if inside and (digits > 3 or size > 4 or _byte(group, at, end) != CLOSE):
+            break
+        if not inside and _flags(classes, group, at, end) & WORD:
+            break
+        digits, stop = digits + size, group + inside
+        place = stop + (_flags(classes, stop, at, end) & GAP != 0)
+    return stop if digits >= FEWEST_PHONE_DIGITS else -stop
+
+
+@compiled
+def _national(at: int, begin: int, end: int, classes: int) -> int:
+    """The end of a number as North America writes it, (212) 555-0123, 1 or 001 before it or not; 0: it is none."""
+    if _flags(classes, at - 1, begin, end) & WORD:
+        return 0
+    numbered = _flags(classes, at - 2, begin, end) & DIGIT
+    if numbered and _flags(classes, at - 1, begin, end) & GAP and _byte(at - 1, begin, end) != SPACE:
+        return 0
+    place = at
+    prefix = _run(at, min(end, at + 4), classes)
+    ones = prefix > at and load_u8(prefix - 1) == 0x31 and _flags(classes, prefix, begin, end) & GAP
+    if ones and (prefix - at == 1 or (prefix - at == 3 and load_u8(at) == 0x30 and load_u8(at + 1) == 0x30)):
+        place = prefix + 1
+    inside = _byte(place, begin, end) == OPEN
+    stop = _three(place + inside, begin, end, classes)
+    if not stop or (inside and _byte(stop, begin, end) != CLOSE):
+        return 0
+    stop += inside
+    first = _byte(stop, begin, end)
+    if load_u8(classes + first) & GAP:
+        stop += 1
+    elif not inside:
+        return 0
+    stop = _three(stop, begin, end, classes)
+    second = _byte(stop, begin, end) if stop else 0
+    if not load_u8(classes + second) & GAP or (not inside and first not in (second, SPACE)):
+        return 0
+    last = _run(stop + 1, min(end, stop + 6), classes)
+    if last - stop != 5:
+        return 0
+    if first == SPACE and second == SPACE and not inside:
+        spaced = _byte(last, begin, end) == SPACE and _flags(classes, last + 1, begin, end) & DIGIT
+        if spaced or (numbered and _byte(at - 1, begin, end) == SPACE):
+            return 0
+    if _byte(last, begin, end) == 0x78:
+        extension = _run(last + 1, min(end, last + 8), classes)
+        last = extension if extension > last + 1 else last
+    after = _byte(last, begin, end)
+    if load_u8(classes + after) & WORD or (
+        after != SPACE and load_u8(classes + after) & GAP and (_flags(classes, last + 1, begin, end) & DIGIT)
+    ):
+        return 0
+    return last
+
+
+@compiled
+def _three(at: int, begin: int, end: int, classes: int) -> int:
+    """The end of three digits of which the first is 2 to 9; 0: they are not there."""
+    if not _byte(at, begin, end) >= 0x32:
+        return 0
+    stop = _run(at, min(end, at + 4), classes)
+    return stop if stop - at == 3 else 0
