@@ -1,6 +1,6 @@
 """The repository measured, modelled, audited and published.
 
-``signals`` and ``paragraphs`` measure only what is not measured yet. ``build_snapshot`` is one step on purpose: it
+``signals``, ``paragraphs`` and ``minhash`` measure only what is not measured yet. ``build_snapshot`` is one step on purpose: it
 builds every SQL model in a file nobody else can see, audits it, and switches it in only when every check has passed,
 so what fails leaves the last good snapshot in place and no half-built file behind.
 """
@@ -24,6 +24,7 @@ from pipelines.gates import (
     table_metadata,
 )
 from pipelines.ingest import OWNERS
+from pipelines.pairs import pairs_asset
 from warehouse import curation, models, publish
 from warehouse.contracts import Batches, Check, Snapshot
 from warehouse.gate import Suite, grain_suite, run_suite
@@ -76,7 +77,7 @@ def measure(
     Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    at, batches = unmeasured(repository, table, version=_version(schema), memory_limit=memory_limit)
+    at, batches = unmeasured(repository, table, version=curation.VERSIONS.get(table), memory_limit=memory_limit)
 
     def measured(some: Batches) -> Batches:
         nonlocal size
@@ -88,10 +89,6 @@ def measure(
         receipt = repository.append(table, measured(some), schema=schema, source="curation", run_id=run_id, after=at)
         rows, at = rows + receipt.rows_out, max(at, receipt.version)
     return rows, size
-
-
-def _version(schema: pa.Schema) -> int | None:
-    return curation.SIGNALS_VERSION if "version" in schema.names else None
 
 
 def _chunks(batches: Batches, *, max_bytes: int = COMMIT_BYTES) -> Iterator[Batches]:
@@ -127,7 +124,7 @@ def measure_asset(
         description=description,
         kinds={"deltalake", "numba"},
         owners=OWNERS,
-        code_version=str(curation.SIGNALS_VERSION),
+        code_version=str(curation.VERSIONS.get(table, curation.SIGNALS_VERSION)),
         check_specs=check_specs(key, suites),
     )
     def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -149,7 +146,7 @@ def measure_asset(
 
 
 def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinition]:
-    """Signals and paragraphs of every document."""
+    """Signals, paragraphs, MinHash bands and near pairs of every document."""
     return [
         measure_asset(
             project,
@@ -167,6 +164,15 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             description="Hash and length of every paragraph, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
         ),
+        measure_asset(
+            project,
+            "minhash",
+            curation.minhash,
+            schema=curation.MINHASH,
+            description="MinHash bands of every document, by which near duplicates meet.",
+            suites=suites["repository.minhash"],
+        ),
+        pairs_asset(project, suites["repository.pairs"]),
     ]
 
 

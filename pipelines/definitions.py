@@ -26,7 +26,7 @@ from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
 from warehouse.sources import Source, load_source
 
-MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
+MADE_HERE = ("documents", "signals", "paragraphs", "minhash", "pairs", "rejects", "runs")
 """Repository tables that a project has whatever its sources are."""
 
 

@@ -1,10 +1,27 @@
-"""Curation measures documents and drops none: signals, language, hashes of paragraphs. The rules are SQL.
+"""Curation measures documents and drops none: signals, language, hashes of paragraphs, MinHash bands and verified pairs.
 
-``measure`` and ``paragraphs`` take a record batch with the columns doc_id and text and give one of SIGNALS or of
-PARAGRAPHS; sql/curation decides from them.
+``measure``, ``paragraphs`` and ``minhash`` take a record batch with the columns doc_id and text and give one of SIGNALS,
+PARAGRAPHS or MINHASH; ``pairs`` compares what shares a band. The rules are SQL: sql/curation decides from them.
 """
 
 from warehouse.curation.measure import measure, paragraphs
+from warehouse.curation.pairs import MINHASH, MINHASH_VERSION, PAIRS, minhash, pairs
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
-__all__ = ["MEANING", "PARAGRAPHS", "SIGNALS", "SIGNALS_VERSION", "measure", "paragraphs"]
+VERSIONS = {"signals": SIGNALS_VERSION, "minhash": MINHASH_VERSION}
+"""By table, what measured it; a table with a version measures every document again when it rises."""
+
+__all__ = [
+    "MEANING",
+    "MINHASH",
+    "MINHASH_VERSION",
+    "PAIRS",
+    "PARAGRAPHS",
+    "SIGNALS",
+    "SIGNALS_VERSION",
+    "VERSIONS",
+    "measure",
+    "minhash",
+    "pairs",
+    "paragraphs",
+]
