@@ -5,27 +5,17 @@ from __future__ import annotations
 import random
 import sysconfig
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 import rules
 import twins
+from corpus import MODELS, decided, row
 
 from warehouse import query
-from warehouse.contracts import DOCUMENTS, content_hash, doc_id
-from warehouse.curation import MINHASH, PAIRS, PARAGRAPHS, SIGNALS, measure, minhash, pairs, paragraphs
 from warehouse.gate import load_suites, run_suite
 from warehouse.models import load_models
 
-MODELS = [
-    "staging.current_documents",
-    "staging.current_signals",
-    "staging.current_minhash",
-    *(f"curation.{name}" for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house")),
-    *(f"curation.{name}" for name in ("paragraph_duplicates", "oversized_buckets", "near_pairs")),
-    *(f"curation.{name}" for name in ("clusters", "rules", "decisions", "funnel")),
-]
 COPIED = ("duplicate_document", "near_duplicate")
 RULE_SETS = ("c4", "fineweb", "gopher", "house")
 SUITES = (
@@ -39,68 +29,6 @@ PROSE = (
     "What falls out of the corpus is a row with a reason, a value and the limit that it was compared with. "
     "That is how a question about one document can be answered a year later, with the evidence at hand.\n"
 )
-
-
-def row(
-    uri: str, text: str | None, *, day: int = 1, licence: str | None = "MIT", synthetic: bool = False
-) -> dict[str, object]:
-    digest = content_hash(text or "")
-    return {
-        "doc_id": doc_id("test", uri, "0", digest),
-        "source": "test",
-        "uri": uri,
-        "record": "0",
-        "known_at": day * 86_400_000_000,
-        "licence": licence,
-        "text": text,
-        "content_hash": digest,
-        "synthetic": synthetic,
-        "generation": 0,
-    }
-
-
-def decided(
-    checkout: Path, rows: Sequence[Mapping[str, object]], *, measured: bool = True, **thresholds: float
-) -> query.Connection:
-    """A connection in which every model of curation is built over these documents."""
-    documents = pa.Table.from_pylist(list(rows), DOCUMENTS)
-    unique = pa.Table.from_pylist(list({str(value["doc_id"]): value for value in rows}.values()), DOCUMENTS)
-    batches = unique.select(["doc_id", "text"]).combine_chunks().to_batches() if measured else []
-    con = query.connect(threads=2)
-    for name, value in thresholds.items():
-        con.execute(f"SET VARIABLE {name} = {value}")
-    con.execute("ATTACH ':memory:' AS repository")
-    for name, table in {
-        "documents": documents,
-        "signals": pa.Table.from_batches(map(measure, batches), SIGNALS),
-        "paragraphs": pa.Table.from_batches(map(paragraphs, batches), PARAGRAPHS),
-        "minhash": pa.Table.from_batches(map(minhash, batches), MINHASH),
-        "pairs": PAIRS.empty_table(),
-    }.items():
-        con.register("given", table)
-        con.execute(f"CREATE TABLE repository.{name} AS FROM given")
-        con.unregister("given")
-    compare(con)
-    build(con, checkout)
-    return con
-
-
-def compare(con: query.Connection) -> None:
-    """Append to repository.pairs what the documents that were not compared yet add, as the asset does."""
-    for found in list(pairs(con)):
-        con.register("given", pa.Table.from_batches([found.rows]))
-        con.execute("INSERT INTO repository.pairs FROM given")
-        con.unregister("given")
-
-
-def build(con: query.Connection, checkout: Path) -> None:
-    """Every model of curation, made anew."""
-    for name in MODELS:
-        schema, model = name.split(".")
-        text = (checkout / "sql" / schema / f"{model}.sql").read_text()
-        kind = "TABLE" if "\nkind: table\n" in text else "VIEW"
-        con.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-        con.execute(f"CREATE OR REPLACE {kind} {name} AS {text}")
 
 
 def verdicts(con: query.Connection, rule_set: str) -> dict[str, tuple[str | None, float | None, float | None]]:

@@ -4,8 +4,8 @@
 PARAGRAPHS or MINHASH; ``pairs`` compares what shares a band. The rules are SQL: sql/curation decides from them.
 """
 
+from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, minhash, pairs
 from warehouse.curation.measure import measure, paragraphs
-from warehouse.curation.pairs import MINHASH, MINHASH_VERSION, PAIRS, minhash, pairs
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
 VERSIONS = {"signals": SIGNALS_VERSION, "minhash": MINHASH_VERSION}
