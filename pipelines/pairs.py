@@ -1,20 +1,25 @@
 """Documents that were not compared yet, compared with all: one asset, committed part by part."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 import dagster as dg
+import pyarrow as pa
 
 from pipelines.costs import metered
 from pipelines.gates import audit, check_specs, table_metadata
 from pipelines.ingest import OWNERS
 from warehouse import curation
+from warehouse.contracts import Snapshot
 from warehouse.gate import Suite
 from warehouse.project import Project
 from warehouse.query import attach_repository, connect
 from warehouse.repository import Repository
 
 KEY = dg.AssetKey(["repository", "pairs"])
-READS = ("documents", "signals", "minhash", "pairs")
+READS = ("documents", "signals", "minhash")
+NONE = Snapshot("pairs", -1, (), curation.PAIRS, rows=0, bytes=0)
+EMPTY = curation.Found(pa.RecordBatch.from_pylist([], curation.PAIRS), candidates=0, bytes=0)
 
 
 def pair(repository: Repository, *, run_id: str, memory_limit: str) -> tuple[int, int, int]:
@@ -23,13 +28,11 @@ def pair(repository: Repository, *, run_id: str, memory_limit: str) -> tuple[int
     Every part is a commit; a run killed between two is finished by the next. Raises Busy where another run has compared
     meanwhile.
     """
-    repository.append("pairs", [], schema=curation.PAIRS, source="curation", run_id=run_id)
-    snapshots = [repository.snapshot(table) for table in READS]
-    at = snapshots[-1].version
-    rows = candidates = size = 0
+    held = repository.snapshot("pairs") if "pairs" in repository.tables() else NONE
+    at, rows, candidates, size = held.version, 0, 0, 0
     with connect(memory_limit=memory_limit) as con:
-        attach_repository(con, snapshots)
-        for found in curation.pairs(con):
+        attach_repository(con, [*map(repository.snapshot, READS), held])
+        for found in chain(curation.pairs(con), [EMPTY]):  # the empty end makes the table where nothing was compared
             receipt = repository.append(
                 "pairs", [found.rows], schema=curation.PAIRS, source="curation", run_id=run_id, after=at
             )
@@ -43,7 +46,7 @@ def pairs_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
 
     @dg.asset(
         key=KEY,
-        deps=[dg.AssetKey(["repository", table]) for table in READS[:-1]],
+        deps=[dg.AssetKey(["repository", table]) for table in READS],
         group_name="curation",
         description="Pairs of near duplicates: candidates that share a MinHash band, verified by true Jaccard.",
         kinds={"deltalake", "duckdb", "numba"},

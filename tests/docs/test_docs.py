@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
-from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS
+from warehouse.curation import MEANING, MINHASH, PAIRS, PARAGRAPHS, SIGNALS
 from warehouse.datasets import DatasetRecipe
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
@@ -36,6 +36,8 @@ SCHEMAS = {
     "system": SYSTEM,
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
+    "minhash": MINHASH,
+    "pairs": PAIRS,
     "runs": RUNS,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,

@@ -224,6 +224,8 @@ def corpus(con: query.Connection) -> None:
         ("documents", documents),
         ("signals", pa.Table.from_batches([curation.measure(measured)])),
         ("paragraphs", pa.Table.from_batches([curation.paragraphs(measured)])),
+        ("minhash", pa.Table.from_batches([curation.minhash(measured)])),
+        ("pairs", curation.PAIRS.empty_table()),
     ):
         con.register("arrow", table)
         con.execute(f"CREATE TABLE repository.kept_{name} AS FROM arrow")

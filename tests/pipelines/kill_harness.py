@@ -37,6 +37,8 @@ TABLES = {
     "rejects": "reject_id",
     "signals": "doc_id",
     "paragraphs": "doc_id, ordinal, hash",
+    "minhash": "doc_id, bands",
+    "pairs": "a, b, jaccard",
 }
 
 

@@ -4,7 +4,7 @@
 PARAGRAPHS or MINHASH; ``pairs`` compares what shares a band. The rules are SQL: sql/curation decides from them.
 """
 
-from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, minhash, pairs
+from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, Found, minhash, pairs
 from warehouse.curation.measure import measure, paragraphs
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
@@ -20,6 +20,7 @@ __all__ = [
     "SIGNALS",
     "SIGNALS_VERSION",
     "VERSIONS",
+    "Found",
     "measure",
     "minhash",
     "pairs",

@@ -204,6 +204,5 @@ def _marks(fresh: pa.Table, chosen: npt.NDArray[np.bool_]) -> pa.Table:
 def _rows(*tables: pa.Table) -> pa.RecordBatch:
     found = pa.concat_tables(tables)
     version = pa.repeat(pa.scalar(MINHASH_VERSION, pa.int32()), found.num_rows)
-    columns = [found["a"], found["b"], version, found["jaccard"]]
-    table = pa.Table.from_arrays(columns, schema=PAIRS).combine_chunks()
-    return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], schema=PAIRS)
+    columns = [found["a"], found["b"], pa.chunked_array([version]), found["jaccard"]]
+    return pa.RecordBatch.from_arrays([column.combine_chunks() for column in columns], schema=PAIRS)
