@@ -26,7 +26,7 @@ from warehouse.repository import Repository
 CHECKOUT = Path(__file__).resolve().parent.parent
 PUBLISH = "models, gate, publish"
 STAGES = {"sources": "sources", "repository": "audits", "features": "features", "datasets": "datasets"}
-CURATION = {"repository/signals", "repository/paragraphs", "repository/pii"}
+CURATION = {f"repository/{table}" for table in ("signals", "paragraphs", "pii", "minhash", "pairs")}
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def demo(folder: Path) -> dict[str, float]:
 
 
 def large(folder: Path, gigabytes: float) -> dict[str, float]:
-    """One large JSON Lines file into documents, signals and paragraphs."""
+    """One large JSON Lines file into documents and what curation measures of them."""
     (folder / "recipes/sources").mkdir(parents=True)
     (folder / "recipes/sources/large.yaml").write_text("reader: jsonl\nuri: large.jsonl\nlicence: PSF-2.0\n")
     (folder / "warehouse.toml").write_text('name = "large"\n')

@@ -1,6 +1,6 @@
 """The repository measured, modelled, audited and published.
 
-``signals`` and ``paragraphs`` measure only what is not measured yet. ``build_snapshot`` is one step on purpose: it
+``signals``, ``paragraphs`` and ``minhash`` measure only what is not measured yet. ``build_snapshot`` is one step on purpose: it
 builds every SQL model in a file nobody else can see, audits it, and switches it in only when every check has passed,
 so what fails leaves the last good snapshot in place and no half-built file behind.
 """
@@ -24,6 +24,7 @@ from pipelines.gates import (
     table_metadata,
 )
 from pipelines.ingest import OWNERS
+from pipelines.pairs import pairs_asset
 from warehouse import curation, models, publish
 from warehouse.contracts import Batches, Check, Snapshot
 from warehouse.energy import Rate
@@ -35,8 +36,6 @@ from warehouse.repository import Repository
 
 PUBLISHED = dg.AssetKey(["published", "snapshot"])
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
-VERSIONS = {"signals": curation.SIGNALS_VERSION, "pii": curation.PII_VERSION}
-"""Of what measures a table's rows; those of another version do not count as measured."""
 COMMIT_BYTES = 512 << 20
 """Text measured between two commits: what a killed run repeats at most."""
 
@@ -75,11 +74,11 @@ def measure(
 ) -> tuple[int, int]:
     """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes.
 
-    A table of VERSIONS measures every document again when the version of its measurement has risen.
+    A table of curation.VERSIONS measures every document again when the version of its measurement has risen.
     Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    at, batches = unmeasured(repository, table, version=VERSIONS.get(table), memory_limit=memory_limit)
+    at, batches = unmeasured(repository, table, version=curation.VERSIONS.get(table), memory_limit=memory_limit)
 
     def measured(some: Batches) -> Batches:
         nonlocal size
@@ -126,7 +125,7 @@ def measure_asset(
         description=description,
         kinds={"deltalake", "numba"},
         owners=OWNERS,
-        code_version=str(VERSIONS.get(table, 1)),
+        code_version=str(curation.VERSIONS.get(table, 1)),
         check_specs=check_specs(key, suites),
     )
     def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
@@ -148,7 +147,7 @@ def measure_asset(
 
 
 def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinition]:
-    """Signals, paragraphs and personal data of every document."""
+    """Signals, paragraphs, personal data, MinHash bands and near pairs of every document."""
     return [
         measure_asset(
             project,
@@ -174,6 +173,15 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             description="Where each document holds e-mail, phone, IP, card or account numbers; places, not the text.",
             suites=suites["repository.pii"],
         ),
+        measure_asset(
+            project,
+            "minhash",
+            curation.minhash,
+            schema=curation.MINHASH,
+            description="MinHash bands of every document, by which near duplicates meet.",
+            suites=suites["repository.minhash"],
+        ),
+        pairs_asset(project, suites["repository.pairs"]),
     ]
 
 

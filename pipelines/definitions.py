@@ -28,7 +28,7 @@ from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
 from warehouse.sources import Source, load_source
 
-MADE_HERE = ("documents", "signals", "paragraphs", "pii", "rejects", "runs", "runway")
+MADE_HERE = ("documents", "signals", "paragraphs", "pii", "minhash", "pairs", "rejects", "runs", "runway")
 """Repository tables that a project has whatever its sources are."""
 
 

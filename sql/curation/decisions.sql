@@ -1,8 +1,9 @@
 /* model
 description: >-
-  For every current document and rule set: kept or not, and the first rule that it fails with value and threshold. gopher is
-  quality, then repetition; fineweb is repetition, quality, C4 without terminal marks, FineWeb's own; house see there. Copies
-  come last: among documents that pass a set's other rules, all but the first of one normalised text fall
+  For every current document and rule set of curation.rules: kept or not, and the first rule that it fails with value and
+  threshold. Copies and near duplicates come last, among documents that pass a set's other rules, in the order (keep_rank,
+  doc_id): a document stays unless one before it that stays has the same text, or one so near that their Jaccard similarity
+  reaches the threshold
 kind: table
 grain: [doc_id, rule_set]
 owner: team:data-platform
@@ -11,91 +12,100 @@ columns:
   source: where it came from
   rule_set: gopher | c4 | fineweb | house
   kept: whether it passed every rule of the set
-  reason: first failing rule, null if kept; unmeasured where a document has no signals yet
-  value: what was measured, null for unmeasured and duplicate_document
-  threshold: what it was compared with
-  twin: for duplicate_document the kept document with the same text
+  reason: >-
+    first failing rule, null if kept; unmeasured where a document has no signals yet, duplicate_document and near_duplicate
+    where it passed all others
+  value: what was measured, of near_duplicate the Jaccard similarity; null for unmeasured and duplicate_document
+  threshold: >-
+    what it was compared with. Variable and default: near_duplicate_jaccard 0.8; pairs are known from 0.5
+  twin: >-
+    the kept document that it copies: of duplicate_document with the same text, of near_duplicate the nearest of those before it
 */
-WITH quality AS (
-    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.gopher_quality
-),
-repetition AS (
-    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.gopher_repetition
-),
-c4 AS (
-    SELECT
-        doc_id,
-        list_filter(rules, lambda rule: rule.failed)[1] AS failure,
-        list_filter(open_rules, lambda rule: rule.failed)[1] AS open_failure
-    FROM curation.c4
-),
-fineweb AS (
-    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.fineweb
-),
-house AS (
-    SELECT doc_id, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.house
-),
-failures AS MATERIALIZED (
+WITH RECURSIVE tried AS MATERIALIZED (
     SELECT
         current.doc_id,
         current.source,
-        current.keep_rank,
+        {'keep_rank': current.keep_rank, 'doc_id': current.doc_id} AS turn,
+        rules.rule_set,
         signals.text_hash,
-        coalesce(quality.failure, repetition.failure) AS gopher,
-        c4.failure AS c4,
-        coalesce(repetition.failure, quality.failure, c4.open_failure, fineweb.failure) AS fineweb,
-        house.failure AS house
+        list_filter(rules.rules, lambda rule: rule.failed)[1] AS failure
     FROM staging.current_documents AS current
+    JOIN curation.rules ON current.doc_id = rules.doc_id
     LEFT JOIN staging.current_signals AS signals ON current.doc_id = signals.doc_id
-    LEFT JOIN quality ON current.doc_id = quality.doc_id
-    LEFT JOIN repetition ON current.doc_id = repetition.doc_id
-    LEFT JOIN c4 ON current.doc_id = c4.doc_id
-    LEFT JOIN fineweb ON current.doc_id = fineweb.doc_id
-    LEFT JOIN house ON current.doc_id = house.doc_id
 ),
-repeated_texts AS (
-    SELECT text_hash
-    FROM failures
-    WHERE text_hash IS NOT NULL
-    GROUP BY text_hash
-    HAVING count(*) > 1
+firsts AS MATERIALIZED (
+    SELECT rule_set, text_hash, min(turn) AS turn
+    FROM tried
+    WHERE text_hash IS NOT NULL AND failure IS NULL
+    GROUP BY rule_set, text_hash
 ),
-firsts AS (
+near AS MATERIALIZED (
     SELECT
-        failures.text_hash,
-        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE gopher IS NULL).doc_id AS gopher,
-        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE c4 IS NULL).doc_id AS c4,
-        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE fineweb IS NULL).doc_id AS fineweb,
-        min({'keep_rank': keep_rank, 'doc_id': doc_id}) FILTER (WHERE house IS NULL).doc_id AS house
-    FROM failures
-    JOIN repeated_texts ON failures.text_hash = repeated_texts.text_hash
-    GROUP BY failures.text_hash
+        one.rule_set,
+        least(one.turn, other.turn) AS earlier,
+        greatest(one.turn, other.turn) AS later,
+        pairs.jaccard
+    FROM curation.near_pairs AS pairs
+    JOIN firsts AS one ON pairs.a = one.text_hash
+    JOIN firsts AS other ON pairs.b = other.text_hash AND other.rule_set = one.rule_set
+    WHERE pairs.jaccard >= CAST(coalesce(getvariable('near_duplicate_jaccard'), 0.8) AS DOUBLE)
+),
+-- The pairs still open, round by round: who comes later in none of them stays, and those after it in one fall.
+rounds AS (
+    SELECT rule_set, earlier, later, (rule_set, earlier) NOT IN (SELECT (rule_set, later) FROM near) AS falls
+    FROM near
+    UNION ALL
+    (
+        WITH fallen AS (
+            SELECT DISTINCT rule_set, later AS turn FROM rounds WHERE falls
+        ),
+        open AS MATERIALIZED (
+            SELECT rule_set, earlier, later
+            FROM rounds
+            ANTI JOIN fallen AS one ON rounds.rule_set = one.rule_set AND rounds.earlier = one.turn
+            ANTI JOIN fallen AS other ON rounds.rule_set = other.rule_set AND rounds.later = other.turn
+        )
+        SELECT rule_set, earlier, later, (rule_set, earlier) NOT IN (SELECT (rule_set, later) FROM open) AS falls
+        FROM open
+    )
+),
+fallen AS MATERIALIZED (
+    SELECT DISTINCT rule_set, later AS turn FROM rounds WHERE falls
+),
+twins AS (
+    SELECT near.rule_set, near.later AS turn, max({'jaccard': near.jaccard, 'doc_id': near.earlier.doc_id}) AS twin
+    FROM near
+    JOIN fallen ON near.rule_set = fallen.rule_set AND near.later = fallen.turn
+    ANTI JOIN fallen AS gone ON near.rule_set = gone.rule_set AND near.earlier = gone.turn
+    GROUP BY near.rule_set, near.later
 ),
 decided AS (
     SELECT
-        failures.doc_id,
-        failures.source,
-        failures.text_hash IS NOT NULL AS measured,
-        unnest([
-            {'rule_set': 'gopher', 'failure': failures.gopher, 'first': firsts.gopher},
-            {'rule_set': 'c4', 'failure': failures.c4, 'first': firsts.c4},
-            {'rule_set': 'fineweb', 'failure': failures.fineweb, 'first': firsts.fineweb},
-            {'rule_set': 'house', 'failure': failures.house, 'first': firsts.house}
-        ]) AS outcome
-    FROM failures
-    LEFT JOIN firsts ON failures.text_hash = firsts.text_hash
+        tried.*,
+        CASE
+            WHEN tried.text_hash IS NULL THEN {'reason': 'unmeasured', 'value': NULL, 'threshold': NULL, 'twin': NULL}
+            WHEN tried.failure IS NOT NULL THEN {
+                'reason': tried.failure.reason, 'value': tried.failure.value, 'threshold': tried.failure.threshold,
+                'twin': NULL}
+            WHEN twins.twin IS NOT NULL THEN {
+                'reason': 'near_duplicate', 'value': twins.twin.jaccard,
+                'threshold': CAST(coalesce(getvariable('near_duplicate_jaccard'), 0.8) AS DOUBLE),
+                'twin': twins.twin.doc_id}
+            WHEN firsts.turn <> tried.turn THEN {
+                'reason': 'duplicate_document', 'value': NULL, 'threshold': NULL, 'twin': firsts.turn.doc_id}
+        END AS fall
+    FROM tried
+    LEFT JOIN firsts
+        ON tried.failure IS NULL AND firsts.rule_set = tried.rule_set AND firsts.text_hash = tried.text_hash
+    LEFT JOIN twins ON twins.rule_set = firsts.rule_set AND twins.turn = firsts.turn
 )
 SELECT
     doc_id,
     source,
-    outcome.rule_set AS rule_set,
-    measured AND outcome.failure IS NULL AND coalesce(outcome.first, doc_id) = doc_id AS kept,
-    CASE
-        WHEN NOT measured THEN 'unmeasured'
-        WHEN outcome.failure IS NOT NULL THEN outcome.failure.reason
-        WHEN outcome.first <> doc_id THEN 'duplicate_document'
-    END AS reason,
-    outcome.failure.value AS value,
-    outcome.failure.threshold AS threshold,
-    CASE WHEN measured AND outcome.failure IS NULL AND outcome.first <> doc_id THEN outcome.first END AS twin
+    rule_set,
+    fall IS NULL AS kept,
+    fall.reason AS reason,
+    fall.value AS value,
+    fall.threshold AS threshold,
+    fall.twin AS twin
 FROM decided

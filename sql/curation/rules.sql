@@ -1,27 +1,31 @@
 /* model
 description: >-
-  For every measured document and rule set, all of the set's rules in the order in which decisions tries them; what
-  'warehouse explain' shows. The first that failed is the reason that decisions gives
+  For every current document and rule set, all of the set's rules in the order in which decisions tries them; what
+  'warehouse explain' shows. The first that failed is the reason that decisions gives. gopher is quality, then repetition;
+  fineweb is repetition, quality, C4 without terminal marks, FineWeb's own; house see there
 kind: view
 grain: [doc_id, rule_set]
 owner: team:data-platform
 columns:
   doc_id: document
   rule_set: gopher | c4 | fineweb | house
-  rules: reason, value, threshold, failed
+  rules: reason, value, threshold, failed; null for a document that is not measured yet
 */
-SELECT quality.doc_id, 'gopher' AS rule_set, quality.rules || repetition.rules AS rules
-FROM curation.gopher_quality AS quality
-JOIN curation.gopher_repetition AS repetition ON quality.doc_id = repetition.doc_id
-UNION ALL
-SELECT doc_id, 'c4', rules
-FROM curation.c4
-UNION ALL
-SELECT quality.doc_id, 'fineweb', repetition.rules || quality.rules || c4.open_rules || fineweb.rules
-FROM curation.gopher_quality AS quality
-JOIN curation.gopher_repetition AS repetition ON quality.doc_id = repetition.doc_id
-JOIN curation.c4 AS c4 ON quality.doc_id = c4.doc_id
-JOIN curation.fineweb AS fineweb ON quality.doc_id = fineweb.doc_id
-UNION ALL
-SELECT doc_id, 'house', rules
-FROM curation.house
+WITH tried AS (
+    SELECT
+        current.doc_id,
+        unnest([
+            {'rule_set': 'gopher', 'rules': quality.rules || repetition.rules},
+            {'rule_set': 'c4', 'rules': c4.rules},
+            {'rule_set': 'fineweb', 'rules': repetition.rules || quality.rules || c4.open_rules || fineweb.rules},
+            {'rule_set': 'house', 'rules': house.rules}
+        ]) AS tried
+    FROM staging.current_documents AS current
+    LEFT JOIN curation.gopher_quality AS quality ON current.doc_id = quality.doc_id
+    LEFT JOIN curation.gopher_repetition AS repetition ON current.doc_id = repetition.doc_id
+    LEFT JOIN curation.c4 ON current.doc_id = c4.doc_id
+    LEFT JOIN curation.fineweb ON current.doc_id = fineweb.doc_id
+    LEFT JOIN curation.house ON current.doc_id = house.doc_id
+)
+SELECT doc_id, tried.rule_set AS rule_set, tried.rules AS rules
+FROM tried

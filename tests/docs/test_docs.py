@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
-from warehouse.curation import MEANING, PARAGRAPHS, PII, SIGNALS
+from warehouse.curation import MEANING, MINHASH, PAIRS, PARAGRAPHS, PII, SIGNALS
 from warehouse.datasets import DatasetRecipe
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
@@ -39,6 +39,8 @@ SCHEMAS = {
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
     "pii": PII,
+    "minhash": MINHASH,
+    "pairs": PAIRS,
     "runs": RUNS,
     "runway": RUNWAY,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),

@@ -225,6 +225,8 @@ def corpus(con: query.Connection) -> None:
         ("signals", pa.Table.from_batches([curation.measure(measured)])),
         ("paragraphs", pa.Table.from_batches([curation.paragraphs(measured)])),
         ("pii", pa.Table.from_batches([curation.pii(measured)])),
+        ("minhash", pa.Table.from_batches([curation.minhash(measured)])),
+        ("pairs", curation.PAIRS.empty_table()),
     ):
         con.register("arrow", table)
         con.execute(f"CREATE TABLE repository.kept_{name} AS FROM arrow")

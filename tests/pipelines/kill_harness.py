@@ -38,6 +38,8 @@ TABLES = {
     "signals": "doc_id",
     "paragraphs": "doc_id, ordinal, hash",
     "pii": "doc_id, version, start, stop, mask",
+    "minhash": "doc_id, bands",
+    "pairs": "a, b, jaccard",
 }
 
 

@@ -75,6 +75,9 @@ def _sentence(verdict: Verdict) -> str:
         passed = f": it passes all {len(verdict.rules)} rules" if verdict.rules else ""
         return f"Kept by {verdict.rule_set}{passed}."
     dropped, twin = f"Dropped by {verdict.rule_set}: {verdict.reason}", verdict.twin
+    if twin is not None and verdict.value is not None:
+        near = f"has {verdict.value:.1%} of its word 5-grams in common (limit {number(verdict.threshold)})"
+        return f"{dropped}. {table.cell(twin.uri)} ({twin.doc_id[:8]}) {near} and was kept."
     if twin is not None:
         return f"{dropped}. {table.cell(twin.uri)} ({twin.doc_id[:8]}) has the same text and was kept."
     return f"{dropped}, as {measured(verdict.value, verdict.threshold)}."

@@ -1,11 +1,32 @@
-"""Curation measures documents and drops none: signals, language, hashes of paragraphs, personal data. Rules are SQL.
+"""Curation measures documents and drops none: signals, language, paragraphs, personal data, MinHash bands, near pairs.
 
-``measure``, ``paragraphs`` and ``pii`` take a record batch with the columns doc_id and text and give one of SIGNALS, of
-PARAGRAPHS or of PII; sql/curation decides from them.
+``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch with the columns doc_id and text and give one of
+SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band. Rules are SQL: sql/curation decides from them.
 """
 
+from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, Found, minhash, pairs
 from warehouse.curation.measure import measure, paragraphs, pii
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
-__all__ = ["MEANING", "PARAGRAPHS", "PII", "PII_VERSION", "SIGNALS", "SIGNALS_VERSION", "measure", "paragraphs", "pii"]
+VERSIONS = {"signals": SIGNALS_VERSION, "pii": PII_VERSION, "minhash": MINHASH_VERSION}
+"""By table, what measured it; a table with a version measures every document again when it rises."""
+
+__all__ = [
+    "MEANING",
+    "MINHASH",
+    "MINHASH_VERSION",
+    "PAIRS",
+    "PARAGRAPHS",
+    "PII",
+    "PII_VERSION",
+    "SIGNALS",
+    "SIGNALS_VERSION",
+    "VERSIONS",
+    "Found",
+    "measure",
+    "minhash",
+    "pairs",
+    "paragraphs",
+    "pii",
+]

@@ -31,8 +31,8 @@ def measure(batch: pa.RecordBatch, *, words: Words = "unicode", threads: int = 1
     """
     if words not in MODES:
         raise UsageError(f"words={words!r}", allowed=", ".join(MODES))
-    _require(batch)
-    return _mapped(batch, lambda part: _signals(part, words), threads)
+    require(batch)
+    return sliced(batch, lambda part: _signals(part, words), threads)
 
 
 def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
@@ -40,8 +40,8 @@ def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
 
     A document without one has a single row of ordinal -1, so that the table knows every document it measured.
     """
-    _require(batch)
-    return _mapped(batch, _paragraphs, threads)
+    require(batch)
+    return sliced(batch, _paragraphs, threads)
 
 
 def pii(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
@@ -49,17 +49,18 @@ def pii(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
 
     A document without one has a single row of start -1, so that the table knows every document it measured.
     """
-    _require(batch)
-    return _mapped(batch, spans, threads)
+    require(batch)
+    return sliced(batch, spans, threads)
 
 
-def _require(batch: pa.RecordBatch) -> None:
+def require(batch: pa.RecordBatch) -> None:
+    """Raise UsageError for a batch without the columns that every measure reads."""
     missing = [name for name in ("doc_id", "text") if name not in batch.schema.names]
     if missing:
         raise UsageError(f"a batch without {missing[0]}", allowed="the columns doc_id and text (strings)")
 
 
-def _mapped(
+def sliced(
     batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch], threads: int
 ) -> pa.RecordBatch:
     """The function over slices of a batch, by as many threads, put together again in order."""

@@ -79,6 +79,8 @@ def _tables(tree: Any, ctes: frozenset[str]) -> Iterator[tuple[str, int]]:
         ctes |= {entry["key"].lower() for entry in (tree.get("cte_map") or {}).get("map", [])}
         if tree.get("type") == "BASE_TABLE":
             parts = [part for part in tree["qualified_name"]["path"] if part]
+            if len(parts) == 2 and parts[0].lower() == "recurring":  # a recursive expression's own rows so far
+                parts = parts[1:]
             if len(parts) > 1 or parts[0].lower() not in ctes:
                 yield ".".join(parts), tree["query_location"]
         for value in tree.values():
