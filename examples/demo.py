@@ -1,4 +1,4 @@
-"""The whole route on real input, as ``make demo`` runs it: sources, releases, a language model trained on one, a report.
+"""The whole route on real input, as ``make demo`` runs it: sources, releases, a model trained on one, a report.
 
 Input: documents of the installed Python packages and the standard library, and the figures in sample/. It needs no
 network. Run again, it finds what has not changed and makes no second release.

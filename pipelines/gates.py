@@ -60,8 +60,17 @@ def last_verdicts(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
     The table of a check is its asset, as ``group.name``.
     """
     found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
-    evaluations = [record.evaluation for record in found.values()]
+    evaluations = [_evaluated(instance, key, record.evaluation) for key, record in found.items()]
     return [_check(each) for each in evaluations if each and "skipped" not in each.metadata]
+
+
+def _evaluated(instance: dg.DagsterInstance, key: dg.AssetCheckKey, last: object) -> dg.AssetCheckEvaluation | None:
+    """The last verdict; where a run planned the check and stopped before it, the one before."""
+    if isinstance(last, dg.AssetCheckEvaluation):
+        return last
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
+    done = (record.evaluation for record in history)
+    return next((each for each in done if isinstance(each, dg.AssetCheckEvaluation)), None)
 
 
 def _check(evaluation: dg.AssetCheckEvaluation) -> Check:

@@ -104,7 +104,9 @@ def _standard(check: Check) -> tuple[str, dict[str, Any]]:
     """The expectation in Great Expectations' own terms: ``grain_is_unique`` is one of its types with other words."""
     kwargs = dict(check.kwargs)
     if check.expectation != GRAIN:
-        if kwargs.get("condition_parser") == "duckdb":  # which it does not know; it shows the condition as it is written
+        if (
+            kwargs.get("condition_parser") == "duckdb"
+        ):  # which it does not know; it shows the condition as it is written
             kwargs["condition_parser"] = "pandas"
         return check.expectation, kwargs
     columns = kwargs["column_list"]

@@ -85,7 +85,7 @@ def _rows(axes: Axes, names: Sequence[str], whole: float) -> None:
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.grid(axis="x", color=GRID)
-    axes.set_xlim(0, whole * 1.02)
+    axes.set_xlim(0, (whole or 1) * 1.02)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
     axes.set_position(_room(axes, names))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from warehouse.pictures.style import GREY, INK, ORANGE, PALETTE, figure, png, short
@@ -45,11 +45,10 @@ def power(
         below = made.add_axes((box.x0, box.y0, box.width, box.height * 0.36))
         _stack(axes, quarters, installed_gw)
         axes.set_ylabel("GW installed")
-        days = [quarter.toordinal() for quarter in quarters]
-        below.bar([quarter for quarter in quarters], [tonnes / 1e6 for tonnes in tco2e], width=70, color=ORANGE)
+        below.bar(list(quarters), [tonnes / 1e6 for tonnes in tco2e], width=70, color=ORANGE)
         below.set_ylabel("Mt CO2e a quarter")
         below.grid(axis="x", visible=False)
-        below.set_xlim(*axes.get_xlim()) if days else None
+        below.set_xlim(*axes.get_xlim())
         return png(made, width_px=width_px)
 
 
@@ -60,7 +59,7 @@ def _stack(axes: Axes, quarters: Sequence[date], owned: Series) -> None:
     colours = [*PALETTE[:OWNERS], GREY][: len(shown)] if len(shown) > OWNERS else list(PALETTE[: len(shown)])
     axes.stackplot(list(quarters), list(shown.values()), colors=colours, alpha=0.9, linewidth=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.margins(x=0)
+    axes.set_xlim(quarters[0], max(quarters[-1], quarters[0] + timedelta(days=91)))
     handles = [axes.plot([], [], color=colour, linewidth=9)[0] for colour in colours]
     names = list(shown)
     axes.legend(handles[::-1], names[::-1], loc="upper left", frameon=False, labelcolor=INK, fontsize=12)
