@@ -1,4 +1,4 @@
-"""The whole route on real input, as ``make demo`` runs it: sources, a release, and a language model trained on it.
+"""The whole route on real input, as ``make demo`` runs it: sources, releases, a model trained on one, a report.
 
 Input: documents of the installed Python packages and the standard library, and the figures in sample/. It needs no
 network. Run again, it finds what has not changed and makes no second release.
@@ -34,7 +34,8 @@ NEXT = """
 Next:
   .venv/bin/warehouse sql "SELECT * FROM marts.chips_by_owner_quarter ORDER BY quarter_start DESC, units DESC LIMIT 9"
   .venv/bin/warehouse explain {document}
-  make ui"""
+  make ui
+  open {page}"""
 
 
 def main() -> None:
@@ -52,8 +53,11 @@ def main() -> None:
     show_costs([*built.assets, *released.assets])
     say("3. A language model in plain numpy, trained on the release")
     show_training(Path(facts[DATASET]["path"]))
+    say("4. A page of pictures, releases and verdicts")
+    page = run_assets(project, ["report/page"]).assets[-1].metadata["path"]
+    print(f"  {page}")
     print(f"\n{built.checks} checks passed, {time.perf_counter() - began:.0f} s in all.")
-    print(NEXT.format(document=dropped_document(project)))
+    print(NEXT.format(document=dropped_document(project), page=page))
 
 
 def say(text: str) -> None:

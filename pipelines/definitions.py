@@ -18,6 +18,7 @@ from pipelines.build import Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
+from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate
@@ -61,8 +62,9 @@ def build_definitions(project: Project) -> dg.Definitions:
         else dataset_asset(project, recipe)
         for recipe in recipes
     ]
+    assets = [*ingesting, *building, *lasting, *featured, *exporting]
     return dg.Definitions(
-        assets=[*ingesting, *building, *lasting, *featured, *exporting],
+        assets=[*assets, report_asset(project, (key for asset in assets for key in asset.check_keys))],
         jobs=_jobs(sources, bool(recipes)),
         executor=dg.in_process_executor,
     )
@@ -127,11 +129,13 @@ def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJo
     """One job for each writing verb of the command line."""
     ingested = dg.AssetSelection.groups("sources", "repository")
     exported = dg.AssetSelection.groups("datasets")
-    everything = dg.AssetSelection.all()
+    reported = dg.AssetSelection.groups("report")
+    everything = dg.AssetSelection.all() - reported
     jobs = [
         dg.define_asset_job(
             "run", everything - exported if exports else everything, description="Sources to published snapshot."
-        )
+        ),
+        dg.define_asset_job("report", reported, description="The page of pictures and verdicts."),
     ]
     if sources:
         jobs.append(dg.define_asset_job("ingest", ingested, description="Read what is new into the repository."))

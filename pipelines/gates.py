@@ -32,6 +32,8 @@ def check_results(key: dg.AssetKey, suites: Sequence[Suite], checks: Sequence[Ch
             check_name=name,
             passed=check.success,
             metadata={
+                "expectation": check.expectation,
+                "kwargs": dict(check.kwargs),
                 "element_count": check.element_count,
                 "unexpected_count": check.unexpected_count,
                 **({"observed": str(check.observed)} if check.observed is not None else {}),
@@ -50,6 +52,42 @@ def skipped_results(key: dg.AssetKey, suites: Sequence[Suite], reason: str) -> I
             severity=dg.AssetCheckSeverity.WARN,
             metadata={"skipped": reason},
         )
+
+
+def last_verdicts(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]) -> list[Check]:
+    """The last verdict of each check in Dagster's records, passed or not; not of those that were skipped or never ran.
+
+    The table of a check is its asset, as ``group.name``.
+    """
+    found = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
+    evaluations = [_evaluated(instance, key, record.evaluation) for key, record in found.items()]
+    return [_check(each) for each in evaluations if each and "skipped" not in each.metadata]
+
+
+def _evaluated(instance: dg.DagsterInstance, key: dg.AssetCheckKey, last: object) -> dg.AssetCheckEvaluation | None:
+    """The last verdict; where a run planned the check and stopped before it, the one before."""
+    if isinstance(last, dg.AssetCheckEvaluation):
+        return last
+    history = instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
+    done = (record.evaluation for record in history)
+    return next((each for each in done if isinstance(each, dg.AssetCheckEvaluation)), None)
+
+
+def _check(evaluation: dg.AssetCheckEvaluation) -> Check:
+    facts: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+    kwargs = facts.get("kwargs", {})
+    return Check(
+        suite=".".join(evaluation.asset_key.path),
+        table=".".join(evaluation.asset_key.path),
+        expectation=facts.get("expectation", evaluation.check_name),
+        column=kwargs.get("column"),
+        kwargs=kwargs,
+        success=evaluation.passed,
+        element_count=facts.get("element_count", 0),
+        unexpected_count=facts.get("unexpected_count", 0),
+        observed=facts.get("observed"),
+        samples=(facts["samples"],) if "samples" in facts else (),
+    )
 
 
 def audit(

@@ -110,7 +110,7 @@ def _select(job: dg.JobDefinition, names: Sequence[str] | None) -> list[dg.Asset
     """The assets that names mean, in order; one that is made together with others brings them."""
     keys, after, graph = _keys(job), _downstream(job), job.asset_layer.asset_graph
     if not names:
-        return [key for key in keys if key.path[0] != "datasets"]
+        return [key for key in keys if key.path[0] not in ("datasets", "report")]
     chosen: set[dg.AssetKey] = set()
     for name in names:
         key = _find(keys, name.removesuffix("+"))
@@ -139,6 +139,8 @@ def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processe
             ops[f"sources__{name}"] = {"config": {"reread": True}}
         elif group == "datasets":
             ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
+        elif group == "report":
+            ops["report__page"] = {"config": {"env": env}}
         elif group == "features":
             ops[f"features__{name}"] = {"config": {"env": env}}
         elif group == "runway":

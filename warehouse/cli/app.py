@@ -18,7 +18,7 @@ from warehouse.cli.place import placed
 from warehouse.errors import UsageError
 
 VERBS = {
-    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs"},
+    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs", "report": "runs"},
     "Read": {
         "status": "overview",
         "sql": "sql",

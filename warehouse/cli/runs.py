@@ -129,6 +129,20 @@ def _say_release(facts: Mapping[str, Any]) -> None:
     click.echo(f"Next: warehouse verify {facts['release']} --rebuild")
 
 
+@click.command("report")
+@place.placed
+def report_verb() -> None:
+    """A page of pictures, releases and the last verdict of every check, from the published snapshot.
+
+    \b
+    Example:
+      warehouse report
+    """
+    outcome = _run(place.project(), ["report/page"])
+    facts = outcome.assets[-1].metadata
+    click.echo(f"{facts['path']}: {facts['checks_passed']:,} of {facts['checks']:,} checks passed")
+
+
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")

@@ -39,6 +39,10 @@ class Suite:
     optional: bool = False
 
 
+GRAIN = "grain_is_unique"
+"""The expectation of ``grain_suite``; no type of Great Expectations, which has two for it."""
+
+
 def load_suites(paths: Iterable[Path]) -> list[Suite]:
     """The suites of ``paths`` in order of table. Raises RecipeError with file and expectation number."""
     return sorted((_load(path) for path in paths), key=lambda suite: (suite.table, suite.name))
@@ -47,7 +51,7 @@ def load_suites(paths: Iterable[Path]) -> list[Suite]:
 def grain_suite(table: str, grain: Sequence[str]) -> Suite:
     """The one check that every model has: no row with a null in its grain, no two rows with the same."""
     kwargs = {"column_list": list(grain)}
-    return Suite(f"{table} grain", table, (Expectation("grain_is_unique", kwargs, 1),))
+    return Suite(f"{table} grain", table, (Expectation(GRAIN, kwargs, 1),))
 
 
 def _load(path: Path) -> Suite:

@@ -4,6 +4,8 @@ All of them share ``figure`` and ``png`` of style.py, so that they look alike, a
 one version of matplotlib. A picture is made for 1,280 pixels and still read at 400.
 """
 
+from warehouse.pictures.bars import costs, funnel
 from warehouse.pictures.forecast import Band, exhaustion
+from warehouse.pictures.owners import compute, power
 
-__all__ = ["Band", "exhaustion"]
+__all__ = ["Band", "compute", "costs", "exhaustion", "funnel", "power"]
