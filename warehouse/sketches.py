@@ -23,7 +23,6 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import reduce
 from itertools import combinations
 from math import prod
 from pathlib import Path
@@ -115,6 +114,9 @@ class TableSketch:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TableSketch) and to_bytes(self) == to_bytes(other)
 
+    def __hash__(self) -> int:
+        return hash((self.fingerprint, self.n))
+
     def table(self, *members: int) -> Ints:
         """The counts of some columns, an axis each in the order given. Raises UsageError where they are not held."""
         ordered = tuple(sorted(members))
@@ -166,12 +168,17 @@ def sketch(
             rows = batch.slice(start, ROWS)
             n += rows.num_rows
             codes = [encoded(column, _named(rows, column)) for column in made.columns]
-            for members, counts in zip(held, made.counts, strict=True):
-                cells = reduce(
-                    lambda cell, at: cell * made.columns[at].size + codes[at], members[1:], codes[members[0]]
-                )
-                counts += np.bincount(cells, minlength=counts.size).reshape(counts.shape)
+            for members, table in zip(held, made.counts, strict=True):
+                _count(made.columns, members, codes, table)
     return TableSketch(made.columns, made.parents, n, made.counts)
+
+
+def _count(columns: Sequence[Column], members: Members, codes: Sequence[Ints], table: Ints) -> None:
+    """Add the rows' cells to one table."""
+    cells = codes[members[0]]
+    for at in members[1:]:
+        cells = cells * columns[at].size + codes[at]
+    table += np.bincount(cells, minlength=table.size).reshape(table.shape)
 
 
 def _named(rows: pa.RecordBatch, column: Column) -> pa.Array:
@@ -189,7 +196,7 @@ def _levels(column: Column, values: pa.Array) -> Ints:
     if pa.types.is_dictionary(values.type):
         inner = _levels(column, values.dictionary)
         at = pc.fill_null(values.indices.cast(pa.int64()), len(inner)).to_numpy()
-        return np.append(inner, column.size - 1)[at]
+        return np.asarray(np.append(inner, column.size - 1)[at], np.int64)
     found = pc.index_in(_cast(column, values, pa.string()), value_set=pa.array(column.levels, pa.string()))
     codes = pc.fill_null(found.cast(pa.int64()), len(column.levels)).to_numpy(zero_copy_only=False)
     if not values.null_count:
@@ -214,7 +221,8 @@ def _nearest(numbers: Any, lows: Any, highs: Any) -> Ints:
         return np.zeros(len(numbers), np.int64)
     at = np.clip(np.searchsorted(lows, numbers, side="right") - 1, 0, len(lows) - 1)
     after = np.minimum(at + 1, len(lows) - 1)
-    return at + ((numbers > highs[at]) & (lows[after] - numbers < numbers - highs[at]) & (after > at))
+    nearer = (numbers > highs[at]) & (lows[after] - numbers < numbers - highs[at]) & (after > at)
+    return np.asarray(at + nearer, np.int64)
 
 
 def edges(column: Column) -> tuple[Any, Any]:

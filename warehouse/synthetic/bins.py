@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from warehouse.sketches import OTHER, Bins, Column, as_numbers
 
 FIT_ROWS = 200_000
 MAX_DECIMALS = 6
+Stated = tuple[float, ...] | tuple[str, ...]
+"""The edges of a number's bins, ascending, or the levels of a text."""
 COUNTABLE = "text, booleans, whole numbers, doubles, decimals, dates, timestamps"
 
 
@@ -35,11 +38,11 @@ class Fineness:
 def fit_columns(
     batches: Iterable[pa.RecordBatch],
     *,
-    stated: Mapping[str, Bins | tuple[str, ...]] | None = None,
+    stated: Mapping[str, Stated] | None = None,
     fineness: Fineness | None = None,
     seed: int = 0,
 ) -> tuple[Column, ...]:
-    """A Column for each column of the rows: its bins or levels as ``stated`` by name, else fitted.
+    """A Column for each column of the rows: its edges or levels as ``stated`` by name, else fitted.
 
     Raises UsageError for no row, for a stated name that is not there, and for a type that cannot be counted.
     """
@@ -52,7 +55,10 @@ def fit_columns(
 
 
 def sampled(batches: Iterable[pa.RecordBatch], size: int, *, seed: int) -> pa.Table:
-    """At most ``size`` rows, drawn uniformly by (seed, number of the row), in their order. Raises UsageError for none."""
+    """At most ``size`` rows, drawn uniformly by (seed, number of the row), in their order.
+
+    Raises UsageError for none.
+    """
     held: list[pa.Table] = []
     ranks: list[Any] = []
     met = count = 0
@@ -92,6 +98,8 @@ def _column(name: str, values: pa.ChunkedArray, given: Any, fine: Fineness) -> C
     if t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind) or t.is_null(kind):
         levels = tuple(given) if given else _levels(values, fine)
         return Column(name, "string", levels=levels, fitted=not given)
+    if any(isinstance(each, str) for each in given or ()):
+        raise UsageError(f"levels of {name!r}, which is {kind}", allowed="numbers, the edges of its bins")
     if t.is_integer(kind) or t.is_floating(kind) or t.is_decimal128(kind) or t.is_date32(kind) or t.is_timestamp(kind):
         return _number(Column(name, str(kind)), values, given, fine)
     raise UsageError(f"column {name!r} is {kind}", allowed=COUNTABLE, do="leave the column out or cast it")
@@ -108,9 +116,16 @@ def _number(column: Column, values: pa.ChunkedArray, given: Any, fine: Fineness)
     numbers, there = as_numbers(column, values.combine_chunks())
     found = np.sort(numbers[there & np.isfinite(numbers)])
     decimals = None if column.is_whole else _decimals(found)
-    bins = given or _bins(found, fine.bins)
-    whole = tuple((int(low), int(high)) for low, high in bins) if column.is_whole else bins
-    return Column(column.name, column.type, bins=whole or ((0, 0),), decimals=decimals, fitted=not given)
+    bins = _between(column, given) if given else _bins(found, fine.bins)
+    return Column(column.name, column.type, bins=bins or ((0, 0),), decimals=decimals, fitted=not given)
+
+
+def _between(column: Column, given: Sequence[float]) -> Bins:
+    """The bins between stated edges; of whole numbers each but the last ends before the next edge."""
+    if not column.is_whole:
+        return tuple((float(low), float(high)) for low, high in pairwise(given))
+    ends = [*(int(edge) - 1 for edge in given[1:-1]), int(given[-1])]
+    return tuple((int(low), high) for low, high in zip(given[:-1], ends, strict=True))
 
 
 def _bins(found: Any, most: int) -> Bins:

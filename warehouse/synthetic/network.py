@@ -49,7 +49,7 @@ def _shared(pair: Any) -> float:
     expected = np.outer(rows, columns)[kept] / n
     plain = float((pair[kept] / n * np.log(pair[kept] / expected)).sum())
     cells = int(kept.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
-    return max(0.0, plain - cells / (2 * n))
+    return max(0.0, plain - cells / (2 * float(n)))
 
 
 def choose(sketch: TableSketch, *, max_parents: int = MAX_PARENTS) -> tuple[Members, ...]:
@@ -58,33 +58,32 @@ def choose(sketch: TableSketch, *, max_parents: int = MAX_PARENTS) -> tuple[Memb
     No family has more than MAX_CELLS cells, nor a parent that tells nothing.
     """
     shared = mutual_information(sketch)
-    entropies = [_entropy(sketch, at) for at in range(len(sketch.columns))]
+    told = shared / np.maximum([[_entropy(sketch, at)] for at in range(len(sketch.columns))], 1e-12)
     parents: list[Members] = [()] * len(sketch.columns)
     placed = [int(np.argmax(shared.sum(axis=1)))]
     while len(placed) < len(sketch.columns):
         left = [at for at in range(len(sketch.columns)) if at not in placed]
         child = max(left, key=lambda at: (shared[at, placed].max(), -at))
-        parents[child] = _parents(sketch, shared, entropies, child, placed, max_parents)
+        parents[child] = _parents(sketch, (shared, told), child, placed, max_parents)
         placed.append(child)
     return tuple(parents)
 
 
-def _parents(
-    sketch: TableSketch, shared: Floats, entropies: list[float], child: int, placed: list[int], most: int
-) -> Members:
+def _parents(sketch: TableSketch, known: tuple[Floats, Floats], child: int, placed: list[int], most: int) -> Members:
+    """known: what pairs share, and the part that it is of the first one's entropy."""
+    shared, told = known
     chosen: list[int] = []
     while len(chosen) < most:
         fits = [at for at in placed if at not in chosen and _cells(sketch, (*chosen, at, child)) <= MAX_CELLS]
         fits = [at for at in fits if shared[child, at] > 0]
         if not fits:
             break
-        chosen.append(max(fits, key=lambda at: (_gain(shared, entropies, child, at, chosen), -at)))
+        chosen.append(max(fits, key=lambda at: (_gain(shared, told, child, at, chosen), -at)))
     return tuple(chosen)
 
 
-def _gain(shared: Floats, entropies: list[float], child: int, parent: int, chosen: list[int]) -> float:
-    untold = prod(max(0.0, 1 - float(shared[parent, at]) / max(entropies[parent], 1e-12)) for at in chosen)
-    return float(shared[child, parent]) * untold
+def _gain(shared: Floats, told: Floats, child: int, parent: int, chosen: list[int]) -> float:
+    return float(shared[child, parent] * np.prod(np.maximum(0.0, 1 - told[parent, chosen])))
 
 
 def _entropy(sketch: TableSketch, at: int) -> float:
