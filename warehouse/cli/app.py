@@ -27,6 +27,7 @@ VERBS = {
         "trace": "releases",
         "verify": "releases",
         "features": "features",
+        "synth": "synth",
     },
     "Serve": {"ui": "runs"},
 }
