@@ -52,8 +52,9 @@ def build_definitions(project: Project) -> dg.Definitions:
     made = [load_features(path) for path in project.files("recipes/features", "*.yaml")]
     for each in made:
         refuse_unfed(each, {model.name for model in models} | written)
-    pins = sorted({name for each in made for name in reads(each) if name.startswith("repository.")})
-    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins)]
+    pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
+    pins |= {f"repository.{table}" for each in bound for table in each.writes}
+    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=sorted(pins))]
     featured = [features_asset(project, each, suites[f"repository.{each.table}"]) for each in made]
     known = {each.name: each for each in made}
     exporting = [
