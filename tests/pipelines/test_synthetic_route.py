@@ -189,7 +189,7 @@ def test_an_input_table_with_a_synthetic_row_is_refused_with_the_numbers(project
     write(project.folder / "data/chips.csv", text)
     with_bool = SOURCES["chips"].replace("day: date", "day: date, synthetic: bool")
     write(project.folder / "recipes/sources/chips.yaml", with_bool)
-    with pytest.raises(CheckFailed, match=r"1 of 12 rows of chips are synthetic, and .*(told|drawn)\.yaml reads it"):
+    with pytest.raises(CheckFailed, match=r"1 of 24 rows of chips are synthetic, and .*(told|drawn)\.yaml reads it"):
         run_assets(project, EVERYTHING)
     assert Repository(project.root).snapshot("synthetic_drawn").version == 0
 
