@@ -20,6 +20,7 @@ from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
+from pipelines.synthesise import Bound, bind, synthetic_asset
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate
 from warehouse.errors import RecipeError
@@ -28,6 +29,8 @@ from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
 from warehouse.sources import Source, load_source
+from warehouse.synthetic import TABLE as STATEMENTS
+from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
 
 MADE_HERE = ("documents", "signals", "paragraphs", "pii", "minhash", "pairs", "rejects", "runs", "runway")
 """Repository tables that a project has whatever its sources are."""
@@ -41,16 +44,21 @@ def build_definitions(project: Project) -> dg.Definitions:
     for suite in load_suites(project.files("expectations", "*.json")):
         suites[suite.table].append(suite)
     loaded = load_models(project.files("sql", "*.sql"))
-    models = _fed(loaded, sources)
-    _refuse_unfed(project, loaded, models, _written(sources))
-    _refuse_unmet(project, suites, loaded, sources)
+    synthesising = [load_synthetic(path) for path in project.files("recipes/synthetic", "*.yaml")]
+    _refuse_taken(sources, synthesising)
+    written = _written(sources, synthesising)
+    models = _fed(loaded, written)
+    _refuse_unfed(project, loaded, models, written)
+    _refuse_unmet(project, suites, loaded, written)
+    bound = [bind(recipe, models, _typed(sources)) for recipe in synthesising]
     recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
-    ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, suites)]
+    ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, bound, suites)]
     made = [load_features(path) for path in project.files("recipes/features", "*.yaml")]
     for each in made:
-        refuse_unfed(each, {model.name for model in models} | _written(sources))
-    pins = sorted({name for each in made for name in reads(each) if name.startswith("repository.")})
-    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins)]
+        refuse_unfed(each, {model.name for model in models} | written)
+    pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
+    pins |= {f"repository.{table}" for each in bound for table in each.writes}
+    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=sorted(pins))]
     lasting = [world_asset(project, suites["repository.runway"])]
     if set(READS) <= {model.name for model in models}:
         lasting.append(corpus_asset(project, suites["repository.runway"]))
@@ -62,7 +70,8 @@ def build_definitions(project: Project) -> dg.Definitions:
         else dataset_asset(project, recipe)
         for recipe in recipes
     ]
-    assets = [*ingesting, *building, *lasting, *featured, *exporting]
+    synthetic = [synthetic_asset(project, each) for each in bound]
+    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting]
     return dg.Definitions(
         assets=[*assets, report_asset(project, (key for asset in assets for key in asset.check_keys))],
         jobs=_jobs(sources, bool(recipes)),
@@ -70,17 +79,36 @@ def build_definitions(project: Project) -> dg.Definitions:
     )
 
 
-def _tables(project: Project, sources: Sequence[Source], suites: Suites) -> list[dg.AssetsDefinition]:
+def _tables(
+    project: Project, sources: Sequence[Source], bound: Sequence[Bound], suites: Suites
+) -> list[dg.AssetsDefinition]:
     writers: dict[str, list[dg.AssetKey]] = defaultdict(list)
     writers["documents"] = []
     for source in sources:
         writers[source.table].append(dg.AssetKey(["sources", source.name]))
+    for each in bound:
+        for table in each.writes:
+            writers[table].append(each.key)
     return [table_asset(project, table, keys, suites[f"repository.{table}"]) for table, keys in writers.items()]
 
 
-def _fed(models: Sequence[Model], sources: Sequence[Source]) -> list[Model]:
+def _typed(sources: Sequence[Source]) -> set[str]:
+    """Tables that sources write, but for documents: what something synthetic may be made of."""
+    return {source.table for source in sources} - set(MADE_HERE)
+
+
+def _refuse_taken(sources: Sequence[Source], synthesising: Sequence[FactsRecipe | RowsRecipe]) -> None:
+    """Raise RecipeError for a recipe named as a source, whose documents it would share, or as a source's table."""
+    names, tables = {source.name for source in sources}, {source.table for source in sources}
+    for recipe in synthesising:
+        taken = {recipe.name} & names or ({recipe.table} & tables if isinstance(recipe, RowsRecipe) else set())
+        if taken:
+            came = f"{recipe.path}:1: {taken.pop()} is a source here, or its table"
+            raise RecipeError(came, allowed="a name of its own", do="rename the file")
+
+
+def _fed(models: Sequence[Model], tables: set[str]) -> list[Model]:
     """The models that something of this project feeds: a built-in mart of figures that no source brings is left out."""
-    tables = _written(sources)
     fed: dict[str, Model] = {}
     for model in models:
         if set(model.reads) <= tables and set(model.depends_on) <= fed.keys():
@@ -88,9 +116,10 @@ def _fed(models: Sequence[Model], sources: Sequence[Source]) -> list[Model]:
     return list(fed.values())
 
 
-def _written(sources: Sequence[Source]) -> set[str]:
+def _written(sources: Sequence[Source], synthesising: Sequence[FactsRecipe | RowsRecipe]) -> set[str]:
     """The repository tables that a run of this project writes."""
-    return {f"repository.{table}" for table in (*MADE_HERE, *(source.table for source in sources))}
+    drawn = (recipe.table if isinstance(recipe, RowsRecipe) else STATEMENTS for recipe in synthesising)
+    return {f"repository.{table}" for table in (*MADE_HERE, *(source.table for source in sources), *drawn)}
 
 
 def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model], written: set[str]) -> None:
@@ -104,9 +133,9 @@ def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model
         )
 
 
-def _refuse_unmet(project: Project, suites: Suites, loaded: Sequence[Model], sources: Sequence[Source]) -> None:
+def _refuse_unmet(project: Project, suites: Suites, loaded: Sequence[Model], written: set[str]) -> None:
     """Raise RecipeError for a suite of the project's own whose table does not exist: it would pass unasked."""
-    known = {model.name for model in loaded} | _written(sources)
+    known = {model.name for model in loaded} | written
     known |= {f"repository.features_{path.stem}" for path in project.files("recipes/features", "*.yaml")}
     for table in sorted(set(suites) - known):
         for suite in suites[table]:
@@ -127,7 +156,7 @@ def _is_own(project: Project, path: Path) -> bool:
 
 def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJobDefinition]:
     """One job for each writing verb of the command line."""
-    ingested = dg.AssetSelection.groups("sources", "repository")
+    ingested = dg.AssetSelection.groups("sources", "synthetic", "repository")
     exported = dg.AssetSelection.groups("datasets")
     reported = dg.AssetSelection.groups("report")
     everything = dg.AssetSelection.all() - reported

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from pipelines.build import PUBLISHED
 from pipelines.costs import metered
-from pipelines.features import CATALOG, feature_key, stored_rows, tables_read, upstream
+from pipelines.features import CATALOG, feature_key, reads, stored_rows, tables_read, upstream
 from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
 from warehouse import datasets, features, publish
@@ -22,6 +22,7 @@ from warehouse.features import FeatureSet
 from warehouse.project import Project
 from warehouse.query import Connection, fetch_all
 from warehouse.repository import Repository
+from warehouse.synthetic import TABLE as STATEMENTS
 
 
 class ExportConfig(dg.Config):
@@ -70,6 +71,7 @@ def export_table(
     stored = [_stored(repository, made) for made in read]
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
         inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
+        names = {*_read_by(recipe), *(name for made in read for name in reads(made))}
         return datasets.export_table(
             recipe,
             con=con,
@@ -83,7 +85,26 @@ def export_table(
             attached=dict(
                 file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
             ),
+            drawn=_drawn(con, names),
         )
+
+
+def _read_by(recipe: TableRecipe) -> set[str]:
+    path, _, line = recipe.at.rpartition(":")
+    return tables_read(Path(path), recipe.select, int(line))
+
+
+def _drawn(con: Connection, names: set[str]) -> set[str]:
+    """The tables of drawn rows that these names lead to through the published models."""
+    rows = fetch_all(con, "SELECT name, depends_on, reads FROM meta.models")
+    below, found, waiting = {name: {*above, *tables} for name, above, tables in rows}, set[str](), list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += below.get(name, ())
+    drawn = "repository.synthetic_"
+    return {name for name in found if name.startswith(drawn) and name != f"repository.{STATEMENTS}"}
 
 
 def _stored(repository: Repository, made: FeatureSet) -> Snapshot:
@@ -108,8 +129,7 @@ def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
 
 def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[str, FeatureSet]) -> dg.AssetsDefinition:
     """The asset ``datasets/<name>`` of a data set of rows, after the feature sets that its select reads."""
-    path, _, line = recipe.at.rpartition(":")
-    names = tables_read(Path(path), recipe.select, int(line))
+    names = _read_by(recipe)
     read = [_known(known, recipe, name.removeprefix(CATALOG)) for name in sorted(names) if name.startswith(CATALOG)]
 
     @dg.asset(

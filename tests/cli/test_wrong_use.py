@@ -84,6 +84,21 @@ WRONG = [
     ["rejects", "nonsense"],
     ["rejects", "--limit", "-1"],
     ["rejects", "--limit", "many"],
+    ["synth"],
+    ["synth", "nonsense"],
+    ["synth", "fit"],
+    ["synth", "fit", "nonsense", "--out", "x.sketch"],
+    ["synth", "fit", "missing.parquet", "--out", "x.sketch"],
+    ["synth", "fit", "documents", "--out", "x.sketch"],
+    ["synth", "fit", "notes.jsonl", "--out", "x.sketch"],
+    ["synth", "fit", "cut.zip", "--out", "x.sketch"],
+    ["synth", "fit", "bad.parquet", "--out", "x.sketch"],
+    ["synth", "fit", "missing.csv", "--out", "x.sketch", "--rounds", "3"],
+    ["synth", "merge", "--out", "x.sketch"],
+    ["synth", "merge", "missing.sketch", "--out", "x.sketch"],
+    ["synth", "sample", "missing.sketch", "--rows", "5", "--out", "x.parquet"],
+    ["synth", "sample", "missing.sketch", "--rows", "0", "--out", "x.parquet"],
+    ["synth", "audit", "extra"],
     ["verify"],
     ["verify", "nonsense"],
     ["verify", "nonsense@1"],
@@ -100,6 +115,7 @@ WRONG = [
 @pytest.mark.parametrize("arguments", WRONG, ids=" ".join)
 def test_wrong_use_is_one_line_and_status_2(arguments, inside, warehouse):
     (inside / "unknown.bin").write_bytes(b"\x00\x01\x02")
+    (inside / "bad.parquet").write_bytes(b"PAR1 and no more")
     (inside / "cut.zip").write_bytes(b"PK\x03\x04" + bytes(40))
     recipes = sorted(path.name for path in inside.rglob("recipes/**/*.yaml"))
     ended = warehouse(*arguments)

@@ -30,6 +30,8 @@ from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
 from warehouse.sources import recipe as source_recipe
 from warehouse.sources.guard import REASONS
+from warehouse.synthetic import STATEMENTS
+from warehouse.synthetic import recipe as synthetic_recipe
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
@@ -43,6 +45,7 @@ SCHEMAS = {
     "pairs": PAIRS,
     "runs": RUNS,
     "runway": RUNWAY,
+    "statements": STATEMENTS,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,
 }
@@ -174,6 +177,14 @@ def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
     assert above == {"description", "views", *(f"spine.{key}" for key in feature_recipe._SPINE)}
     rows = table("sources.md", "key | type |", section="## Rows of a table")
     assert {name for row in rows for name in names(row[0])} == set(TABLE_KEYS)
+
+
+def test_keys_of_a_synthetic_recipe_are_those_of_the_code() -> None:
+    facts = {name for row in table("sources.md", "key of facts | default |") for name in names(row[0])}
+    assert facts == set(synthetic_recipe.FACTS_KEYS)
+    assert {name for row in table("sources.md", "key of rows | default |") for name in names(row[0])} == set(
+        synthetic_recipe.ROWS_KEYS
+    )
 
 
 def test_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> None:

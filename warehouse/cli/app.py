@@ -28,6 +28,7 @@ VERBS = {
         "verify": "releases",
         "features": "features",
         "runway": "runway",
+        "synth": "synth",
     },
     "Serve": {"ui": "runs"},
 }

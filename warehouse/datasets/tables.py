@@ -8,7 +8,7 @@ changes one shard. Lost: the whole selection is held in memory, twice while it i
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -79,17 +79,18 @@ def export_table(
     model_fingerprints: Mapping[str, str],
     at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
+    drawn: Collection[str] = (),
 ) -> Release[TableManifest]:
     """Make a release of the rows that ``recipe`` selects from ``con``.
 
-    attached: further files of its folder recipe/, name to text (the definitions of feature sets). at, and what it
-    raises: as ``export``.
+    attached: further files of its folder recipe/, name to text (the definitions of feature sets). drawn: tables of
+    synthetic rows that the SELECT reads, which it must then mark. at, and what it raises: as ``export``.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[TableManifest]:
-        made = render_table(recipe, select_rows(recipe, con), folder=folder, attached=attached or {})
+        made = render_table(recipe, select_rows(recipe, con, drawn=drawn), folder=folder, attached=attached or {})
         manifest = _described(recipe, made, inputs, checks, model_fingerprints)
         return Draft(
             manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id, at=at)
@@ -98,11 +99,11 @@ def export_table(
     return shelve(datasets / recipe.name, make)
 
 
-def select_rows(recipe: TableRecipe, con: query.Connection) -> pa.Table:
+def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection[str] = ()) -> pa.Table:
     """What the recipe's SELECT gives, in types that a row can hold.
 
     Raises RecipeError for an empty selection, a column that is missing, a type that no row holds, and a key that is
-    null or met twice; CheckFailed if synthetic rows pass the cap.
+    null or met twice; CheckFailed if synthetic rows pass the cap, or if the SELECT reads some and does not mark them.
     """
     table = run_select(con, recipe.select, at=recipe.at)
     refuse_columns(recipe, table.column_names)
@@ -110,10 +111,16 @@ def select_rows(recipe: TableRecipe, con: query.Connection) -> pa.Table:
         raise RecipeError(f"{recipe.at}: the select gives no row", do="run it with 'warehouse sql'")
     rows = releasable(table, at=recipe.at)
     _refuse_keys(recipe, rows)
+    if drawn and SYNTHETIC not in rows.column_names:
+        raise CheckFailed(
+            f"{recipe.at}: the select reads {', '.join(sorted(drawn))} and gives no column {SYNTHETIC}",
+            allowed=f"a boolean column {SYNTHETIC}, by which max_synthetic_share is held",
+            do=f"select it too, false AS {SYNTHETIC} for real rows",
+        )
     share = _synthetic_share(rows)
     if share > recipe.max_synthetic_share:
         raise CheckFailed(
-            f"{share:.1%} of the {rows.num_rows:,} selected rows are synthetic",
+            f"{share:.1%} of the {rows.num_rows:,} selected rows are synthetic ({_synthetic_rows(rows):,})",
             allowed=f"max_synthetic_share of {recipe.max_synthetic_share:.1%}",
             do="select more real rows, fewer synthetic ones, or raise the share in the recipe",
             share=share,
@@ -140,8 +147,11 @@ def _synthetic_share(rows: pa.Table) -> float:
     """The share of rows whose column ``synthetic`` is true; 0 where there is none."""
     if SYNTHETIC not in rows.column_names or not rows.num_rows:
         return 0.0
-    made = int(pc.sum(pc.fill_null(rows[SYNTHETIC], False)).as_py() or 0)
-    return made / int(rows.num_rows)
+    return _synthetic_rows(rows) / int(rows.num_rows)
+
+
+def _synthetic_rows(rows: pa.Table) -> int:
+    return int(pc.sum(pc.fill_null(rows[SYNTHETIC], False)).as_py() or 0)
 
 
 def names_of(rows: pa.Table, columns: Sequence[str]) -> list[str]:
