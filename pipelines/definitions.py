@@ -14,10 +14,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.build import Suites, curation_assets, snapshot_asset
+from pipelines.automation import IMPLICIT_JOB, inbox, nightly
+from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
+from pipelines.partitions import definition
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.errors import RecipeError
 from warehouse.features import load_features
@@ -30,8 +32,11 @@ MADE_HERE = ("documents", "signals", "paragraphs", "rejects", "runs")
 """Repository tables that a project has whatever its sources are."""
 
 
-def build_definitions(project: Project) -> dg.Definitions:
-    """Assets, checks and jobs of ``project``. Raises RecipeError, with file and line, for a file that is refused."""
+def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> dg.Definitions:
+    """Assets, checks, jobs and what starts them, of ``project``; pool: of the step that builds the DuckDB file.
+
+    Raises RecipeError, with file and line, for a file that is refused.
+    """
     sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
     suites: dict[str, list[Suite]] = defaultdict(list)
     for suite in load_suites(project.files("expectations", "*.json")):
@@ -46,7 +51,7 @@ def build_definitions(project: Project) -> dg.Definitions:
     for each in made:
         refuse_unfed(each, {model.name for model in models} | _written(sources))
     pins = sorted({name for each in made for name in reads(each) if name.startswith("repository.")})
-    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins)]
+    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=pins, pool=pool)]
     featured = [features_asset(project, each, suites[f"repository.{each.table}"]) for each in made]
     known = {each.name: each for each in made}
     exporting = [
@@ -55,9 +60,13 @@ def build_definitions(project: Project) -> dg.Definitions:
         else dataset_asset(project, recipe)
         for recipe in recipes
     ]
+    jobs = _jobs(sources, bool(recipes))
+    target = next((job.name for job in jobs if job.name == "run"), IMPLICIT_JOB)
     return dg.Definitions(
         assets=[*ingesting, *building, *featured, *exporting],
-        jobs=_jobs(sources, bool(recipes)),
+        jobs=jobs,
+        schedules=[nightly(project, target)],
+        sensors=[inbox(project, sources)] if sources else [],
         executor=dg.in_process_executor,
     )
 
@@ -118,16 +127,22 @@ def _is_own(project: Project, path: Path) -> bool:
 
 
 def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJobDefinition]:
-    """One job for each writing verb of the command line."""
+    """One job for each writing verb of the command line.
+
+    Dagster allows a job one set of partitions: where two sources have different ones, there is no job of all sources.
+    """
     ingested = dg.AssetSelection.groups("sources", "repository")
     exported = dg.AssetSelection.groups("datasets")
     everything = dg.AssetSelection.all()
-    jobs = [
-        dg.define_asset_job(
-            "run", everything - exported if exports else everything, description="Sources to published snapshot."
+    jobs = []
+    one_set = len({found for source in sources if (found := definition(source))}) <= 1
+    if one_set:
+        jobs.append(
+            dg.define_asset_job(
+                "run", everything - exported if exports else everything, description="Sources to published snapshot."
+            )
         )
-    ]
-    if sources:
+    if sources and one_set:
         jobs.append(dg.define_asset_job("ingest", ingested, description="Read what is new into the repository."))
     if exports:
         jobs.append(dg.define_asset_job("export", exported, description="A new release of every data set."))

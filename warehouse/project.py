@@ -13,13 +13,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from warehouse.contracts import Freshness
 from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
 FORMAT_VERSION = "1"
-KEYS = {"name": str, "root": str, "state": str, "builtin": bool, "memory_limit": str}
+KEYS = {
+    "name": str,
+    "root": str,
+    "state": str,
+    "builtin": bool,
+    "memory_limit": str,
+    "fresh_within": str,
+    "schedule": dict,
+}
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When everything is run by itself, as a cron line in a time zone. on: from the start, since the project states it;
+    else it waits to be switched on in the UI.
+    """
+
+    nightly: str = "0 2 * * *"
+    timezone: str = "UTC"
+    on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +50,7 @@ class Project:
     name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
+    fresh_within: how old the published snapshot may be.
     """
 
     name: str
@@ -37,6 +59,8 @@ class Project:
     state: Path
     builtin: bool = True
     memory_limit: str = "400MB"
+    schedule: Schedule = Schedule()
+    fresh_within: Freshness | None = None
 
     @property
     def archive(self) -> Path:
@@ -110,7 +134,28 @@ def load(folder: Path) -> Project:
         local.absolute(),
         values.get("builtin", True),
         values.get("memory_limit", f"{200 * len(os.sched_getaffinity(0))}MB"),
+        _schedule(marker, values.get("schedule")),
+        Freshness.stated(values.get("fresh_within", "")),
     )
+
+
+def _schedule(marker: Path, stated: Mapping[str, Any] | None) -> Schedule:
+    """The schedule that [schedule] states; its cron line is checked where Dagster reads it."""
+    if stated is None:
+        return Schedule()
+    for key, value in stated.items():
+        if key not in ("nightly", "timezone"):
+            raise RecipeError(f"{marker}: unknown key schedule.{key}", allowed="nightly, timezone")
+        if not isinstance(value, str):
+            raise RecipeError(f"{marker}: schedule.{key} is {value!r}", allowed=f"{key} = a str")
+    made = Schedule(**stated, on=True)
+    try:
+        ZoneInfo(made.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RecipeError(
+            f"{marker}: schedule.timezone is {made.timezone!r}", allowed="a time zone such as UTC or Europe/Zurich"
+        ) from None
+    return made
 
 
 def _check(marker: Path, values: Mapping[str, Any]) -> None:
@@ -121,6 +166,8 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise RecipeError(f"{marker}: {key} is {value!r}", allowed=f"{key} = a {KEYS[key].__name__}")
         if key == "memory_limit" and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", str(value)):
             raise RecipeError(f"{marker}: memory_limit is {value!r}", allowed="a size such as 400MB or 4GB")
+        if key == "fresh_within" and Freshness.stated(str(value)) is None:
+            raise RecipeError(f"{marker}: fresh_within is {value!r}", allowed="a span of a minute or more, such as 36h")
 
 
 def refuse_misread(folder: Path) -> None:
