@@ -5,6 +5,7 @@ skipped; every other is read again whole. ``known_at`` is the source's own, else
 retried or re-executed run repeats it. Only what a network or a server fails at is tried again.
 """
 
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -185,6 +186,8 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
             if source.partitions:
                 _note_partitions(context, repository, source, done, asked)
             facts = {**_held(repository, source), **_metadata(done), **meter.cost()}
+            if source.network:
+                facts["network_retries"] = context.retry_number
             return dg.MaterializeResult(metadata=facts, check_results=[_conserved(done)])
 
     return _source
@@ -228,8 +231,10 @@ def retried(context: dg.AssetExecutionContext) -> Iterator[None]:
             raise
         share = int(digest(context.run.run_id, str(context.retry_number))[:8], 16) / 2**32
         wait = max(2**context.retry_number * (1 - share / 2), float(error.values.get("retry_after_s") or 0))  # type: ignore[arg-type] # a number where it stands
-        context.log.warning(f"{error} Again in {min(wait, LONGEST_WAIT_S):.1f} s.")
-        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=min(wait, LONGEST_WAIT_S)) from error
+        wait_s = min(wait, LONGEST_WAIT_S)
+        context.log.warning(f"{error} Again in {wait_s:.1f} s.")
+        tqdm.write(f"{error.came}; again in {wait_s:.0f} s", file=sys.stderr)
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=wait_s) from error
 
 
 def _note_partitions(

@@ -10,7 +10,7 @@ from warehouse.cli import place, table
 
 if TYPE_CHECKING:
     from warehouse.answers.rejects import Example, Rejects
-    from warehouse.answers.status import AssetStatus, ReleaseStatus, SnapshotStatus, Status, TableStatus
+    from warehouse.answers.status import AssetStatus, FreshnessStatus, ReleaseStatus, SnapshotStatus, Status, TableStatus
 
 
 @click.command("status")
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @place.as_json
 @place.placed
 def status_verb(costs: bool, json_: bool) -> None:
-    """Tables, published snapshot, releases, the last run of each asset.
+    """Tables, published snapshot, releases, the last run of each asset, what is overdue.
 
     \b
     Example:
@@ -37,6 +37,7 @@ def status_verb(costs: bool, json_: bool) -> None:
 TABLES = ("table", "rows", "bytes", "version")
 RELEASES = ("release", "id", "state", "documents", "shards", "tokens", "bytes")
 RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
+FRESHNESS = ("asset", "state", "last run (UTC)", "overdue from (UTC)")
 COSTS = ("asset", "CPU s", "wall s", "peak memory", "read", "written", "runs", "CPU s of all")
 
 
@@ -46,6 +47,8 @@ def _say_status(found: Status) -> None:
     _section("Published", ("snapshot", "facts"), _snapshot(found.published), "nothing yet; 'warehouse run' publishes")
     _section("Releases", RELEASES, [_release(item) for item in found.releases], "none yet; 'warehouse export DATASET'")
     _section("Assets", RUNS, [_run(item) for item in found.assets], "no run yet")
+    if found.freshness:
+        _section("Freshness", FRESHNESS, [_fresh(item) for item in found.freshness], "")
 
 
 def _section(title: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], empty: str) -> None:
@@ -78,6 +81,11 @@ def _release(item: ReleaseStatus) -> tuple[Any, ...]:
 
 def _run(item: AssetStatus) -> tuple[Any, ...]:
     return item.asset, table.moment(item.started_at), table.count(item.rows), f"{item.cpu_s:.2f}"
+
+
+def _fresh(item: FreshnessStatus) -> tuple[Any, ...]:
+    times = [table.moment(at) if at else "" for at in (item.last_run_at, item.overdue_at)]
+    return item.asset, item.state, *times
 
 
 def _cost(item: AssetStatus) -> tuple[Any, ...]:

@@ -297,7 +297,7 @@ class _Checked:
         return tuple(self.uri(item) for item in items)
 
     def uri(self, node: yaml.Node) -> str:
-        value = self.text(node, "a path, a glob or a URL")
+        value = self.text(node, "a path or a glob, or a URL")
         if (scheme := SCHEME.match(value)) and not is_url(value):
             raise self.refuse(node, f"{scheme[1]}:// is not read", "paths, globs, http:// and https:// URLs")
         if is_url(value) and not re.match(r"[^/]+//[^/?#\[\]]+", value):
