@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from pipelines.build import PUBLISHED
 from warehouse.contracts import digest
 from warehouse.errors import RecipeError
 from warehouse.project import MARKER, Project
@@ -79,8 +80,12 @@ def _request(context: dg.SensorEvaluationContext, name: str, prints: Sequence[st
 
 
 def _made_from(repository: dg.RepositoryDefinition | None, key: dg.AssetKey) -> list[dg.AssetKey]:
-    """A source and all that is made from it, releases apart; what one step makes together is asked for together."""
+    """A source, all that is made from it but releases, and the snapshot, which pins every table also unread by models.
+
+    What one step makes together is asked for together.
+    """
     selected = dg.AssetSelection.assets(key).downstream() - dg.AssetSelection.groups("datasets")
+    selected |= dg.AssetSelection.assets(PUBLISHED)
     graph = _graph(repository)
     wanted = selected.resolve(graph)
     return _sorted({each for found in wanted for each in graph.get(found).execution_set_asset_keys})

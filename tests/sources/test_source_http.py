@@ -104,7 +104,9 @@ def test_stated_headers_are_sent_to_the_stated_host_only_and_secrets_are_never_s
     monkeypatch.setenv("FEED_TOKEN", "s3cret")
     monkeypatch.setenv("FEED_KEY", "hidden")
     stated = Source(
-        "feed", (server.url + "/feed.csv?key=${FEED_KEY}",), http=Http(headers={"Authorization": "Bearer ${FEED_TOKEN}"})
+        "feed",
+        (server.url + "/feed.csv?key=${FEED_KEY}",),
+        http=Http(headers={"Authorization": "Bearer ${FEED_TOKEN}"}),
     )
     with loopback(Answer(body=b"elsewhere")) as other:
         server.answers = [Answer(302, headers={"Location": f"{other.url}/moved"})]

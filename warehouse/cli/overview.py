@@ -10,7 +10,14 @@ from warehouse.cli import place, table
 
 if TYPE_CHECKING:
     from warehouse.answers.rejects import Example, Rejects
-    from warehouse.answers.status import AssetStatus, FreshnessStatus, ReleaseStatus, SnapshotStatus, Status, TableStatus
+    from warehouse.answers.status import (
+        AssetStatus,
+        FreshnessStatus,
+        ReleaseStatus,
+        SnapshotStatus,
+        Status,
+        TableStatus,
+    )
 
 
 @click.command("status")
