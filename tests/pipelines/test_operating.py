@@ -33,15 +33,14 @@ DAYS = ("2026-01-03", "2026-01-04", "2026-01-07")
 
 @pytest.fixture
 def project(memory_folder: Path, request: pytest.FixtureRequest) -> Project:
-    """Two equal sources of meters by day, each with a table of its own."""
+    """Two equal sources of meters by day, each with a table of its own; all projects here share Dagster's home."""
     folder = memory_folder / request.node.name.partition("[")[0]
     for name in ("meters", "again"):
         write(folder / f"recipes/sources/{name}.yaml", METERS.format(table=name))
     for day in DAYS:
         for hall in range(2):
             write(folder / f"data/meters/day={day}/{hall}.csv", f"hall,mw\n{hall},{day[-1]}\n{hall},1{hall}\n")
-    write(folder / "warehouse.toml", "builtin = false\n")
-    return load(folder)
+    return stating(folder, "")
 
 
 def write(path: Path, text: str, *, age_s: float = 60) -> Path:
@@ -49,6 +48,12 @@ def write(path: Path, text: str, *, age_s: float = 60) -> Path:
     path.write_text(text, "utf-8")
     os.utime(path, (time.time() - age_s,) * 2)
     return path
+
+
+def stating(folder: Path, text: str, *, state: str = "../state") -> Project:
+    """The project in a folder whose warehouse.toml ends with ``text``."""
+    write(folder / "warehouse.toml", f'builtin = false\nstate = "{state}"\n{text}')
+    return load(folder)
 
 
 def rows(project: Project, table: str) -> Counter[tuple[object, ...]]:
@@ -65,23 +70,29 @@ def instance(project: Project) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(dagster_home(project)))
 
 
-def materialised(project: Project, name: str) -> set[str]:
+def counts(project: Project, name: str) -> dict[str | None, object]:
+    """Rows of each partition, as its last materialisation in Dagster says."""
     with instance(project) as held:
-        return held.get_materialized_partitions(dg.AssetKey(["sources", name]))
+        key = dg.AssetKey(["sources", name])
+        records = held.fetch_materializations(dg.AssetRecordsFilter(key), limit=99).records
+    made = [(each.partition_key, each.asset_materialization) for each in records if each.partition_key]
+    return {key: one.metadata["rows_out"].value for key, one in made if one}
 
 
 def test_partition_by_partition_is_the_whole_and_every_receipt_says_its_partition(project: Project) -> None:
+    project = stating(project.folder, "", state="own")
+    write(project.folder / f"data/meters/day={DAYS[1]}/2.csv", "hall,mw\n2,9\n")
     run_assets(project, ["sources/meters"])
     run_assets(project, ["sources/again"], partition=DAYS[2])
     (one,) = run_assets(project, ["sources/again"], partition=f"{DAYS[0]}...2026-01-05").assets
-    assert one.rows == 8, "two days of two objects of two rows"
+    assert one.rows == 9, "two days, of two objects of two rows and one of one"
     assert rows(project, "again") == rows(project, "meters")
     for table in ("meters", "again"):
         for fact in facts(project, table):
             assert f"day={fact.partition}/" in fact.uri
-            assert fact.rows_in == fact.rows_out + fact.unchanged + fact.rejected + fact.dropped == 2
-    assert materialised(project, "meters") == set(DAYS)
-    assert materialised(project, "again") == {*DAYS, "2026-01-05"}, "an empty day was asked for and is done"
+            assert fact.rows_in == fact.rows_out + fact.unchanged + fact.rejected + fact.dropped > 0
+    assert counts(project, "meters") == {DAYS[0]: 4, DAYS[1]: 5, DAYS[2]: 4}
+    assert counts(project, "again") == {DAYS[0]: 4, DAYS[1]: 5, DAYS[2]: 4, "2026-01-05": 0}, "an empty day is done too"
 
 
 def test_a_run_of_one_partition_reads_no_object_of_another(project: Project) -> None:
@@ -100,24 +111,12 @@ def test_a_run_without_a_partition_reads_all_that_is_new_and_nothing_again(proje
     assert (again.rows, again.metadata["objects_unchanged"]) == (0, 6)
 
 
-def test_the_counts_of_each_partition_are_its_own(project: Project) -> None:
-    write(project.folder / f"data/meters/day={DAYS[1]}/2.csv", "hall,mw\n2,9\n")
-    run_assets(project, ["sources/meters"], partition=f"{DAYS[0]}...{DAYS[2]}")
-    with instance(project) as held:
-        key = dg.AssetKey(["sources", "meters"])
-        records = held.fetch_materializations(dg.AssetRecordsFilter(key), limit=99).records
-    found = {record.partition_key: record.asset_materialization.metadata["rows_out"].value for record in records}  # type: ignore[union-attr] # each is one
-    assert {day: found[day] for day in DAYS} == {DAYS[0]: 4, DAYS[1]: 5, DAYS[2]: 4}
-    assert sum(found.values()) == 13  # type: ignore[arg-type] # whole numbers
-
-
 def test_an_object_of_no_partition_stops_the_run_before_anything_is_read(project: Project) -> None:
-    stray = write(project.folder / "data/meters/README/x.csv", "hall,mw\n1,2\n")
+    write(project.folder / "data/meters/README/x.csv", "hall,mw\n1,2\n")
     for partition in (None, DAYS[0]):
         with pytest.raises(InputError, match=r"README/x\.csv of source meters has no partition"):
             run_assets(project, ["sources/meters"], partition=partition)
     assert "meters" not in Repository(project.root).tables()
-    stray.unlink()
 
 
 @pytest.mark.parametrize(
@@ -165,9 +164,8 @@ def tick_of_the_schedule(definitions: dg.Definitions) -> dg.RunRequest:
 def test_the_schedule_is_off_until_the_project_states_it_and_asks_for_all_but_releases(project: Project) -> None:
     quiet = build_definitions(project).resolve_schedule_def("nightly")
     assert (quiet.cron_schedule, quiet.default_status) == ("0 2 * * *", dg.DefaultScheduleStatus.STOPPED)
-    marker = project.folder / "warehouse.toml"
-    marker.write_text('[schedule]\nnightly = "30 1 * * 1-5"\ntimezone = "Europe/Zurich"\n')
-    definitions = build_definitions(load(project.folder))
+    zurich = '[schedule]\nnightly = "30 1 * * 1-5"\ntimezone = "Europe/Zurich"\n'
+    definitions = build_definitions(stating(project.folder, zurich))
     stated = definitions.resolve_schedule_def("nightly")
     assert (stated.cron_schedule, stated.execution_timezone) == ("30 1 * * 1-5", "Europe/Zurich")
     assert stated.default_status == dg.DefaultScheduleStatus.RUNNING
@@ -211,6 +209,8 @@ def test_a_network_that_fails_twice_is_tried_again_and_counted(project: Project,
     assert server.seen[-1]["if-none-match"] == '"1"'
     (fact,) = facts(project, "feed")
     assert fact.version == '"1"'
+    (reread,) = run_assets(project, ["sources/feed"], reread=True).assets
+    assert (reread.rows, reread.metadata["bytes_read"]) == (1, 0), "read again from the archive"
 
 
 def test_what_will_not_pass_is_asked_for_once(project: Project, server: Loopback) -> None:
@@ -229,12 +229,6 @@ def test_tries_are_bounded_and_the_last_error_is_the_networks_own(project, serve
     with pytest.raises(NetworkError, match=r"feed\.csv answers 503"):
         run_assets(project, ["sources/feed"])
     assert len(server.seen) == 2
-
-
-def test_reread_takes_an_unchanged_object_from_the_archive(project: Project, server: Loopback) -> None:
-    run_assets(project, ["sources/feed"])
-    (again,) = run_assets(project, ["sources/feed"], reread=True).assets
-    assert (again.rows, again.metadata["bytes_read"]) == (1, 0)
 
 
 Tick = Callable[[], list[dg.RunRequest]]
@@ -295,6 +289,7 @@ def test_a_tick_that_is_lost_before_its_cursor_is_kept_asks_under_the_same_key(p
 
 
 def test_one_build_at_a_time_is_a_setting_of_every_home_and_stated_settings_stay(project: Project) -> None:
+    project = stating(project.folder, "", state="own")
     settings = dagster_home(project) / "dagster.yaml"
     assert settings.read_text() == HOME_YAML
     settings.write_text(
