@@ -84,10 +84,9 @@ def _made_from(repository: dg.RepositoryDefinition | None, key: dg.AssetKey) -> 
 
     What one step makes together is asked for together.
     """
-    selected = dg.AssetSelection.assets(key).downstream() - dg.AssetSelection.groups("datasets")
-    selected |= dg.AssetSelection.assets(PUBLISHED)
+    after = dg.AssetSelection.assets(key).downstream() - dg.AssetSelection.groups("datasets")
     graph = _graph(repository)
-    wanted = selected.resolve(graph)
+    wanted = (after | dg.AssetSelection.assets(PUBLISHED)).resolve(graph)
     return _sorted({each for found in wanted for each in graph.get(found).execution_set_asset_keys})
 
 
