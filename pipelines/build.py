@@ -23,10 +23,10 @@ from pipelines.gates import (
     skipped_results,
     table_metadata,
 )
-from pipelines.ingest import OWNERS
+from pipelines.ingest import OWNERS, freshness
 from pipelines.pairs import pairs_asset
 from warehouse import curation, models, publish
-from warehouse.contracts import Batches, Check, Snapshot
+from warehouse.contracts import Batches, Check, Freshness, Snapshot
 from warehouse.energy import Rate
 from warehouse.gate import Suite, grain_suite, run_suite
 from warehouse.models import Built, Model
@@ -34,6 +34,8 @@ from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, fetch_one, stream
 from warehouse.repository import Repository
 
+DUCKDB_WRITER = "duckdb_writer"
+"""Pool of the steps that build a DuckDB file: one run at a time, so that two from the UI do not halve each other."""
 PUBLISHED = dg.AssetKey(["published", "snapshot"])
 Event = dg.MaterializeResult[None] | dg.AssetCheckResult
 COMMIT_BYTES = 512 << 20
@@ -197,7 +199,7 @@ def model_key(name: str) -> dg.AssetKey:
 
 
 def snapshot_asset(
-    project: Project, loaded: Sequence[Model], suites: Suites, *, pins: Iterable[str] = ()
+    project: Project, loaded: Sequence[Model], suites: Suites, *, pins: Iterable[str] = (), pool: str | None = None
 ) -> dg.AssetsDefinition:
     """Every SQL model and the snapshot that holds them, one step: build, audit, switch.
 
@@ -207,8 +209,9 @@ def snapshot_asset(
 
     @dg.multi_asset(
         name="build_snapshot",
-        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded, pins)],
+        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded, pins, project.fresh_within)],
         check_specs=[spec for name, own in audits.items() for spec in check_specs(model_key(name), own)],
+        pool=pool,
     )
     def _build(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[Event]:
         with metered(project, "published/snapshot", context.run.run_id) as meter:
@@ -306,7 +309,7 @@ def _model_spec(model: Model) -> dg.AssetSpec:
     )
 
 
-def _published_spec(loaded: Sequence[Model], pins: Iterable[str]) -> dg.AssetSpec:
+def _published_spec(loaded: Sequence[Model], pins: Iterable[str], fresh: Freshness | None) -> dg.AssetSpec:
     return dg.AssetSpec(
         PUBLISHED,
         deps=[model_key(name) for name in (*(model.name for model in loaded), *pins)],
@@ -315,4 +318,5 @@ def _published_spec(loaded: Sequence[Model], pins: Iterable[str]) -> dg.AssetSpe
         kinds={"duckdb"},
         owners=OWNERS,
         skippable=True,
+        freshness_policy=freshness(fresh),
     )

@@ -14,10 +14,12 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.build import Suites, curation_assets, snapshot_asset
+from pipelines.automation import IMPLICIT_JOB, inbox, nightly
+from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
+from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
 from pipelines.synthesise import Bound, bind, synthetic_asset
@@ -36,8 +38,11 @@ MADE_HERE = ("documents", "signals", "paragraphs", "pii", "minhash", "pairs", "r
 """Repository tables that a project has whatever its sources are."""
 
 
-def build_definitions(project: Project) -> dg.Definitions:
-    """Assets, checks and jobs of ``project``. Raises RecipeError, with file and line, for a file that is refused."""
+def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> dg.Definitions:
+    """Assets, checks, jobs and what starts them, of ``project``; pool: of the step that builds the DuckDB file.
+
+    Raises RecipeError, with file and line, for a file that is refused.
+    """
     rate(project)
     sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
     suites: dict[str, list[Suite]] = defaultdict(list)
@@ -58,7 +63,8 @@ def build_definitions(project: Project) -> dg.Definitions:
         refuse_unfed(each, {model.name for model in models} | written)
     pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
-    building = [*curation_assets(project, suites), snapshot_asset(project, models, suites, pins=sorted(pins))]
+    snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), pool=pool)
+    building = [*curation_assets(project, suites), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
     if set(READS) <= {model.name for model in models}:
         lasting.append(corpus_asset(project, suites["repository.runway"]))
@@ -72,9 +78,13 @@ def build_definitions(project: Project) -> dg.Definitions:
     ]
     synthetic = [synthetic_asset(project, each) for each in bound]
     assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting]
+    jobs = _jobs(sources, bool(recipes))
+    target = next((job.name for job in jobs if job.name == "run"), IMPLICIT_JOB)
     return dg.Definitions(
         assets=[*assets, report_asset(project, (key for asset in assets for key in asset.check_keys))],
-        jobs=_jobs(sources, bool(recipes)),
+        jobs=jobs,
+        schedules=[nightly(project, target)],
+        sensors=[inbox(project, sources)] if sources else [],
         executor=dg.in_process_executor,
     )
 
@@ -155,18 +165,23 @@ def _is_own(project: Project, path: Path) -> bool:
 
 
 def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJobDefinition]:
-    """One job for each writing verb of the command line."""
+    """One job for each writing verb of the command line.
+
+    Dagster allows a job one set of partitions: where two sources have different ones, there is no job of all sources.
+    """
     ingested = dg.AssetSelection.groups("sources", "synthetic", "repository")
     exported = dg.AssetSelection.groups("datasets")
     reported = dg.AssetSelection.groups("report")
     everything = dg.AssetSelection.all() - reported
-    jobs = [
-        dg.define_asset_job(
-            "run", everything - exported if exports else everything, description="Sources to published snapshot."
-        ),
-        dg.define_asset_job("report", reported, description="The page of pictures and verdicts."),
-    ]
-    if sources:
+    jobs = [dg.define_asset_job("report", reported, description="The page of pictures and verdicts.")]
+    one_set = len({found for source in sources if (found := definition(source))}) <= 1
+    if one_set:
+        jobs.append(
+            dg.define_asset_job(
+                "run", everything - exported if exports else everything, description="Sources to published snapshot."
+            )
+        )
+    if sources and one_set:
         jobs.append(dg.define_asset_job("ingest", ingested, description="Read what is new into the repository."))
     if exports:
         jobs.append(dg.define_asset_job("export", exported, description="A new release of every data set."))

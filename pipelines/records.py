@@ -25,6 +25,10 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+concurrency:
+  pools:
+    default_limit: 1  # of every pool, such as duckdb_writer
+    granularity: run  # a run that needs a taken pool waits in the queue instead of holding memory
 """
 
 
@@ -42,9 +46,21 @@ def dagster_home(project: Project) -> Path:
     prepare(project)
     home = project.state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    if not (home / "dagster.yaml").exists():
-        write_whole(home / "dagster.yaml", HOME_YAML)
+    settings = home / "dagster.yaml"
+    before = settings.read_text("utf-8") if settings.exists() else ""
+    after = _completed(before)
+    if after != before:
+        write_whole(settings, after)
     return home
+
+
+def _completed(before: str) -> str:
+    """Settings with every section of HOME_YAML that they lack, at their end; what they state stays as it is."""
+    if not before.strip():
+        return HOME_YAML
+    sections = re.split(r"^(?=[a-z])", HOME_YAML, flags=re.MULTILINE)[1:]
+    missing = [each for each in sections if not re.search(rf"^{each.partition(':')[0]}\s*:", before, re.MULTILINE)]
+    return before if not missing else f"{before.rstrip()}\n{''.join(missing)}"
 
 
 def environment(project: Project) -> dict[str, str]:

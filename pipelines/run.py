@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 from uuid import uuid4
@@ -13,13 +14,16 @@ from uuid import uuid4
 import dagster as dg
 
 from pipelines.definitions import build_definitions
+from pipelines.ingest import COUNTS
 from pipelines.interrupts import interruptible
+from pipelines.partitions import add_dynamic, run_tags
 from pipelines.records import dagster_home, environment, recording
 from warehouse.contracts import Cost
 from warehouse.errors import CheckFailed, UsageError
 from warehouse.project import Project
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
+from warehouse.sources import load_source, locate, partition_of
 
 SUPERSEDED = "ignore:Function `dev_command` is superseded"
 """Its successor, ``dg dev``, is of another package and wants a layout of its own."""
@@ -64,21 +68,26 @@ def run_assets(
     reread: bool = False,
     env: str = "prod",
     processes: int = 1,
+    partition: str | None = None,
 ) -> Outcome:
     """Materialise assets in this process; without names, everything up to the published snapshot.
 
-    A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it.
-    Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name.
+    A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it. partition: a key,
+    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read.
+    Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name
+    or partition.
     """
     job = _job(project)
     selected = _select(job, names)
     run_id = str(uuid4())
     with interruptible(), recording(project), dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+        tags = _partition_tags(project, instance, selected, partition) if partition is not None else {}
         try:
             result = job.execute_in_process(
                 instance=instance,
                 run_id=run_id,
                 asset_selection=selected,
+                tags=tags,
                 run_config=_config(selected, reread=reread, env=env, processes=processes),
             )
         except dg.DagsterExecutionInterruptedError:
@@ -89,7 +98,28 @@ def run_assets(
 
 
 def _job(project: Project) -> dg.JobDefinition:
-    return build_definitions(project).resolve_implicit_global_asset_job_def()
+    """All assets, in no pool: a run here neither waits in the daemon's queue nor, killed, holds anything up in it."""
+    return build_definitions(project, pool=None).resolve_implicit_global_asset_job_def()
+
+
+def _partition_tags(
+    project: Project, instance: dg.DagsterInstance, selected: Sequence[dg.AssetKey], partition: str
+) -> dict[str, str]:
+    """Tags that name the partitions to read. Raises UsageError unless one of the selected sources has some."""
+    names = {key.path[-1] for key in selected if key.path[0] == "sources"}
+    sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
+    split = [source for source in sources if source.partitions]
+    chosen = [source for source in split if source.name in names]
+    if len(chosen) != 1:
+        raise UsageError(
+            f"--partition for {len(chosen)} sources with partitions",
+            allowed=f"one of {', '.join(f'sources/{each.name}' for each in split)}" if split else "none has partitions",
+            do="name one, such as 'warehouse run sources/NAME+ --partition KEY'",
+        )
+    (source,) = chosen
+    keys = {partition_of(source, located, now=datetime.now(UTC)) for located in locate(source, project.folder)}
+    add_dynamic(instance, source, [key for key in keys if key])
+    return run_tags(instance, source, partition)
 
 
 def _keys(job: dg.JobDefinition) -> list[dg.AssetKey]:
@@ -171,15 +201,21 @@ def _refusal(instance: dg.DagsterInstance, run_id: str, error: dg.DagsterError) 
 
 
 def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
-    costs = run_costs(project, result.run_id)
-    assets = []
+    """Every asset once: a source with partitions has an event of each, and one of the whole where all were read."""
+    costs, events = run_costs(project, result.run_id), dict[str, list[dg.AssetMaterialization]]()
     for event in result.get_asset_materialization_events():
-        materialisation = event.step_materialization_data.materialization
-        metadata: dict[str, Any] = {key: value.value for key, value in materialisation.metadata.items()}
-        name = "/".join(materialisation.asset_key.path)
-        rows = metadata.get("rows_out", metadata.get("dagster/row_count"))
-        assets.append(Materialised(name, rows, costs.get(name), metadata))
-    return Outcome(result.run_id, tuple(assets), sum(each.passed for each in result.get_asset_check_evaluations()))
+        each = event.step_materialization_data.materialization
+        events.setdefault("/".join(each.asset_key.path), []).append(each)
+    assets = tuple(_materialised(name, some, costs.get(name)) for name, some in events.items())
+    return Outcome(result.run_id, assets, sum(each.passed for each in result.get_asset_check_evaluations()))
+
+
+def _materialised(name: str, events: Sequence[dg.AssetMaterialization], cost: Cost | None) -> Materialised:
+    facts: list[dict[str, Any]] = [{key: value.value for key, value in each.metadata.items()} for each in events]
+    whole = facts[-1]
+    if len(events) > 1 and events[-1].partition is not None:
+        whole = whole | {count: sum(some.get(count, 0) for some in facts) for count in COUNTS}
+    return Materialised(name, whole.get("rows_out", whole.get("dagster/row_count")), cost, whole)
 
 
 def run_costs(project: Project, run_id: str) -> dict[str, Cost]:

@@ -53,7 +53,7 @@ def world_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
     def _world(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         prepare(project)
         repository = Repository(project.root)
-        with metered(repository, "repository/runway", context.run.run_id) as meter:
+        with metered(project, "repository/runway", context.run.run_id) as meter:
             forecast = runway.world()
             receipt = _append(repository, forecast, context)
             meter.rows = receipt.rows_out
@@ -94,7 +94,7 @@ def _events(
 ) -> Iterator[Event]:
     """A materialisation with its verdicts; a snapshot that keeps no document only warns."""
     repository = Repository(project.root)
-    with metered(repository, "runway/corpus", context.run.run_id) as meter:
+    with metered(project, "runway/corpus", context.run.run_id) as meter:
         try:
             found = _own(project, env)
         except NotFound as error:

@@ -94,7 +94,7 @@ def synthetic_asset(project: Project, bound: Bound) -> dg.AssetsDefinition:
         if missing and isinstance(bound.recipe, RowsRecipe):
             yield _verdict(bound, Made((), {"skipped": missing}))
             return
-        with metered(repository, f"synthetic/{bound.recipe.name}", context.run.run_id) as meter:
+        with metered(project, f"synthetic/{bound.recipe.name}", context.run.run_id) as meter:
             made = synthesise(project, bound, run_id=context.run.run_id, known_at=planned_at(context))
             meter.rows = made.total("rows_out")
         yield _verdict(bound, made)

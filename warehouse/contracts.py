@@ -8,6 +8,7 @@ some 16 MB each, so that no stage ever needs a whole table in memory.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -91,6 +92,31 @@ RUNS = pa.schema(
 )
 
 
+SPAN = re.compile(r"([1-9]\d{0,6})([smhd])")
+
+
+def seconds(span: str) -> int | None:
+    """Seconds of a length of time such as ``90s``, ``5m``, ``36h`` or ``7d``; None for anything else."""
+    found = SPAN.fullmatch(span)
+    return int(found[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How long after its last run an asset is overdue (fail_s), and when that is near (warn_s). Seconds."""
+
+    fail_s: int
+    warn_s: int | None = None
+
+    @classmethod
+    def stated(cls, fail: str, warn: str | None = None) -> Freshness | None:
+        """Of spans as they are written; None unless they are spans of a minute or more, the warning before the end."""
+        fail_s, warn_s = seconds(fail), seconds(warn) if warn is not None else None
+        if not fail_s or fail_s < 60 or (warn is not None and (not warn_s or not 60 <= warn_s < fail_s)):
+            return None
+        return cls(fail_s, warn_s)
+
+
 def digest(*parts: str) -> str:
     """blake2b-128 of the parts, each with its length before it so that no two lists collide: 32 hexadecimal digits."""
     state = hashlib.blake2b(digest_size=16)
@@ -128,7 +154,8 @@ class Reject:
 class ObjectFact:
     """That ``uri`` held the bytes ``sha256`` at ``known_at``, as read by ``reader`` (name and version).
 
-    rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped.
+    rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped. version: what a server calls
+    these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions.
     """
 
     uri: str
@@ -141,6 +168,8 @@ class ObjectFact:
     unchanged: int = 0
     rejected: int = 0
     dropped: int = 0
+    version: str | None = None
+    partition: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

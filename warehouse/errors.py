@@ -11,6 +11,7 @@ WarehouseError                 anything this library refuses or cannot do
 ├── IntegrityError             bytes that do not match their recorded hash; exit status 1
 ├── StateError                 a loader state that belongs to another data set or another order
 ├── Busy                       another process holds the table or the environment
+├── NetworkError               a server or network that fails for now; the only error that a run tries again
 ├── StorageFull                the disk is full; nothing half-written is visible
 └── MissingExtra               a part of the distribution that is not installed
 
@@ -84,6 +85,10 @@ class StateError(WarehouseError):
 
 class Busy(WarehouseError):
     """Another process holds what this one needs."""
+
+
+class NetworkError(WarehouseError):
+    """A transfer that may succeed later; the value ``retry_after_s`` is what the server asked for, if it did."""
 
 
 class StorageFull(WarehouseError):

@@ -13,18 +13,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from warehouse.contracts import Freshness
 from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
 FORMAT_VERSION = "1"
-KEYS = {"name": str, "root": str, "state": str, "builtin": bool, "memory_limit": str, "energy": dict}
 ENERGY_KEYS = {
     "grid": "an ISO 3166 code such as DEU, or world",
     "tdp_w": "watts of one processor",
     "threads": "hardware threads of one processor",
 }
 WORLD = "world"
+"""The grid that is taken where none is stated."""
+KEYS = {
+    "name": str,
+    "root": str,
+    "state": str,
+    "builtin": bool,
+    "memory_limit": str,
+    "fresh_within": str,
+    "schedule": dict,
+    "energy": dict,
+}
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -38,12 +50,24 @@ class Energy:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """When everything is run by itself, as a cron line in a time zone. on: from the start, since the project states it;
+    else it waits to be switched on in the UI.
+    """
+
+    nightly: str = "0 2 * * *"
+    timezone: str = "UTC"
+    on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A project's folder, its data root and its local state.
 
     name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
+    fresh_within: how old the published snapshot may be.
     """
 
     name: str
@@ -53,6 +77,8 @@ class Project:
     builtin: bool = True
     memory_limit: str = "400MB"
     energy: Energy = Energy()
+    schedule: Schedule = Schedule()
+    fresh_within: Freshness | None = None
 
     @property
     def marker(self) -> Path:
@@ -130,8 +156,28 @@ def load(folder: Path) -> Project:
         local.absolute(),
         values.get("builtin", True),
         values.get("memory_limit", f"{200 * len(os.sched_getaffinity(0))}MB"),
-        Energy(**values.get("energy", {})),
+        energy=Energy(**values.get("energy", {})),
+        schedule=_schedule(marker, values.get("schedule")),
+        fresh_within=Freshness.stated(values.get("fresh_within", "")),
     )
+
+
+def _schedule(marker: Path, stated: Mapping[str, Any] | None) -> Schedule:
+    """The schedule that [schedule] states; its cron line is checked where Dagster reads it."""
+    if stated is None:
+        return Schedule()
+    for key, value in stated.items():
+        if key not in ("nightly", "timezone"):
+            raise _refusal(marker, ("schedule", key), f"unknown key {key!r} in [schedule]", "nightly, timezone")
+        if not isinstance(value, str):
+            raise _refusal(marker, ("schedule", key), f"{key} is {value!r}", f"{key} = a str")
+    made = Schedule(**stated, on=True)
+    try:
+        ZoneInfo(made.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        said = f"timezone is {made.timezone!r}"
+        raise _refusal(marker, ("schedule", "timezone"), said, "a time zone such as UTC or Europe/Zurich") from None
+    return made
 
 
 def _check(marker: Path, values: Mapping[str, Any]) -> None:
@@ -143,6 +189,8 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise _refusal(marker, (key,), f"{key} is {value!r}", f"{key} = a {kind}")
         if key == "memory_limit" and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", str(value)):
             raise _refusal(marker, (key,), f"memory_limit is {value!r}", "a size such as 400MB or 4GB")
+        if key == "fresh_within" and Freshness.stated(str(value)) is None:
+            raise _refusal(marker, (key,), f"fresh_within is {value!r}", "a span of a minute or more, such as 36h")
     _check_energy(marker, values.get("energy", {}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,24 @@ def test_examples_show_every_reason_before_a_second_of_one(project):
 def test_a_source_that_the_project_does_not_know_is_not_found(project):
     with pytest.raises(NotFound, match="notes"):
         rejects(project, source="note")
+
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("age", "state"),
+    [(HOUR, "fresh"), (24 * HOUR, "fresh"), (25 * HOUR, "near"), (36 * HOUR, "near"), (37 * HOUR, "overdue")],
+)
+def test_what_states_fresh_within_is_overdue_after_it_and_near_after_its_warning(tmp_path, age, state):
+    project = small_project(tmp_path / "project")
+    recipe = project.folder / "recipes/sources/notes.yaml"
+    recipe.write_text(recipe.read_text() + "fresh_within: {warn: 24h, fail: 36h}\n")
+    (project.folder / "recipes/sources/unrun.yaml").write_text("uri: x\nfresh_within: 1h\n")
+    (project.folder / "recipes/sources/silent.yaml").write_text("uri: x\n")
+    last = next(each for each in status(project).assets if each.asset == "sources/notes")
+    ended = last.started_at + timedelta(seconds=last.wall_s)
+    found = {each.asset: each for each in status(project, now=ended + age).freshness}
+    assert found.keys() == {"sources/notes", "sources/unrun"}
+    assert (found["sources/notes"].state, found["sources/unrun"].state) == (state, "never")
+    assert found["sources/notes"].overdue_at == ended + 36 * HOUR

@@ -16,15 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Freshness, Reject
 from warehouse.errors import InputError, RecipeError
 from warehouse.sources import (
     Column,
     Dialect,
     Environment,
+    Http,
     KnownAt,
     Limits,
     Located,
+    Partitions,
     Source,
     dump_source,
     guess_reader,
@@ -54,6 +56,26 @@ WRONG = {
     "uri: a\nknown_at:\n  path: '(?P<date>x'": (3, "bad regular expression"),
     "uri: a\nknown_at:\n  path: 'x'": (3, "no group 'date'"),
     "uri: a\nknown_at: {format: '%Y'}": (2, "column and path"),
+    "uri: a\nknown_at: {header: Last-Modified}": (2, "without a URL"),
+    "uri: http://h/x\nknown_at: {header: Date}": (2, "unknown header 'Date'"),
+    "uri: [a, s3://bucket/x]": (1, "s3:// is not read"),
+    "uri: https://user:word@h/x": (1, "a user or password"),
+    "uri: https:///x": (1, "names no host"),
+    "uri: a\npartitions: {kind: dynamic}": (2, "without path"),
+    "uri: a\npartitions: {path: 'x', kind: dynamic}": (2, "no group 'key'"),
+    "uri: a\npartitions:\n  path: '(?P<key>x)'\n  kind: dialy": (4, "did you mean 'daily'?"),
+    "uri: a\npartitions: {path: '(?P<key>x)', kind: daily}": (2, "without start"),
+    "uri: a\npartitions: {path: '(?P<key>x)', kind: daily, start: 2026-02-30}": (2, "is no date"),
+    "uri: a\npartitions: {path: '(?P<key>x)', kind: static}": (2, "without keys"),
+    "uri: a\npartitions: {path: '(?P<key>x)', kind: static, keys: [a, a]}": (2, "each once"),
+    "uri: a\npartitions: {path: '(?P<key>x)', kind: static, keys: [a, 'b...c']}": (2, "'b...c'"),
+    "uri: a\npartitions:\n  path: '(?P<key>x)'\n  kind: dynamic\n  start: 2026-01-01": (5, "start for dynamic"),
+    "uri: a\nfresh_within: soon": (2, "36h"),
+    "uri: a\nfresh_within: 59s": (2, "a minute or more"),
+    "uri: a\nfresh_within: {warn: 2h, fail: 1h}": (2, "the warning first"),
+    "uri: a\ninbox: 'in/*'": (2, "a folder"),
+    "uri: a\nhttp: {timeout_s: 0}": (2, "from 1"),
+    'uri: a\nhttp:\n  headers: {A: "x\\ny"}': (3, "header 'A'"),
     "uri: a\nmax_reject_share: 2": (2, "from 0 to 1"),
     "uri: a\nmax_reject_share: few": (2, "not a number"),
     "uri: a\nlimits: {max_ratio: 1.5}": (2, "a whole number"),
@@ -101,6 +123,20 @@ SOURCES = st.builds(
     limits=st.builds(Limits, max_ratio=st.integers(1, 9999)),
     dialect=st.builds(Dialect, delimiter=st.sampled_from([None, ";", "\t"]), header=st.booleans()),
     environment=st.builds(Environment, max_bytes=st.integers(1, 10**9)),
+    partitions=st.none()
+    | st.just(Partitions("(?P<key>.*)", "dynamic"))
+    | st.builds(Partitions, st.just("(?P<key>.*)"), st.sampled_from(["daily", "monthly"]), st.just("2026-01-31"))
+    | st.builds(
+        Partitions,
+        st.just("(?P<key>.*)"),
+        st.just("static"),
+        keys=st.lists(st.sampled_from("abc"), min_size=1, unique=True).map(tuple),
+    ),
+    fresh_within=st.none()
+    | st.builds(Freshness, st.integers(61, 10**6))
+    | st.integers(62, 10**6).flatmap(lambda fail: st.builds(Freshness, st.just(fail), st.integers(60, fail - 1))),
+    inbox=st.none() | WORDS,
+    http=st.builds(Http, st.integers(1, 99), headers=st.dictionaries(st.just("Accept"), st.just("text/csv; q=1"))),
 )
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,18 +15,48 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from loopback import Answer, Loopback, loopback
 from serving import COMMAND, wait_until
 
 Ask = Callable[..., dict[str, Any]]
 
 
+FILES = {
+    "warehouse.toml": 'fresh_within = "36h"\n[schedule]\nnightly = "30 1 * * *"\ntimezone = "Europe/Zurich"\n',
+    "chips.csv": "owner,units\nA,10\nB,20\n",
+    "recipes/sources/chips.yaml": "reader: csv\nuri: chips.csv\ntable: chips\nfresh_within: {warn: 24h, fail: 36h}\n",
+    "recipes/sources/power.yaml": "table: power\ninbox: drop/power\n",
+    "inbox/chips/more/late.csv": "owner,units\nC,30\n",
+    "drop/power/ü $(x).csv": "hall,mw\n1,12\n",
+}
+DAYS = ("2026-01-03", "2026-01-05")
+FEED = r"""
+uri: [URL/day=2026-01-03/feed.csv, URL/day=2026-01-05/feed.csv]
+table: feed
+partitions: {path: 'day=(?P<key>[0-9-]+)', kind: daily, start: 2026-01-01}
+"""
+
+
 @pytest.fixture(scope="module")
-def project(memory_folder: Path) -> Path:
-    """A new project that nothing has been run in, with a source of figures beside the notes."""
+def feed() -> Iterator[Loopback]:
+    """A server of figures that the project reads."""
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        loopback(Answer(body=b"hall,mw\n1,2\n", headers={"ETag": '"1"'})) as made,
+    ):
+        patch.setenv("no_proxy", "127.0.0.1")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def project(memory_folder: Path, feed: Loopback) -> Path:
+    """A new project that nothing has been run in: figures beside the notes, in two inboxes, and by HTTP."""
     folder = memory_folder / "project"
     subprocess.run([*COMMAND, "init", str(folder)], check=True, capture_output=True)
-    (folder / "chips.csv").write_text("owner,units\nA,10\nB,20\n")
-    (folder / "recipes/sources/chips.yaml").write_text("reader: csv\nuri: chips.csv\ntable: chips\n")
+    for name, text in {**FILES, "recipes/sources/feed.yaml": FEED.replace("URL", feed.url)}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+        os.utime(folder / name, (time.time() - 60,) * 2)
     return folder
 
 
@@ -70,5 +101,5 @@ def ask(server: tuple[subprocess.Popen[bytes], int], project: Path) -> Ask:
             return bool(post("{version}"))
         return False
 
-    wait_until(answers, 60)
+    wait_until(answers, 180)
     return post

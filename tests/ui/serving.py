@@ -10,8 +10,8 @@ COMMAND = [sys.executable, "-m", "warehouse.cli"]
 
 
 def wait_until(true: Callable[[], bool], limit_s: float) -> None:
-    """Look every fifth of a second; fails when the time is up."""
+    """Look every half second; fails when the time is up."""
     until = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < until, f"not within {limit_s} s"
-        time.sleep(0.2)
+        time.sleep(0.5)

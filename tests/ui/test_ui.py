@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import DAYS
+from loopback import Answer
 from serving import COMMAND, wait_until
 
 STAGES = {"sources", "repository", "curation", "staging", "marts", "published", "datasets"}
@@ -55,9 +57,42 @@ def run_by_command_line(project: Path) -> str:
     return run.stdout.split()[-1]
 
 
+AUTOMATION = """{ repositoriesOrError { ... on RepositoryConnection { nodes {
+    schedules { name cronSchedule executionTimezone pipelineName description scheduleState { status } }
+    sensors { name description minIntervalSeconds sensorState { status } } } } }
+    instance { poolConfig { poolGranularity defaultPoolLimit } } }"""
+OPERATION = """{ assetNodes {
+    assetKey { path } pools isPartitioned partitionKeys partitionDefinition { type description }
+    backfillPolicy { policyType }
+    internalFreshnessPolicy { ... on TimeWindowFreshnessPolicy { failWindowSeconds warnWindowSeconds } }
+    metadataEntries { label ... on TextMetadataEntry { text } }
+    targetingInstigators { ... on Schedule { name } ... on Sensor { name } } } }"""
+RUNS = """{ runsOrError(limit: 20) { ... on Runs { results {
+    runId status startTime endTime tags { key value } } } } }"""
+BACKFILL = """mutation ($what: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $what) {
+    __typename ... on LaunchBackfillSuccess { backfillId } } }"""
+BACKFILLED = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
+    status runs(limit: 10) { runId status eventConnection { events { __typename } } } } } }"""
+BY_PARTITION = """query ($key: AssetKeyInput!, $days: [String!]!) { assetNodeOrError(assetKey: $key) {
+    ... on AssetNode { latestMaterializationByPartition(partitions: $days) { partition runId
+        metadataEntries { label ... on IntMetadataEntry { intValue } } } } } }"""
+
+
 @pytest.fixture(scope="module")
-def ran(ask, project: Path) -> str:
-    """The id of a run by the command line while the UI is up."""
+def dropped(ask) -> list[dict[str, Any]]:
+    """The runs that the daemon's sensor started for the two files in the inboxes, ended, in order of their start."""
+
+    def runs() -> list[dict[str, Any]]:
+        found = ask(RUNS)["runsOrError"]["results"]
+        return [run for run in found if any(tag["key"] == "warehouse/inbox" for tag in run["tags"])]
+
+    wait_until(lambda: len(runs()) == 2 and all(run["status"] in ENDED for run in runs()), 240)
+    return sorted(runs(), key=lambda run: run["startTime"])
+
+
+@pytest.fixture(scope="module")
+def ran(ask, project: Path, dropped: list[dict[str, Any]]) -> str:
+    """The id of a run by the command line while the UI is up, after those of the sensor."""
     return run_by_command_line(project)
 
 
@@ -86,6 +121,50 @@ def test_every_writing_verb_is_a_job_with_a_description(ask):
     (repository,) = ask(JOBS)["repositoriesOrError"]["nodes"]
     jobs = {job["name"]: job["description"] for job in repository["jobs"]}
     assert all(jobs[name] for name in ("run", "ingest", "export"))
+
+
+def test_schedule_sensor_and_pool_stand_as_the_project_states_them(ask):
+    answer = ask(AUTOMATION)
+    (repository,) = answer["repositoriesOrError"]["nodes"]
+    (schedule,), (sensor,) = repository["schedules"], repository["sensors"]
+    assert (schedule["name"], schedule["pipelineName"], schedule["scheduleState"]) == (
+        "nightly", "run", {"status": "RUNNING"},
+    )  # fmt: skip
+    assert (schedule["cronSchedule"], schedule["executionTimezone"]) == ("30 1 * * *", "Europe/Zurich")
+    assert (sensor["name"], sensor["sensorState"]) == ("inbox", {"status": "RUNNING"})
+    assert schedule["description"]
+    assert sensor["description"]
+    assert answer["instance"]["poolConfig"] == {"poolGranularity": "run", "defaultPoolLimit": 1}
+
+
+def test_partitions_freshness_pool_and_retries_stand_on_their_assets(ask):
+    found = {"/".join(node["assetKey"]["path"]): node for node in ask(OPERATION)["assetNodes"]}
+    feed, chips, snapshot = found["sources/feed"], found["sources/chips"], found["published/snapshot"]
+    assert feed["partitionDefinition"]["type"] == "TIME_WINDOW"
+    assert {*DAYS, "2026-01-04"} <= set(feed["partitionKeys"])
+    assert feed["backfillPolicy"] == {"policyType": "SINGLE_RUN"}
+    assert [name for name, node in found.items() if node["isPartitioned"]] == ["sources/feed"]
+    stated = {name: node["internalFreshnessPolicy"] for name, node in found.items() if node["internalFreshnessPolicy"]}
+    assert stated == {
+        "sources/chips": {"failWindowSeconds": 36 * 3600, "warnWindowSeconds": 24 * 3600},
+        "published/snapshot": {"failWindowSeconds": 36 * 3600, "warnWindowSeconds": None},
+    }
+    assert snapshot["pools"] == ["duckdb_writer"]
+    assert not found["repository/chips"]["pools"]
+    retries = [next(e["text"] for e in node["metadataEntries"] if e["label"] == "retries") for node in (feed, chips)]
+    assert retries == ["4, of network errors only", "none"]
+
+
+def test_a_file_in_an_inbox_starts_one_run_of_its_source_and_builds_wait_for_each_other(ask, dropped):
+    first, second = dropped
+    assert {run["status"] for run in dropped} == {"SUCCESS"}
+    asked = {tag["value"] for run in dropped for tag in run["tags"] if tag["key"] == "warehouse/inbox"}
+    assert asked == {"1 new of chips", "1 new of power"}
+    assert second["startTime"] >= first["endTime"], "both build the snapshot"
+    found = assets(ask)
+    assert facts(found["repository/power"])["dagster/row_count"] == 1
+    assert facts(found["repository/chips"])["dagster/row_count"] == 3
+    assert facts(found["published/snapshot"])["run"] == second["runId"]
 
 
 def test_every_materialisation_shows_its_cost_and_every_check_stands_beside_its_asset(ask, ran):
@@ -122,6 +201,28 @@ def test_a_job_of_the_ui_and_a_run_of_the_command_line_go_on_at_once_and_the_ui_
     assert facts(found["published/snapshot"])["run"] == run_id
     source = facts(found["sources/example"])
     assert (source["dagster/row_count"], source["rows_out"]) == (22, 0), "what it holds, and what this run added"
+
+
+def test_a_backfill_reads_its_partitions_in_one_run_which_tries_a_failing_server_again(ask, feed, ran):
+    (repository,) = ask(JOBS)["repositoriesOrError"]["nodes"]
+    at = {"repositoryLocationName": repository["location"]["name"], "repositoryName": repository["name"]}
+    feed.answers = [Answer(503), Answer(reset=True)]
+    key = {"path": ["sources", "feed"]}
+    what = {"assetSelection": [key], "partitionNames": list(DAYS), "selector": None}
+    launched = ask(BACKFILL, what=what)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", (launched, at)
+
+    def backfill() -> dict[str, Any]:
+        return dict(ask(BACKFILLED, id=launched["backfillId"])["partitionBackfillOrError"])
+
+    wait_until(lambda: backfill()["status"].startswith(("COMPLETED", "FAILED")), 240)
+    runs = backfill()["runs"]
+    assert {run["status"] for run in runs} == {"SUCCESS"}
+    events = [event["__typename"] for run in runs for event in run["eventConnection"]["events"]]
+    assert events.count("ExecutionStepUpForRetryEvent") == 2
+    made = ask(BY_PARTITION, key=key, days=list(DAYS))["assetNodeOrError"]["latestMaterializationByPartition"]
+    assert [each["partition"] for each in made] == list(DAYS)
+    assert {each["runId"] for each in made} == {run["runId"] for run in runs}
 
 
 def status(ask, run_id: str) -> str:

@@ -1,20 +1,23 @@
-"""What is here: tables, the published snapshot, releases, and when each asset was last made and at what cost."""
+"""What is here: tables, the published snapshot, releases, when each asset was last made, at what cost, and what is
+overdue.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from warehouse.contracts import RUNS
+from warehouse.contracts import RUNS, Freshness
 from warehouse.datasets import Listed, TableManifest, list_releases
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.publish import connect_current, current
 from warehouse.query import Connection, attach_repository, connect, fetch_all
 from warehouse.repository import Repository
+from warehouse.sources import load_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,21 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class FreshnessStatus:
+    """An asset that states ``fresh_within``: since when it is not run again, and when it was or will be overdue.
+
+    state: fresh, near (past its warning), overdue, or never where no run has succeeded.
+    """
+
+    asset: str
+    state: str
+    last_run_at: datetime | None
+    overdue_at: datetime | None
+    fail_s: int
+    warn_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A project at a glance; published is None where nothing is."""
 
@@ -109,14 +127,33 @@ class Status:
     published: SnapshotStatus | None
     releases: tuple[ReleaseStatus, ...]
     assets: tuple[AssetStatus, ...]
+    freshness: tuple[FreshnessStatus, ...] = ()
 
 
-def status(project: Project, *, env: str = "prod") -> Status:
-    """What the project holds now."""
+def status(project: Project, *, env: str = "prod", now: datetime | None = None) -> Status:
+    """What the project holds now. Raises RecipeError for a source's YAML that is refused."""
     repository = Repository(project.root)
     tables = tuple(_table(repository, name) for name in repository.tables())
     releases = tuple(_release(listed) for listed in list_releases(project.datasets))
-    return Status(project.name, project.root, tables, _published(project, env), releases, _assets(repository))
+    assets = _assets(repository)
+    fresh = _freshness(project, assets, now or datetime.now(UTC))
+    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh)
+
+
+def _freshness(project: Project, assets: tuple[AssetStatus, ...], now: datetime) -> tuple[FreshnessStatus, ...]:
+    sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
+    stated = {f"sources/{source.name}": source.fresh_within for source in sources}
+    stated["published/snapshot"] = project.fresh_within
+    ended = {each.asset: each.started_at + timedelta(seconds=each.wall_s) for each in assets}
+    return tuple(_fresh(name, rule, ended.get(name), now) for name, rule in stated.items() if rule)
+
+
+def _fresh(asset: str, rule: Freshness, ended: datetime | None, now: datetime) -> FreshnessStatus:
+    if ended is None:
+        return FreshnessStatus(asset, "never", None, None, rule.fail_s, rule.warn_s)
+    age_s = (now - ended).total_seconds()
+    state = "overdue" if age_s > rule.fail_s else "near" if rule.warn_s and age_s > rule.warn_s else "fresh"
+    return FreshnessStatus(asset, state, ended, ended + timedelta(seconds=rule.fail_s), rule.fail_s, rule.warn_s)
 
 
 def _table(repository: Repository, name: str) -> TableStatus:

@@ -10,7 +10,15 @@ from warehouse.cli import place, table
 
 if TYPE_CHECKING:
     from warehouse.answers.rejects import Example, Rejects
-    from warehouse.answers.status import AssetStatus, Costs, ReleaseStatus, SnapshotStatus, Status, TableStatus
+    from warehouse.answers.status import (
+        AssetStatus,
+        Costs,
+        FreshnessStatus,
+        ReleaseStatus,
+        SnapshotStatus,
+        Status,
+        TableStatus,
+    )
 
 
 @click.command("status")
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
 @place.as_json
 @place.placed
 def status_verb(costs: bool, json_: bool) -> None:
-    """Tables, published snapshot, releases, the last run of each asset.
+    """Tables, published snapshot, releases, the last run of each asset, what is overdue.
 
     \b
     Example:
@@ -38,6 +46,7 @@ RELEASES = ("release", "id", "state", "documents", "shards", "tokens", "bytes")
 RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
 COSTS = ("asset", "CPU s", "Wh", "g CO2e", "wall s", "peak memory", "read", "written")
 OF_ALL = ("runs", "CPU s of all", "Wh of all", "g CO2e of all")
+FRESHNESS = ("asset", "state", "last run (UTC)", "overdue from (UTC)")
 
 
 def _say_status(found: Status) -> None:
@@ -46,6 +55,8 @@ def _say_status(found: Status) -> None:
     _section("Published", ("snapshot", "facts"), _snapshot(found.published), "nothing yet; 'warehouse run' publishes")
     _section("Releases", RELEASES, [_release(item) for item in found.releases], "none yet; 'warehouse export DATASET'")
     _section("Assets", RUNS, [_run(item) for item in found.assets], "no run yet")
+    if found.freshness:
+        _section("Freshness", FRESHNESS, [_fresh(item) for item in found.freshness], "")
 
 
 def _section(title: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], empty: str) -> None:
@@ -90,6 +101,11 @@ def _say_costs(found: Costs) -> None:
         click.echo(f"  energy of {found.runs_without_energy:,} of them is not known: they ran before it was counted")
     for name, said in (("power", found.power_models), ("grid", found.grids)):
         click.echo("\n".join(f"  {name}: {each}" for each in said), nl=bool(said))
+
+
+def _fresh(item: FreshnessStatus) -> tuple[Any, ...]:
+    times = [table.moment(at) if at else "" for at in (item.last_run_at, item.overdue_at)]
+    return item.asset, item.state, *times
 
 
 def _cost(item: AssetStatus) -> tuple[Any, ...]:

@@ -63,8 +63,9 @@ def _say_ingested(name: str, outcome: Outcome) -> None:
 @click.command("run")
 @click.argument("assets", nargs=-1, metavar="[ASSETS]...")
 @click.option("--reread", is_flag=True, help="Read every object again from the archive, also unchanged ones.")
+@click.option("--partition", metavar="KEY", help="Of a source with partitions: one, or FIRST...LAST [all that is new].")
 @place.placed
-def run_verb(assets: tuple[str, ...], reread: bool) -> None:
+def run_verb(assets: tuple[str, ...], reread: bool, partition: str | None) -> None:
     """Make assets: everything up to the published snapshot, or those named.
 
     NAME+ is the asset and everything after it.
@@ -73,8 +74,9 @@ def run_verb(assets: tuple[str, ...], reread: bool) -> None:
     Example:
       warehouse run                      everything
       warehouse run sources/pages+       one source and all that is made from it
+      warehouse run sources/meters --partition 2026-01-01...2026-01-31
     """
-    outcome = _run(place.project(), list(assets) or None, reread=reread)
+    outcome = _run(place.project(), list(assets) or None, reread=reread, partition=partition)
     rows = [(asset.name, _rows(asset), *_seconds(asset)) for asset in outcome.assets]
     for line in table.lines(["asset", "rows", "CPU s", "peak memory"], rows, width=table.terminal_width()):
         click.echo(line)
@@ -184,14 +186,23 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _run(project: Project, names: list[str] | None, *, reread: bool = False, processes: int = 1) -> Outcome:
+def _run(
+    project: Project,
+    names: list[str] | None,
+    *,
+    reread: bool = False,
+    processes: int = 1,
+    partition: str | None = None,
+) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
     with _uninterrupted():
         from pipelines.run import run_assets
 
     logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())  # else Ctrl-C in its close() is a traceback
     try:
-        return run_assets(project, names, reread=reread, env=place.environment(), processes=processes)
+        return run_assets(
+            project, names, reread=reread, env=place.environment(), processes=processes, partition=partition
+        )
     except CheckFailed as error:
         _say_failed_checks(error)
         raise

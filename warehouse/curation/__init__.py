@@ -1,7 +1,7 @@
 """Curation measures documents and drops none: signals, language, paragraphs, personal data, MinHash bands, near pairs.
 
-``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch with the columns doc_id and text and give one of
-SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band. Rules are SQL: sql/curation decides from them.
+``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch of doc_id and text and give one of
+SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band. sql/curation decides from them.
 """
 
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, Found, minhash, pairs

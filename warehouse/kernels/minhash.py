@@ -187,9 +187,7 @@ def _keys(lanes: Lanes, out: int) -> None:
 
 
 @compiled
-def _sets(
-    offsets: int, data: int, count: int, folded: int, classes: int, table: int, counts: Counts, out: int
-) -> int:
+def _sets(offsets: int, data: int, count: int, folded: int, classes: int, table: int, counts: Counts, out: int) -> int:
     """How many hashes were written at ``out``; of each text so many as ``counts`` then says."""
     used = 0
     for index in range(count):

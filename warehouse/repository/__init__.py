@@ -34,6 +34,10 @@ class Repository:
         """Copy the bytes of a file in: (sha256, size). Raises NotFound, InputError, StorageFull."""
         return archive.store(self.root, path)
 
+    def archive_chunks(self, chunks: Iterable[bytes], *, name: str) -> tuple[str, int]:
+        """Take bytes in as they come: (sha256, size). What they raise leaves nothing behind. Raises StorageFull."""
+        return archive.store_chunks(self.root, chunks, name=name)
+
     def object_path(self, sha256: str) -> Path:
         """Where an archived object lies. Raises NotFound."""
         return archive.object_path(self.root, sha256)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from warehouse.errors import InputError, NotFound
@@ -24,10 +25,15 @@ def store(root: Path, path: Path) -> tuple[str, int]:
 
     Raises NotFound or InputError for a path that is no readable file, StorageFull.
     """
+    return store_chunks(root, _read(path), name=path.name)
+
+
+def store_chunks(root: Path, chunks: Iterable[bytes], *, name: str) -> tuple[str, int]:
+    """Take bytes in as they come: (sha256, size). What raises among them leaves nothing behind. Raises StorageFull."""
     with locks.shared(_lock(root)):
         staged = _staged(root)
         try:
-            sha256, size = _copy(path, staged)
+            sha256, size = _copy(chunks, staged, name)
             _keep(staged, _place(root, sha256), size)
         finally:
             staged.unlink(missing_ok=True)
@@ -66,16 +72,22 @@ def _staged(root: Path) -> Path:
     return folder / uuid.uuid4().hex
 
 
-def _copy(path: Path, staged: Path) -> tuple[str, int]:
-    state, size = hashlib.sha256(), 0
+def _read(path: Path) -> Iterator[bytes]:
     try:
         source = path.open("rb")
     except FileNotFoundError:
         raise NotFound(f"no file {path}", do="check the location in the source's YAML") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}", allowed="readable files") from None
-    with source, room(f"the archived copy of {path.name}", staged.parent), staged.open("wb") as target:
+    with source:
         while chunk := source.read(CHUNK):
+            yield chunk
+
+
+def _copy(chunks: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
+    state, size = hashlib.sha256(), 0
+    with room(f"the archived copy of {name}", staged.parent), staged.open("wb") as target:
+        for chunk in chunks:
             state.update(chunk)
             size += target.write(chunk)
     return state.hexdigest(), size

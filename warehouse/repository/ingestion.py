@@ -64,6 +64,10 @@ class Ingestion:
         self._begin()
         self._shape = self._shaper()
 
+    def current(self, uri: str) -> ObjectFact | None:
+        """What the table knows of ``uri``: the fact known last."""
+        return self._current.get(uri)
+
     def is_current(self, uri: str, sha256: str, reader: str, *, known_at: datetime | None = None) -> bool:
         """Whether these bytes, read by this reader, are what the table knows of ``uri``.
 
@@ -83,6 +87,9 @@ class Ingestion:
         known_at: datetime,
         reader: str,
         readings: Iterable[pa.RecordBatch | Reject],
+        *,
+        version: str | None = None,
+        partition: str | None = None,
     ) -> ObjectFact:
         """Read one object to its end; commits when enough is pending. The fact of the object, counted.
 
@@ -98,7 +105,8 @@ class Ingestion:
         if recorded:
             return recorded
         try:
-            return self._add(ObjectFact(uri, sha256, size, known_at, reader), readings)
+            fact = ObjectFact(uri, sha256, size, known_at, reader, version=version, partition=partition)
+            return self._add(fact, readings)
         except BaseException:
             self.discard()
             raise

@@ -5,24 +5,44 @@ Rejects.
 """
 
 from warehouse.sources.guard import guarded
+from warehouse.sources.http import fetched
+from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
+from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, guess_reader, read, reader_id, sniff_table
-from warehouse.sources.recipe import Column, Dialect, Environment, KnownAt, Limits, Source, dump_source, load_source
+from warehouse.sources.recipe import (
+    Column,
+    Dialect,
+    Environment,
+    Http,
+    KnownAt,
+    Limits,
+    Partitions,
+    Source,
+    dump_source,
+    load_source,
+)
 
 __all__ = [
     "READERS",
     "Column",
     "Dialect",
     "Environment",
+    "Http",
     "KnownAt",
     "Limits",
     "Located",
+    "Partitions",
     "Source",
+    "arrivals",
     "dump_source",
+    "fetched",
+    "first_day",
     "guarded",
     "guess_reader",
     "load_source",
     "locate",
+    "partition_of",
     "plan_known_at",
     "read",
     "reader_id",

@@ -25,7 +25,7 @@ import zstandard
 
 from warehouse.contracts import Reject
 from warehouse.sources.guard import TooLarge, guarded
-from warehouse.sources.recipe import Limits
+from warehouse.sources.recipe import Limits, file_name
 
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 WRAPPERS = (".gz", ".gzip", ".zst", ".zstd")
@@ -132,7 +132,7 @@ class Unzstd(io.RawIOBase):
 
 def members(uri: str, path: Path, *, limits: Limits) -> Iterator[Member | Reject]:
     """The object itself, or what it holds, in order of name; a Reject for each part that cannot be opened."""
-    whole = Member(uri, Path(uri).name, lambda: path.open("rb", buffering=0))
+    whole = Member(uri, file_name(uri), lambda: path.open("rb", buffering=0))
     yield from guarded(_opened(whole, path.stat().st_size, limits, 0), uri=uri)
 
 

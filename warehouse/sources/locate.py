@@ -10,42 +10,57 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import InputError
-from warehouse.sources import python_env
-from warehouse.sources.recipe import Source
+from warehouse.sources import inbox, python_env
+from warehouse.sources.recipe import MAGIC, Source, is_url
 
-MAGIC = re.compile(r"[*?\[]")
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """One object: its uri (relative to the project in POSIX form, else ``file:///``), its place and size in bytes."""
+    """One object: its uri (relative to the project in POSIX form, else ``file:///``), its place and size in bytes.
+
+    url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
+    source states it.
+    """
 
     uri: str
     path: Path
     size: int
     licence: str | None = None
     title: str | None = None
+    url: str | None = None
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
     """Every object of ``source`` once, in order of uri. Raises InputError for a pattern that matches nothing.
 
     A folder stands for all files below it. Hidden files, and symlinks that lead out of a globbed folder, are left out.
+    What lies complete in the source's inbox is among them.
     """
     if source.reader == "python_env":
         for item in python_env.candidates(max_bytes=source.environment.max_bytes):
             yield Located(item.uri, item.path, item.size, item.licence)
         return
-    found = {_uri(path, folder): path for pattern in source.uri for path in _matches(pattern, folder)}
-    for uri in sorted(found):
-        yield Located(uri, found[uri], found[uri].stat().st_size)
+    patterns = [uri for uri in source.uri if not is_url(uri)]
+    paths = [path for pattern in patterns for path in _matches(pattern, folder)]
+    found = {uri_of(path, folder): path for path in (*paths, *inbox.complete(source, folder))}
+    located = {uri: Located(uri, path, path.stat().st_size) for uri, path in found.items()}
+    located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
+    yield from (located[uri] for uri in sorted(located))
 
 
-def plan_known_at(source: Source, located: Located) -> datetime | None:
-    """The object's knowledge time by the source's pattern, in UTC; None where the source states no pattern."""
+def plan_known_at(source: Source, located: Located, *, modified: datetime | None = None) -> datetime | None:
+    """The object's knowledge time by the source's pattern or header, in UTC; None where the source states neither.
+
+    modified: what the server says. Raises InputError where the uri or the answer lacks it.
+    """
     rule = source.known_at
+    if rule.header is not None and located.url is not None:
+        if modified is None:
+            raise InputError(f"{located.uri} came without {rule.header}, which is known_at of source {source.name}")
+        return modified
     if rule.path is None:
         return None
     match = re.search(rule.path, located.uri)
@@ -60,7 +75,7 @@ def plan_known_at(source: Source, located: Located) -> datetime | None:
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
     """The files of one path, folder or glob; never none."""
-    path = Path(_expanded(pattern))
+    path = Path(expanded(pattern))
     if (folder / path).is_file():
         return [folder / path]
     start, rest = (path, "**/*") if (folder / path).is_dir() else _split(path)
@@ -85,7 +100,7 @@ def _inside(path: Path, base: Path) -> bool:
     return not hidden and path.is_file() and path.resolve().is_relative_to(base.resolve())
 
 
-def _uri(path: Path, folder: Path) -> str:
+def uri_of(path: Path, folder: Path) -> str:
     """Relative to the project where the file lies inside and its name is UTF-8; else ``file:///``, which spells any."""
     whole = Path(os.path.abspath(path))
     base = Path(os.path.abspath(folder))
@@ -93,7 +108,7 @@ def _uri(path: Path, folder: Path) -> str:
     return whole.as_uri() if inside is None or NOT_UTF8.search(inside) else inside
 
 
-def _expanded(pattern: str) -> str:
+def expanded(pattern: str) -> str:
     """``${NAME}`` replaced by the environment's value, which no message shows."""
 
     def value(match: re.Match[str]) -> str:

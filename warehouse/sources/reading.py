@@ -21,7 +21,7 @@ from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
 from warehouse.sources.locate import Located
-from warehouse.sources.recipe import Limits, Source
+from warehouse.sources.recipe import Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 
@@ -56,8 +56,9 @@ READERS: dict[str, Reader] = {
 
 def reader_id(source: Source, located: Located) -> str:
     """Name and version of what reads the object, such as ``jsonl/1``; ``mixed/<n>`` where its members tell."""
-    name = source.reader or _by_suffix(_plain(located.uri))
-    if name is None or _plain(located.uri).endswith(".zip"):
+    file = _plain(file_name(located.uri))
+    name = source.reader or _by_suffix(file)
+    if name is None or file.endswith(".zip"):
         return f"mixed/{sum(reader.version for reader in READERS.values())}"
     return f"{name}/{READERS[name].version}"
 

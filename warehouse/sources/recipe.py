@@ -9,18 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
+from warehouse.contracts import Freshness
 from warehouse.errors import RecipeError
 
 READER_NAMES = ("jsonl", "csv", "parquet", "text", "python_env")
 TYPES = ("string", "int64", "double", "bool", "date", "timestamp", "decimal")
 DOCUMENT_FIELDS = ("text", "title", "uri", "licence", "published_at", "known_at")
 SNAKE = re.compile(r"[a-z][a-z0-9_]*")
+MAGIC = re.compile(r"[*?\[]")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+NETWORK = ("http", "https")
+PERIODS = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}
+"""Partitions of time, and how their key is written in a uri unless ``format`` says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +42,36 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class KnownAt:
-    """Where knowledge time comes from: a column of the record, or ``(?P<date>...)`` in the object's uri."""
+    """Where knowledge time comes from: a column of the record, ``(?P<date>...)`` in the object's uri, or a header."""
 
     column: str | None = None
     path: str | None = None
     format: str = "%Y-%m-%d"
+    header: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """Which partition an object belongs to: ``(?P<key>...)`` in its uri.
+
+    kind: daily or monthly from ``start`` (an ISO date) on, with ``format`` (strptime) of the key; static: one of
+    ``keys``; dynamic: whatever keys the objects have.
+    """
+
+    path: str
+    kind: str
+    start: str | None = None
+    format: str | None = None
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """How a URL is fetched. timeout_s: without a byte; max_fetch_s: of a whole object; headers: name -> value."""
+
+    timeout_s: int = 30
+    max_fetch_s: int = 3600
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +122,36 @@ class Source:
     limits: Limits = Limits()
     dialect: Dialect = Dialect()
     environment: Environment = Environment()
+    partitions: Partitions | None = None
+    fresh_within: Freshness | None = None
+    inbox: str | None = None
+    http: Http = Http()
+
+    @property
+    def network(self) -> bool:
+        """Whether reading it crosses a network."""
+        return any(is_url(uri) for uri in self.uri)
+
+    @property
+    def inbox_folder(self) -> str:
+        """Where files are dropped for it, relative to the project."""
+        return self.inbox or f"inbox/{self.name}"
 
     @property
     def typed(self) -> bool:
         """Whether rows go to a table of their own columns instead of to ``documents``."""
         return self.table != "documents"
+
+
+def is_url(uri: str) -> bool:
+    """Whether a uri is fetched by HTTP."""
+    scheme = SCHEME.match(uri)
+    return scheme is not None and scheme[1].lower() in NETWORK
+
+
+def file_name(uri: str) -> str:
+    """The last part of a path, or of a URL's path: what tells the format."""
+    return Path(urlsplit(uri).path if is_url(uri) else uri).name
 
 
 def load_source(path: Path) -> Source:
@@ -111,17 +169,24 @@ def load_source(path: Path) -> Source:
 def dump_source(source: Source) -> str:
     """YAML that ``load_source`` reads back as an equal Source; keys that have their default are left out."""
     plain: dict[str, Any] = {"name": source.name}
-    for item in ("description", "reader", "table", "licence", "origin", "max_reject_share"):
+    for item in ("description", "reader", "table", "licence", "origin", "max_reject_share", "inbox"):
         if getattr(source, item) != _default(Source, item):
             plain[item] = getattr(source, item)
-    plain["uri"] = source.uri[0] if len(source.uri) == 1 else list(source.uri)
+    if source.uri:
+        plain["uri"] = source.uri[0] if len(source.uri) == 1 else list(source.uri)
     if dict(source.fields) != {"text": "text"}:
         plain["fields"] = dict(source.fields)
     if source.columns:
         plain["columns"] = {name: _short(column) for name, column in source.columns.items()}
-    for part in ("known_at", "limits", "dialect", "environment"):
+    for part in ("known_at", "limits", "dialect", "environment", "http"):
         if changed := _changed(getattr(source, part)):
             plain[part] = changed
+    if source.partitions:
+        changed = _changed(source.partitions)
+        plain["partitions"] = changed | ({"keys": list(changed["keys"])} if "keys" in changed else {})
+    if source.fresh_within:
+        spans = {"fail": source.fresh_within.fail_s, "warn": source.fresh_within.warn_s}
+        plain["fresh_within"] = {name: f"{length}s" for name, length in spans.items() if length}
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
 
 
@@ -130,7 +195,12 @@ def _default(kind: type, name: str) -> Any:
 
 
 def _changed(value: Any) -> dict[str, Any]:
-    return {item.name: getattr(value, item.name) for item in fields(value) if getattr(value, item.name) != item.default}
+    stated = {item.name: getattr(value, item.name) for item in fields(value)}
+    return {
+        item.name: stated[item.name]
+        for item in fields(value)
+        if stated[item.name] != (item.default_factory() if callable(item.default_factory) else item.default)
+    }
 
 
 def _short(column: Column) -> Any:
@@ -155,15 +225,19 @@ class _Checked:
         values |= {key: getattr(self, f"_{key}")(node) for key, node in keys.items()}
         if values.get("reader") == "python_env":
             values.setdefault("uri", ("python-env:",))
-        if not values.get("uri"):
-            raise self.refuse(root, "no uri", "uri: a path, a glob, or a list of them")
+        values.setdefault("uri", ())
+        if not values["uri"] and "inbox" not in values:
+            raise self.refuse(root, "no uri", "uri: a path, a glob, or a list of them; or inbox: a folder")
         if not SNAKE.fullmatch(values["name"]):
             raise self.refuse(keys.get("name"), f"name {values['name']!r}", "lower-case letters, digits and _")
         if values.get("columns") and values.get("table", "documents") == "documents":
             raise self.refuse(
                 keys["columns"], "columns for the table documents", "fields for documents, or another table"
             )
-        return Source(**values)
+        source = Source(**values)
+        if source.known_at.header and not source.network:
+            raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for http and https only")
+        return source
 
     def mapping(self, node: yaml.Node, allowed: tuple[str, ...] | None) -> dict[str, yaml.Node]:
         """The node's entries, every key once and, unless ``allowed`` is None, one of those."""
@@ -220,7 +294,17 @@ class _Checked:
 
     def _uri(self, node: yaml.Node) -> tuple[str, ...]:
         items = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        return tuple(self.text(item, "a path or a glob") for item in items)
+        return tuple(self.uri(item) for item in items)
+
+    def uri(self, node: yaml.Node) -> str:
+        value = self.text(node, "a path or a glob, or a URL")
+        if (scheme := SCHEME.match(value)) and not is_url(value):
+            raise self.refuse(node, f"{scheme[1]}:// is not read", "paths, globs, http:// and https:// URLs")
+        if is_url(value) and not re.match(r"[^/]+//[^/?#\[\]]+", value):
+            raise self.refuse(node, f"{value} names no host", "https://HOST/PATH")
+        if is_url(value) and re.match(r"[^/]+//[^/]*@", value):
+            raise self.refuse(node, "a user or password in a URL", "http: {headers: {Authorization: '${NAME}'}}")
+        return value
 
     def _fields(self, node: yaml.Node) -> Mapping[str, str]:
         found = self.mapping(node, DOCUMENT_FIELDS)
@@ -242,20 +326,90 @@ class _Checked:
         return Column(kind, self.text(keys["format"]) if "format" in keys else None, rename)
 
     def _known_at(self, node: yaml.Node) -> KnownAt:
-        keys = self.mapping(node, ("column", "path", "format"))
-        if ("column" in keys) == ("path" in keys):
-            raise self.refuse(node, "known_at with neither or both of column and path", "column: NAME, or path: REGEX")
+        keys = self.mapping(node, ("column", "path", "format", "header"))
+        if len(keys.keys() & {"column", "path", "header"}) != 1:
+            allowed = "column: NAME, path: REGEX, or header: Last-Modified"
+            raise self.refuse(node, "known_at with none, or more than one, of column and path and header", allowed)
         if "path" in keys:
-            self.pattern(keys["path"])
+            self.pattern(keys["path"], "date")
+        if "header" in keys:
+            self.choice(keys["header"], ("Last-Modified",), "header")
         return KnownAt(**{key: self.text(value) for key, value in keys.items()})
 
-    def pattern(self, node: yaml.Node) -> None:
+    def _partitions(self, node: yaml.Node) -> Partitions:
+        keys = self.mapping(node, tuple(item.name for item in fields(Partitions)))
+        for name in ("path", "kind"):
+            if name not in keys:
+                raise self.refuse(node, f"partitions without {name}", "path: REGEX with (?P<key>...), and kind")
+        kind = self.choice(keys["kind"], (*PERIODS, "static", "dynamic"), "kind of partitions")
+        self.pattern(keys["path"], "key")
+        allowed = {"static": {"keys"}, "dynamic": set()}.get(kind, {"start", "format"})
+        for name in keys.keys() - {"path", "kind"} - allowed:
+            raise self.refuse(
+                keys[name], f"{name} for {kind} partitions", ", ".join(sorted(allowed)) or "path and kind"
+            )
+        for name in {"keys", "start"} & allowed - keys.keys():
+            raise self.refuse(node, f"{kind} partitions without {name}", "start: a date, or keys: a list")
+        start = self.date(keys["start"]) if "start" in keys else None
+        stated = {key: self.text(keys[key]) for key in ("path", "format") if key in keys}
+        return Partitions(kind=kind, start=start, keys=self.keys(keys["keys"]) if "keys" in keys else (), **stated)
+
+    def keys(self, node: yaml.Node) -> tuple[str, ...]:
+        items = node.value if isinstance(node, yaml.SequenceNode) else []
+        found = tuple(self.text(item, "a key") for item in items)
+        wrong = [key for key in found if not is_partition_key(key)]
+        if not found or wrong or len(set(found)) != len(found):
+            came = f"keys {', '.join(map(repr, wrong or found)) or 'that are no list'}"
+            raise self.refuse(node, came, "a list of keys, each once, without '...', commas and control characters")
+        return found
+
+    def date(self, node: yaml.Node) -> str:
+        try:
+            return date.fromisoformat(self.text(node)).isoformat()
+        except ValueError:
+            raise self.refuse(node, f"{node.value!r} is no date", "a date such as 2026-01-31") from None
+
+    def _fresh_within(self, node: yaml.Node) -> Freshness:
+        allowed = "a span of a minute or more, such as 36h, or {warn: 24h, fail: 36h} with the warning first"
+        if isinstance(node, yaml.ScalarNode):
+            found = Freshness.stated(self.text(node, allowed))
+        else:
+            spans = {key: self.text(value, allowed) for key, value in self.mapping(node, ("warn", "fail")).items()}
+            found = Freshness.stated(spans.get("fail", ""), spans.get("warn"))
+        if found is None:
+            raise self.refuse(node, "fresh_within is no span", allowed)
+        return found
+
+    def _inbox(self, node: yaml.Node) -> str:
+        value = self.text(node, "a folder")
+        if MAGIC.search(value) or SCHEME.match(value):
+            raise self.refuse(node, f"inbox {value!r}", "a folder, relative to the project or absolute")
+        return value
+
+    def _http(self, node: yaml.Node) -> Http:
+        keys = self.mapping(node, tuple(item.name for item in fields(Http)))
+        values: dict[str, Any] = {
+            key: self.number(keys[key], 1, 86400, int) for key in ("timeout_s", "max_fetch_s") if key in keys
+        }
+        if "headers" in keys:
+            values["headers"] = {
+                name: self.header(name, value) for name, value in self.mapping(keys["headers"], None).items()
+            }
+        return Http(**values)
+
+    def header(self, name: str, node: yaml.Node) -> str:
+        value = self.text(node)
+        if not re.fullmatch(r"[A-Za-z0-9-]+", name) or not re.fullmatch(r"[\x20-\x7e]+", value):
+            raise self.refuse(node, f"header {name!r}", "a name of letters, digits and -, and a value in ASCII")
+        return value
+
+    def pattern(self, node: yaml.Node, group: str) -> None:
         try:
             groups = re.compile(self.text(node)).groupindex
         except re.error as error:
             raise self.refuse(node, f"bad regular expression: {error}", "Python's re syntax") from None
-        if "date" not in groups:
-            raise self.refuse(node, "the pattern has no group 'date'", "(?P<date>...) somewhere in it")
+        if group not in groups:
+            raise self.refuse(node, f"the pattern has no group {group!r}", f"(?P<{group}>...) somewhere in it")
 
     def _max_reject_share(self, node: yaml.Node) -> float:
         return float(self.number(node, 0, 1, float))
@@ -289,6 +443,11 @@ class _Checked:
         raise self.refuse(
             node, f"unknown encoding {node.value!r}", "a text encoding of Python, such as utf-8 or cp1252"
         )
+
+
+def is_partition_key(key: str) -> bool:
+    """Whether a key can name a partition: not empty, without what ranges and lists of keys are written with."""
+    return bool(key) and "..." not in key and "," not in key and key.isprintable()
 
 
 def _hint(value: str, allowed: tuple[str, ...]) -> str:

@@ -1,0 +1,156 @@
+"""An object fetched by HTTP: its bytes in chunks as they come, or word that it is still what it was.
+
+A server that gives an ETag or Last-Modified is asked with it the next time, so that an unchanged object costs one
+request of some 300 bytes. What may pass (a refused or broken connection, a timeout, a cut body, 408, 425, 429, 5xx)
+is a NetworkError; nothing is tried again here, a run does that. Not won: a broken transfer begins anew. No content
+coding is asked for; a .gz or .zst stays one. The proxies of the environment are used.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+from warehouse.errors import InputError, NetworkError, WarehouseError
+from warehouse.sources.locate import Located, expanded
+from warehouse.sources.recipe import Source
+
+TRANSIENT = frozenset((408, 425, 429))
+CHUNK = 1 << 18
+ETAG = re.compile(r'(W/)?"[^"]*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a server answered: ``chunks`` are to be taken once, before the connection is closed.
+
+    version: ETag, else Last-Modified as it came, else None; modified: Last-Modified in UTC.
+    """
+
+    version: str | None
+    modified: datetime | None
+    chunks: Iterator[bytes]
+
+
+@contextmanager
+def fetched(source: Source, located: Located, *, version: str | None = None) -> Iterator[Response | None]:
+    """The object at ``located.url``, open; None where the server says that it still is ``version``.
+
+    Raises NetworkError for what may pass, InputError for what will not: 404, an untrusted certificate, a body of more
+    than ``limits.max_object_bytes``. Messages name the uri as the source states it, never what ``${NAME}`` stands for.
+    """
+    until = time.monotonic() + source.http.max_fetch_s
+    with _told(located.uri):
+        answer = _opened(source, located, version)
+    if answer is None:
+        yield None
+        return
+    with answer:
+        etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+        chunks = _chunks(source, located.uri, answer, until)
+        yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), chunks)
+
+
+def _opened(source: Source, located: Located, version: str | None) -> http.client.HTTPResponse | None:
+    url = _checked(located)
+    request = urllib.request.Request(url, headers={"User-Agent": "ml-warehouse", **_conditional(version)})  # noqa: S310 # checked
+    for name, value in source.http.headers.items():
+        request.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
+    try:
+        return urllib.request.build_opener(_Redirects()).open(request, timeout=source.http.timeout_s)  # type: ignore[no-any-return]
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == http.HTTPStatus.NOT_MODIFIED and version is not None:
+                return None
+            raise _refused(located.uri, error) from None
+
+
+def _checked(located: Located) -> str:
+    url = located.url or ""
+    parts = urlsplit(url)
+    if (
+        parts.scheme.lower() not in ("http", "https")
+        or not parts.hostname
+        or re.search(r"[\x00-\x20\x7f-\U0010ffff]", url)
+    ):
+        raise InputError(f"{located.uri} is no URL", allowed="http:// or https://, a host, ASCII without blanks")
+    return url
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Followed to http and https only, and never from https to http."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def] # noqa: PLR0917 # urllib's own
+        if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
+            raise urllib.error.HTTPError(req.full_url, code, "a redirect away from https", headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _conditional(version: str | None) -> Mapping[str, str]:
+    if version is None:
+        return {}
+    return {"If-None-Match" if ETAG.fullmatch(version) else "If-Modified-Since": version}
+
+
+def _refused(uri: str, error: urllib.error.HTTPError) -> WarehouseError:
+    came = f"{uri} answers {error.code} {error.reason}"
+    if error.code in TRANSIENT or error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+        wait = error.headers.get("Retry-After", "")
+        return NetworkError(
+            came, do="run it again later", retry_after_s=int(wait) if re.fullmatch(r"\d{1,6}", wait) else None
+        )
+    return InputError(came, allowed="200 OK", do="check uri and http.headers in the source's YAML", status=error.code)
+
+
+@contextmanager
+def _told(uri: str) -> Iterator[None]:
+    """What the network raises within the block as a NetworkError, and an untrusted certificate as an InputError."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise InputError(
+                f"{uri}: {reason.verify_message}", allowed="a certificate that this machine trusts"
+            ) from None
+        said = str(reason) or type(reason).__name__
+        raise NetworkError(f"{uri} cannot be fetched: {said}", do="check the network, then run it again") from None
+
+
+def _chunks(source: Source, uri: str, answer: http.client.HTTPResponse, until: float) -> Iterator[bytes]:
+    """The body as it comes, neither longer nor shorter than it may be."""
+    limit, size = source.limits.max_object_bytes, 0
+    stated = answer.length  # from Content-Length; None where the server does not say
+    while chunk := _next(uri, answer):
+        size += len(chunk)
+        if size > limit:
+            raise InputError(f"{uri} is longer than {limit:,} bytes", allowed="limits.max_object_bytes of the source")
+        if time.monotonic() > until:
+            raise NetworkError(f"{uri} took longer than {source.http.max_fetch_s} s", allowed="http.max_fetch_s")
+        yield chunk
+    if stated is not None and size != stated:
+        raise NetworkError(f"{uri} ended after {size:,} of {stated:,} bytes", do="run it again")
+
+
+def _next(uri: str, answer: http.client.HTTPResponse) -> bytes:
+    with _told(uri):
+        return answer.read1(CHUNK)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A date of HTTP in UTC; None for none, or one that is not as it should be."""
+    try:
+        found = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
