@@ -5,6 +5,7 @@ skipped; every other is read again whole. ``known_at`` is the source's own, else
 retried or re-executed run repeats it.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from warehouse.contracts import Receipt
 from warehouse.gate import Suite
 from warehouse.project import Project, prepare
 from warehouse.repository import Repository
-from warehouse.sources import Source, locate, plan_known_at, read, reader_id
+from warehouse.sources import Source, closing_parser, locate, plan_known_at, read, reader_id
 
 OWNERS = ["team:data-platform"]
 
@@ -42,6 +43,10 @@ class Ingested:
         """Sum of one of the receipts' counts: rows_in, rows_out, unchanged, rejected or dropped."""
         return sum(getattr(receipt, count) for receipt in self.receipts)
 
+    def drops(self) -> dict[str, int]:
+        """What was dropped, by reason, the most frequent first."""
+        return dict(sum((Counter(receipt.drops) for receipt in self.receipts), Counter()).most_common())
+
 
 def planned_at(context: dg.AssetExecutionContext) -> datetime:
     """When this run, or the first run it re-executes, was created: the knowledge time of what states none."""
@@ -53,13 +58,16 @@ def ingest(project: Project, source: Source, *, run_id: str, known_at: datetime,
     """Read what is new of a source into its table; bad records become rejects, and the counts add up."""
     repository = Repository(project.root)
     objects = unchanged = size_read = 0
-    with repository.ingestion(
-        table=source.table,
-        source=source.name,
-        run_id=run_id,
-        licence=source.licence,
-        max_reject_share=source.max_reject_share,
-    ) as ingestion:
+    with (
+        closing_parser(),
+        repository.ingestion(
+            table=source.table,
+            source=source.name,
+            run_id=run_id,
+            licence=source.licence,
+            max_reject_share=source.max_reject_share,
+        ) as ingestion,
+    ):
         for located in tqdm(
             list(locate(source, project.folder)), desc=source.name, unit="object", disable=None, delay=2
         ):
@@ -122,6 +130,7 @@ def _metadata(done: Ingested) -> dict[str, int]:
         "objects": done.objects,
         "objects_unchanged": done.unchanged_objects,
         "bytes_read": done.bytes_read,
+        **{f"dropped/{reason}": count for reason, count in done.drops().items()},
     }
 
 

@@ -6,11 +6,13 @@ Rejects.
 
 from warehouse.sources.guard import guarded
 from warehouse.sources.locate import Located, locate, plan_known_at
-from warehouse.sources.reading import READERS, guess_reader, read, reader_id, sniff_table
+from warehouse.sources.parsing import closing_parser
+from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
 from warehouse.sources.recipe import Column, Dialect, Environment, KnownAt, Limits, Source, dump_source, load_source
 
 __all__ = [
     "READERS",
+    "UNSTRUCTURED",
     "Column",
     "Dialect",
     "Environment",
@@ -18,6 +20,7 @@ __all__ = [
     "Limits",
     "Located",
     "Source",
+    "closing_parser",
     "dump_source",
     "guarded",
     "guess_reader",
