@@ -24,7 +24,17 @@ from warehouse.errors import NetworkError
 from warehouse.gate import Suite
 from warehouse.project import Project, prepare
 from warehouse.repository import Repository
-from warehouse.sources import Located, Source, fetched, locate, partition_of, plan_known_at, read, reader_id
+from warehouse.sources import (
+    Located,
+    Source,
+    closing_parser,
+    fetched,
+    locate,
+    partition_of,
+    plan_known_at,
+    read,
+    reader_id,
+)
 
 OWNERS = ["team:data-platform"]
 COUNTS = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
@@ -60,6 +70,10 @@ class Ingested:
         met = self.partitions.get(partition, 0)
         counts = {count: sum(getattr(fact, count) for fact in facts) for count in COUNTS}
         return {**counts, "objects": met, "objects_unchanged": met - len(facts)}
+
+    def drops(self) -> dict[str, int]:
+        """What was dropped, by reason, the most frequent first."""
+        return dict(sum((Counter(receipt.drops) for receipt in self.receipts), Counter()).most_common())
 
 
 def planned_at(context: dg.AssetExecutionContext) -> datetime:
@@ -97,17 +111,20 @@ def ingest(
     repository = Repository(project.root)
     objects = _objects(project, source, now=known_at, partitions=partitions)
     unchanged = size_read = 0
-    with repository.ingestion(
-        table=source.table,
-        source=source.name,
-        run_id=run_id,
-        licence=source.licence,
-        max_reject_share=source.max_reject_share,
-    ) as ingestion:
+    with (
+        closing_parser(),
+        repository.ingestion(
+            table=source.table,
+            source=source.name,
+            run_id=run_id,
+            licence=source.licence,
+            max_reject_share=source.max_reject_share,
+        ) as ingestion,
+    ):
         for located, partition in tqdm(objects, desc=source.name, unit="object", disable=None, delay=2):
             arrived = _arrived(repository, source, located, ingestion.current(located.uri))
-            reader, sha256 = reader_id(source, located), arrived.sha256
-            size_read += arrived.moved
+            sha256, size_read = arrived.sha256, size_read + arrived.moved
+            reader = reader_id(source, located, repository.object_path(sha256))
             if not reread and ingestion.is_current(located.uri, sha256, reader, known_at=arrived.known_at):
                 unchanged += 1
                 continue
@@ -290,6 +307,7 @@ def _metadata(done: Ingested) -> dict[str, int]:
         "objects": done.objects,
         "objects_unchanged": done.unchanged_objects,
         "bytes_read": done.bytes_read,
+        **{f"dropped/{reason}": count for reason, count in done.drops().items()},
     }
 
 

@@ -34,6 +34,7 @@ RECORDS = pa.schema(
         ("licence", pa.string()),  # SPDX identifier where known
         ("published_at", TIMESTAMP),  # the document's own time
         ("known_at", TIMESTAMP),  # when we knew it, if the record says so; else null
+        ("stated_language", pa.string()),  # language tag that the record states of itself
     ]
 )
 
@@ -53,6 +54,7 @@ DOCUMENTS = pa.schema(
         ("synthetic", pa.bool_()),
         ("generation", pa.int32()),  # 0 for real data, 1 for synthetic from real; never more than 1
         ("receipt_id", pa.string()),
+        ("stated_language", pa.string()),  # last: a table made before it had this column gets it there
     ]
 )
 
@@ -151,6 +153,22 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A record that was read and is rightly no document: a redirect, an image in a crawl, an attachment.
+
+    ``reason`` is a stable snake_case word; it is counted in the receipt of the commit.
+    """
+
+    uri: str
+    record: str
+    reason: str
+
+
+Readings = Iterator[pa.RecordBatch | Reject | Dropped]
+"""What a reader yields of one object: every record that it meets is in one of the three."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectFact:
     """That ``uri`` held the bytes ``sha256`` at ``known_at``, as read by ``reader`` (name and version).
 
@@ -187,6 +205,7 @@ class Receipt:
     rejected: int = 0
     dropped: int = 0
     objects: tuple[ObjectFact, ...] = ()
+    drops: Mapping[str, int] = field(default_factory=dict)  # of ``dropped``, by reason
     version: int = -1  # Delta version of the commit; known only when read back
 
     @property

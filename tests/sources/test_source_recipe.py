@@ -256,8 +256,9 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
         guess_reader(tmp_path / "x.bin")
 
 
-def test_a_reader_has_a_name_and_a_version():
-    place = Located("a.csv.gz", Path("x"), 0)
+def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
+    (tmp_path / "x").write_bytes(b"a,b\n")
+    place = Located("a.csv.gz", tmp_path / "x", 4)
     assert reader_id(Source("s", ("x",)), place) == "csv/1"
     assert reader_id(Source("s", ("x",), reader="jsonl"), place) == "jsonl/1"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip")).startswith("mixed/")

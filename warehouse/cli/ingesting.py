@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 USUAL = {"title": ("title",), "uri": ("uri", "url"), "licence": ("licence", "license")}
 """Fields of a document, and what records usually call them."""
+LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +152,17 @@ def _new(name: str, uris: Sequence[str], first: Path, options: dict[str, str]) -
 
 
 def _first_known(files: Sequence[Path], reader: str | None) -> Path:
-    """The first file that a reader takes; the first of all where none does, which is then refused."""
-    from warehouse.sources import guess_reader
+    """Of the first LOOKED_AT files the first that is a page, a crawl or mail, else the first that a reader takes; where
+    none does the first of all, which is then refused.
+    """
+    from warehouse.sources import UNSTRUCTURED, guess_reader
 
-    for path in files if reader is None else ():
+    known: dict[str, Path] = {}
+    for path in files[:LOOKED_AT] if reader is None else ():
         with suppress(InputError):
-            guess_reader(path)
-            return path
-    return files[0]
+            known.setdefault(guess_reader(path), path)
+    first = next(iter(known.values()), files[0])
+    return next((known[name] for name in UNSTRUCTURED if name in known), first)
 
 
 def _reader_of(path: Path, reader: str | None) -> str:
@@ -175,9 +179,9 @@ def _fields(path: Path, reader: str) -> dict[str, str]:
     """The fields of a document that the first records state as text under a usual name."""
     import pyarrow as pa
 
-    from warehouse.sources import Located, Source, read
+    from warehouse.sources import READERS, Located, Source, read
 
-    if reader == "text":
+    if READERS[reader].table is None:
         return {}
     probe = Source("probe", (path.name,), reader=reader, table="probe")
     items = read(probe, Located(path.name, path, path.stat().st_size), path)

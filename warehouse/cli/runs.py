@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @click.command("ingest")
 @click.argument("uris", nargs=-1, required=True, metavar="URI...")
 @click.option("--as", "name", metavar="NAME", help="Name of the source [from the first file's name].")
-@click.option("--reader", metavar="READER", help="jsonl, csv, parquet or text [guessed from the file].")
+@click.option(
+    "--reader", metavar="READER", help="jsonl, csv, parquet, arrow, text, html, warc or mail [guessed from each file]."
+)
 @click.option(
     "--table", "table_", metavar="TABLE", help="Typed table to write [documents, or NAME for columns without text]."
 )
@@ -55,6 +57,9 @@ def _say_ingested(name: str, outcome: Outcome) -> None:
     counts = next(asset.metadata for asset in outcome.assets if asset.name == f"sources/{name}")
     words = {"rows_in": "in", "rows_out": "written", "unchanged": "unchanged", "rejected": "rejected"}
     click.echo("rows: " + ", ".join(f"{counts[key]:,} {word}" for key, word in words.items()))
+    if counts["dropped"]:
+        reasons = [f"{key.partition('/')[2]} {count:,}" for key, count in counts.items() if key.startswith("dropped/")]
+        click.echo(f"dropped, as no documents: {', '.join(reasons)}")
     if counts["objects_unchanged"]:
         click.echo(f"objects: {counts['objects_unchanged']:,} of {counts['objects']:,} had not changed")
     click.echo(f"why records were rejected: warehouse rejects {name}" if counts["rejected"] else "Next: warehouse run")

@@ -25,7 +25,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.curation.measure import require, sliced
-from warehouse.kernels import graph, minhash as kernel
+from warehouse.kernels import graph
+from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import Counts, texts
 from warehouse.query import Connection, arrow, stream
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from warehouse.contracts import REJECTS, ObjectFact, Receipt, Reject, digest
+from warehouse.contracts import REJECTS, Dropped, ObjectFact, Receipt, Reject, digest
 from warehouse.errors import InputError, UsageError
 from warehouse.repository import delta, receipts
 from warehouse.repository.documents import GRAIN, Documents
@@ -86,7 +86,7 @@ class Ingestion:
         size: int,
         known_at: datetime,
         reader: str,
-        readings: Iterable[pa.RecordBatch | Reject],
+        readings: Iterable[pa.RecordBatch | Reject | Dropped],
         *,
         version: str | None = None,
         partition: str | None = None,
@@ -133,6 +133,7 @@ class Ingestion:
         self._facts: list[ObjectFact] = []
         self._origins: list[Origin] = []
         self._rejects: list[dict[str, Any]] = []
+        self._drops: Counter[str] = Counter()
 
     def _shaper(self) -> Shape:
         intake = self._intake
@@ -142,7 +143,7 @@ class Ingestion:
         spool = self._folder / "_staging" / self._stage.receipt_id
         return Typed(intake.table, delta.schema(self._folder), spool)
 
-    def _add(self, fact: ObjectFact, readings: Iterable[pa.RecordBatch | Reject]) -> ObjectFact:
+    def _add(self, fact: ObjectFact, readings: Iterable[pa.RecordBatch | Reject | Dropped]) -> ObjectFact:
         at = len(self._facts)
         origin = Origin(self._intake.source, fact.uri, fact.sha256, fact.known_at, self._stage.receipt_id, at)
         self._facts.append(fact)
@@ -155,7 +156,11 @@ class Ingestion:
             self._commit()
         return fact
 
-    def _take(self, reading: pa.RecordBatch | Reject, origin: Origin) -> None:
+    def _take(self, reading: pa.RecordBatch | Reject | Dropped, origin: Origin) -> None:
+        if isinstance(reading, Dropped):
+            self._count(origin, rows_in=1, dropped=1)
+            self._drops[reading.reason] += 1
+            return
         if isinstance(reading, Reject):
             self._count(origin, rows_in=1)
             self._refuse([reading], origin)
@@ -178,7 +183,14 @@ class Ingestion:
                 self._flush_rejects()
 
     def _count(
-        self, origin: Origin, *, rows_in: int = 0, rows_out: int = 0, unchanged: int = 0, rejected: int = 0
+        self,
+        origin: Origin,
+        *,
+        rows_in: int = 0,
+        rows_out: int = 0,
+        unchanged: int = 0,
+        rejected: int = 0,
+        dropped: int = 0,
     ) -> None:
         fact = self._facts[origin.ordinal]
         self._facts[origin.ordinal] = replace(
@@ -187,6 +199,7 @@ class Ingestion:
             rows_out=fact.rows_out + rows_out,
             unchanged=fact.unchanged + unchanged,
             rejected=fact.rejected + rejected,
+            dropped=fact.dropped + dropped,
         )
 
     def _remember(self, facts: Iterable[ObjectFact]) -> None:
@@ -208,6 +221,7 @@ class Ingestion:
             run_id=self._intake.run_id,
             committed_at=datetime.now(UTC),
             objects=tuple(self._facts),
+            drops=dict(self._drops),
             **receipts.totals(self._facts),
         )
         self._receipts.append(land(self._stage, self._shape.columns, receipt))
@@ -229,14 +243,15 @@ class Ingestion:
         self._rejects = []
 
     def _judge(self) -> None:
-        """Raise InputError when too large a share of the records of this run was refused."""
+        """Raise InputError when too large a share of the records of this run, without the dropped, was refused."""
         counts = receipts.totals([*(fact for one in self._receipts for fact in one.objects), *self._facts])
         limit, source = self._intake.max_reject_share, self._intake.source
-        if counts["rejected"] > limit * counts["rows_in"]:
-            share = counts["rejected"] / counts["rows_in"]
+        judged = counts["rows_in"] - counts["dropped"]
+        if counts["rejected"] > limit * judged:
+            share = counts["rejected"] / judged
             reason = self._reasons.most_common(1)[0][0]
             raise InputError(
-                f"source {source}: {counts['rejected']:,} of {counts['rows_in']:,} records were rejected "
+                f"source {source}: {counts['rejected']:,} of {judged:,} records were rejected "
                 f"({share:.1%}), most as {reason}",
                 allowed=f"a share of {limit:.1%} (max_reject_share)",
                 do=f"look at them with 'warehouse rejects {source}', then mend the input or the source's YAML",

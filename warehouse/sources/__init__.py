@@ -8,8 +8,9 @@ from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
+from warehouse.sources.parsing import closing_parser
 from warehouse.sources.partitions import first_day, partition_of
-from warehouse.sources.reading import READERS, guess_reader, read, reader_id, sniff_table
+from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
 from warehouse.sources.recipe import (
     Column,
     Dialect,
@@ -25,6 +26,7 @@ from warehouse.sources.recipe import (
 
 __all__ = [
     "READERS",
+    "UNSTRUCTURED",
     "Column",
     "Dialect",
     "Environment",
@@ -35,6 +37,7 @@ __all__ = [
     "Partitions",
     "Source",
     "arrivals",
+    "closing_parser",
     "dump_source",
     "fetched",
     "first_day",

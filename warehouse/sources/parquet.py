@@ -28,16 +28,13 @@ MAX_ROWS = 65_536
 def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
     """Documents of the member."""
     for start, batch in _batches(member, list(documents.names.values()), documents.source.limits):
-        numbers = range(start, start + batch.num_rows)
-        missing = pa.nulls(batch.num_rows, pa.string())
-        values = {name: batch[key] if key in batch.schema.names else missing for name, key in documents.names.items()}
-        yield from documents.batch(numbers, {name: _simple(array) for name, array in values.items()})
+        yield from documents_of(batch, start, documents)
 
 
 def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
     """Rows of a typed table."""
     for start, batch in _batches(member, None, source.limits):
-        yield from _typed(batch, start, member, source)
+        yield from rows_of(batch, start, member, source)
 
 
 def _batches(member: Member, columns: list[str] | None, limits: Limits) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -61,7 +58,16 @@ def _rows_a_batch(metadata: pq.FileMetaData) -> int:
     return int(min(MAX_ROWS, max(64, BATCH_BYTES // a_row)))
 
 
-def _typed(batch: pa.RecordBatch, start: int, member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
+def documents_of(batch: pa.RecordBatch, start: int, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
+    """Documents of Arrow rows, of which the first is row ``start``."""
+    numbers = range(start, start + batch.num_rows)
+    missing = pa.nulls(batch.num_rows, pa.string())
+    values = {name: batch[key] if key in batch.schema.names else missing for name, key in documents.names.items()}
+    yield from documents.batch(numbers, {name: _simple(array) for name, array in values.items()})
+
+
+def rows_of(batch: pa.RecordBatch, start: int, member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
+    """Rows of a typed table from Arrow rows, of which the first is row ``start``."""
     names = batch.schema.names
     new = [_column(batch[at], source.columns.get(name)) for at, name in enumerate(names)]
     known, stated = _known_at(batch, source)

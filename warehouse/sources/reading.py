@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Readings, Reject
 from warehouse.errors import InputError
-from warehouse.sources import delimited, jsonl, parquet, python_env, text
+from warehouse.sources import arrow, delimited, html, jsonl, mail, parquet, python_env, text, warc
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
@@ -25,7 +25,8 @@ from warehouse.sources.recipe import Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 
-Items = Iterator[pa.RecordBatch | Reject]
+HEAD_BYTES = 1 << 12
+UNSTRUCTURED = ("html", "warc", "mail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,11 @@ class Reader:
     version: int
     reads: str
     suffixes: tuple[str, ...]
-    documents: Callable[[Member, Documents], Items]
-    table: Callable[[Member, Source], Items] | None = None
+    documents: Callable[[Member, Documents], Readings]
+    table: Callable[[Member, Source], Readings] | None = None
 
 
-def _json_table(member: Member, source: Source) -> Items:
+def _json_table(member: Member, source: Source) -> Readings:
     return jsonl.read_table(member, Rows(source, member.uri, member.prefix))
 
 
@@ -49,21 +50,39 @@ READERS: dict[str, Reader] = {
     ),
     "csv": Reader(1, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
     "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
+    "arrow": Reader(
+        1,
+        "Arrow IPC, file and stream",
+        (".arrow", ".arrows", ".feather", ".ipc"),
+        arrow.read_documents,
+        arrow.read_table,
+    ),
+    "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "warc": Reader(1, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(1, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
 
-def reader_id(source: Source, located: Located) -> str:
-    """Name and version of what reads the object, such as ``jsonl/1``; ``mixed/<n>`` where its members tell."""
+def reader_id(source: Source, located: Located, path: Path) -> str:
+    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell."""
     file = _plain(file_name(located.uri))
-    name = source.reader or _by_suffix(file)
+    name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):
         return f"mixed/{sum(reader.version for reader in READERS.values())}"
     return f"{name}/{READERS[name].version}"
 
 
-def read(source: Source, located: Located, path: Path) -> Items:
+def _whole_object(source: Source, located: Located, path: Path) -> str | None:
+    """The reader of an object that is one member; by its suffix alone where it cannot be opened."""
+    first = next(members(located.uri, path, limits=source.limits), None)
+    if isinstance(first, Member):
+        return None if first.prefix else _told(first)
+    return _by_suffix(_plain(file_name(located.uri)))
+
+
+def read(source: Source, located: Located, path: Path) -> Readings:
     """The object's records from its bytes at ``path``, whose own name says nothing.
 
     Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and
@@ -81,9 +100,8 @@ def read(source: Source, located: Located, path: Path) -> Items:
             yield from _read_member(member, source, located)
 
 
-def _read_member(member: Member, source: Source, located: Located) -> Items:
-    suffix = _by_suffix(member.name)
-    name = (suffix if member.prefix else None) or source.reader or suffix or _by_content(member)
+def _read_member(member: Member, source: Source, located: Located) -> Readings:
+    name = source.reader if source.reader and not member.prefix else _told(member) or source.reader
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return
@@ -99,8 +117,8 @@ def _read_member(member: Member, source: Source, located: Located) -> Items:
 
 
 def guess_reader(path: Path) -> str:
-    """The reader for a file, by its suffix, then by its content. Raises InputError where no reader knows it."""
-    found = _by_suffix(_plain(path.name)) or next((name for _, name in _known_members(path)), None)
+    """The reader for a file, by its content and name. Raises InputError where no reader knows it."""
+    found = next((name for _, name in _known_members(path)), None) or _by_suffix(_plain(path.name))
     if found is None:
         raise _refused(path)
     return found
@@ -116,9 +134,13 @@ def _refused(path: Path) -> InputError:
 
 
 def sniff_table(path: Path, *, reader: str | None = None) -> str:
-    """``documents`` where the first member that has rows has a text column, else a table name made of the file's."""
+    """``documents`` where a member is a page, a crawl or mail, or the first that has rows has a text column; else a
+    table name made of the file's.
+    """
     for member, guessed in _known_members(path):
         name = reader or guessed
+        if name in UNSTRUCTURED:
+            return "documents"
         if READERS[name].table is not None:
             source = Source("sniffed", (path.name,), reader=name, table="sniffed")
             items = _read_member(member, source, Located(path.name, path, 0))
@@ -132,7 +154,7 @@ def sniff_table(path: Path, *, reader: str | None = None) -> str:
 def _known_members(path: Path) -> Iterator[tuple[Member, str]]:
     """The object, or the members that it holds, that a reader knows; each to be used before the next."""
     for item in members(path.name, path, limits=Limits()):
-        if isinstance(item, Member) and (name := _by_suffix(item.name) or _by_content(item)):
+        if isinstance(item, Member) and (name := _told(item)):
             yield item, name
 
 
@@ -153,10 +175,27 @@ def _by_suffix(name: str) -> str | None:
     )
 
 
-def _by_content(member: Member) -> str | None:
-    """Parquet by its magic bytes, JSON Lines by its first brace; nothing else can be told for sure."""
+def _told(member: Member) -> str | None:
+    """The reader that the first bytes name, else the one that the name does, else JSON Lines for a first brace."""
+    head = b"".join(item for item in guarded(_head(member), uri=member.uri) if isinstance(item, bytes))
+    weak = "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None
+    return _by_bytes(head) or _by_suffix(member.name) or weak
+
+
+def _head(member: Member) -> Iterator[bytes]:
     with closing(member.open()) as stream:
-        head = stream.read(512)
-    if head[:4] == b"PAR1":
-        return "parquet"
-    return "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None
+        yield stream.read(HEAD_BYTES)
+
+
+def _by_bytes(head: bytes) -> str | None:
+    """The format that these bytes can only be, whatever the file is called."""
+    return next((name for name, signs in SIGNS if signs(head)), None)
+
+
+SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
+    ("parquet", lambda head: head.startswith(b"PAR1")),
+    ("arrow", arrow.begins),
+    ("warc", lambda head: head.startswith(b"WARC/")),
+    ("mail", mail.begins),
+    ("html", lambda head: warc.HTML_START.match(head) is not None),
+)
