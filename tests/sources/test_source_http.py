@@ -139,7 +139,8 @@ def test_known_at_is_the_servers_own_where_the_source_says_so(server):
         plan_known_at(stated, located)
 
 
-def test_the_format_is_told_by_the_path_of_the_url():
+def test_the_format_is_told_by_the_path_of_the_url(tmp_path):
+    (tmp_path / "fetched").write_bytes(b"a,b\n")
     stated = Source("feed", ("https://example.org/a/b.csv.gz?x=1.json",), table="feed")
     (located,) = locate(stated, Path("/"))
-    assert reader_id(stated, located).startswith("csv/")
+    assert reader_id(stated, located, tmp_path / "fetched").startswith("csv/")

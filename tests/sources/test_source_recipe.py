@@ -224,7 +224,7 @@ def test_environment_variables_in_a_uri_are_expanded_and_never_shown(tmp_path: P
 def test_known_at_comes_from_the_path_in_utc_and_a_uri_without_it_is_refused():
     source = Source("s", ("x",), known_at=KnownAt(path=r"/(?P<date>\d{8}T\d{4}[+-]\d{4})\.", format="%Y%m%dT%H%M%z"))
     place = Located("a/20240131T0100+0200.csv", Path("x"), 0)
-    assert plan_known_at(source, place) == datetime(2024, 1, 30, 23, 0, tzinfo=UTC)
+    assert plan_known_at(source, place, place.path) == datetime(2024, 1, 30, 23, 0, tzinfo=UTC)
     assert plan_known_at(Source("s", ("x",)), place) is None
     for uri in ("a/other.csv", "a/20249931T0100+0200.csv"):
         with pytest.raises(InputError, match=re.escape(uri)):
@@ -259,9 +259,9 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
 def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
-    assert reader_id(Source("s", ("x",)), place) == "csv/1"
-    assert reader_id(Source("s", ("x",), reader="jsonl"), place) == "jsonl/1"
-    assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip")).startswith("mixed/")
+    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/1"
+    assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/1"
+    assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 
 
 ROWS = {
