@@ -50,6 +50,7 @@ def main() -> None:
     show_tables(project)
     show_removals(project)
     show_releases(facts)
+    show_runway({asset.name: asset.metadata for asset in built.assets})
     show_costs([*built.assets, *released.assets])
     say("3. A language model in plain numpy, trained on the release")
     show_training(Path(facts[DATASET]["path"]))
@@ -99,6 +100,17 @@ def show_releases(released: Mapping[str, Mapping[str, Any]]) -> None:
         print(
             f"  {facts['shards']} shards, {', '.join(f'{facts[kind]:,} {kind}' for kind in kinds)} in {facts['path']}"
         )
+
+
+def show_runway(facts: Mapping[str, Mapping[str, Any]]) -> None:
+    """When the world's public text is used in full, and how long this corpus lasts for the demo's own model."""
+    world, own = facts["repository/runway"], facts["runway/corpus"]
+    say("How long the data lasts (warehouse runway)")
+    print(f"  the world's public text is used in full {world['full_use']}, if trends continue")
+    print(
+        f"  here {own['unique_tokens']:,} unique tokens for a target of {own['target_tokens']:,}; read once they last"
+    )
+    print(f"  {own['lasts_once']}, repeated and with synthetic text {own['lasts_repeated_and_synthetic']}")
 
 
 def show_costs(assets: Sequence[Materialised]) -> None:

@@ -58,9 +58,9 @@ def world_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
             receipt = _append(repository, forecast, context)
             meter.rows = receipt.rows_out
             checks = audit(WORLD, suites, repository, memory_limit=project.memory_limit)
+            picture = world_picture(forecast, width_px=WIDTH_PX)
         base = forecast.outcome("base")
         said = {"full_use": in_years((base.p10, base.median, base.p90)), "median": base.median or "later"}
-        picture = world_picture(forecast, width_px=WIDTH_PX)
         return dg.MaterializeResult(
             metadata={**_metadata(repository, forecast, receipt, picture), **said, **meter.cost()},
             data_version=dg.DataVersion(forecast.identity),
@@ -103,7 +103,7 @@ def _events(
         receipt = _append(repository, found.forecast, context)
         meter.rows = receipt.rows_out
         checks = audit(CORPUS, suites, repository, memory_limit=project.memory_limit, table=TABLE)
-    picture = own_picture(found, width_px=WIDTH_PX)
+        picture = own_picture(found, width_px=WIDTH_PX)
     yield dg.MaterializeResult(
         asset_key=CORPUS,
         metadata={**_metadata(repository, found.forecast, receipt, picture), **_said(found), **meter.cost()},

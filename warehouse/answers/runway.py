@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from warehouse.errors import NotFound
 from warehouse.pictures import Band, exhaustion
@@ -49,6 +50,7 @@ def in_years(dates: Triple) -> str:
     return f"between {low} and {high} (80 % CI)" + ("" if dates[1] is None else f", median {median}")
 
 
+@cache
 def world_picture(forecast: Forecast, *, width_px: int = 1280) -> bytes:
     """Stock and demand of the world's public text, as published beside it: PNG."""
     base = forecast.outcome("base")

@@ -9,6 +9,7 @@ growth alone is used, which ``growth_interval`` computes where the history is at
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -84,6 +85,7 @@ def mixture(one: Trend, other: Trend) -> Trend:
     return Trend(np.concatenate([one.levels, other.levels]), np.concatenate([one.rates, other.rates]), one.at)
 
 
+@cache
 def world(*, seed: int = SEED, draws: int = DRAWS) -> Forecast:
     """The forecast of the world's public text, exactly the same for the same seed."""
     chance, years = np.random.default_rng(seed), quarters(FIRST, LAST)
