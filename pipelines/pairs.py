@@ -57,9 +57,7 @@ def pairs_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
     def _paired(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
         repository, limit = Repository(project.root), project.memory_limit
         with metered(repository, "repository/pairs", context.run.run_id) as meter:
-            meter.rows, candidates, meter.bytes_read = pair(
-                repository, run_id=context.run.run_id, memory_limit=limit
-            )
+            meter.rows, candidates, meter.bytes_read = pair(repository, run_id=context.run.run_id, memory_limit=limit)
             results = audit(KEY, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot("pairs")
         return dg.MaterializeResult(

@@ -1,7 +1,7 @@
-"""Curation measures documents and drops none: signals, language, hashes of paragraphs, MinHash bands and verified pairs.
+"""Curation measures documents and drops none: signals, language, hashes of paragraphs, MinHash bands, near pairs.
 
-``measure``, ``paragraphs`` and ``minhash`` take a record batch with the columns doc_id and text and give one of SIGNALS,
-PARAGRAPHS or MINHASH; ``pairs`` compares what shares a band. The rules are SQL: sql/curation decides from them.
+``measure``, ``paragraphs`` and ``minhash`` take a record batch with the columns doc_id and text and give one of
+SIGNALS, PARAGRAPHS or MINHASH; ``pairs`` compares what shares a band. The rules are SQL: sql/curation decides.
 """
 
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, Found, minhash, pairs

@@ -50,9 +50,7 @@ def require(batch: pa.RecordBatch) -> None:
         raise UsageError(f"a batch without {missing[0]}", allowed="the columns doc_id and text (strings)")
 
 
-def sliced(
-    batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch], threads: int
-) -> pa.RecordBatch:
+def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch], threads: int) -> pa.RecordBatch:
     """The function over slices of a batch, by as many threads, put together again in order."""
     rows = -(-batch.num_rows // max(threads, 1, batch.nbytes // BATCH_BYTES))
     if rows == batch.num_rows:
