@@ -1,4 +1,4 @@
-"""Documents of a test as the curation stages see them: measured, compared, and every model of curation built over them."""
+"""Documents of a test as curation sees them: measured, compared, and every model of curation built over them."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import twins
-from corpus import MODELS, arrive, build, compare, decided, empty, row
+from corpus import MODELS, append, arrive, build, compare, decided, empty, row
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from warehouse import query
 from warehouse.curation import duplicates
 from warehouse.curation import minhash as measured_bands
+from warehouse.errors import UsageError
 from warehouse.kernels import graph
 from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import texts
@@ -118,14 +119,14 @@ def test_runs_hold_whole_lefts_and_components_are_the_connected_ones(edges: list
     starts = graph.runs(left, right, np.full(20, size), 30)
     assert [starts[0], starts[-1]] == [0, len(edges)]
     assert all(left[at] != left[at - 1] for at in starts[1:-1])
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for begin, end in pairwise(starts):
         before = left[begin:end] != left[end - 1]
         touched = np.union1d(left[begin:end][before], right[begin:end][before])
         assert size * touched.size < 30
 
 
 def made_up(seed: int, bases: int = 6, versions: int = 7) -> list[Row]:
-    """Documents with planted near duplicates of every similarity, exact copies, bad ones, two ranks; some at two times."""
+    """Documents with planted near duplicates, exact copies, bad ones, of four ranks; some at two times."""
     rng = random.Random(seed)
     words = [f"w{number}" for number in range(5000)]
     rows = []
@@ -231,12 +232,13 @@ def test_of_a_chain_the_ends_stay_and_taking_one_out_brings_its_twin_back(checko
     con = empty(**ANY, near_duplicate_jaccard=0.9)
     arrive(con, [a, b, c])
     build(con, checkout, NEEDED)
-    before = query.fetch_all(con, "SELECT doc_id, cluster FROM curation.clusters WHERE doc_id > ? ORDER BY 1", [a["doc_id"]])
+    clusters = "SELECT doc_id, cluster FROM curation.clusters WHERE doc_id > ? ORDER BY 1"
+    before = query.fetch_all(con, clusters, [a["doc_id"]])
     con.execute("DELETE FROM repository.documents WHERE doc_id = ?", [a["doc_id"]])
     build(con, checkout, NEEDED)
     found = query.fetch_all(con, "SELECT doc_id, twin FROM curation.decisions WHERE rule_set = 'house' ORDER BY 1")
     assert found == [(b["doc_id"], None), (c["doc_id"], b["doc_id"])]
-    assert query.fetch_all(con, "SELECT doc_id, cluster FROM curation.clusters ORDER BY 1") == before
+    assert query.fetch_all(con, clusters, [a["doc_id"]]) == before
 
 
 def test_a_variable_moves_the_threshold_of_a_pair(checkout: Path) -> None:
@@ -245,11 +247,13 @@ def test_a_variable_moves_the_threshold_of_a_pair(checkout: Path) -> None:
     for limit, stays in ((near - 1e-9, 1), (near, 1), (near + 1e-9, 2)):
         found = outcome(checkout, [[a, b]], near_duplicate_jaccard=limit)[0]
         assert sum(keeps for _, keeps, *_ in found) == stays
-        assert [(value, threshold) for _, keeps, _, value, threshold, _ in found if not keeps] == [(near, limit)] * (2 - stays)
+        assert [(value, threshold) for _, keeps, _, value, threshold, _ in found if not keeps] == [(near, limit)] * (
+            2 - stays
+        )
 
 
 def test_a_document_that_fails_another_rule_takes_no_twin_down(checkout: Path) -> None:
-    a, b, _ = chain()
+    _, b, _ = chain()
     bad = row("bad", str(b["text"]) + " lorem ipsum")
     assert kept(checkout, [bad, b]) == {b["doc_id"]}
 
@@ -265,7 +269,8 @@ def test_a_bucket_of_any_size_costs_its_texts_and_gives_the_same_pairs_in_any_or
     assert outcome(checkout, [rows[::-1]])[1] == near
     assert query.fetch_all(con, "SELECT count(*) > 600 * 500 FROM repository.pairs")[0][0] is False
     buckets = defaultdict(list)
-    for text, bands in query.fetch_all(con, "SELECT text_hash, bands FROM repository.minhash JOIN repository.signals USING (doc_id)"):
+    member = "SELECT text_hash, bands FROM repository.minhash JOIN repository.signals USING (doc_id)"
+    for text, bands in query.fetch_all(con, member):
         for bucket in bands:
             buckets[bucket].append(text)
     wanted = {
@@ -297,7 +302,7 @@ def test_started_anew_after_any_part_the_rest_follows_and_nothing_comes_twice() 
     whole = empty()
     arrive(whole, rows)
     wanted = query.fetch_all(whole, "FROM repository.pairs ORDER BY ALL")
-    parts = len(interrupted(rows, 10**6)[1])
+    parts = interrupted(rows, 10**6)[1]
     assert parts > 4
     for stop in range(parts):
         con, _ = interrupted(rows, stop)
@@ -306,39 +311,28 @@ def test_started_anew_after_any_part_the_rest_follows_and_nothing_comes_twice() 
         assert found == wanted, stop
 
 
-def interrupted(rows: Sequence[Row], stop: int) -> tuple[query.Connection, list[int]]:
-    """A connection on which only the first ``stop`` parts of a comparison were committed."""
+def interrupted(rows: Sequence[Row], stop: int) -> tuple[query.Connection, int]:
+    """A connection on which only the first ``stop`` parts of a comparison were committed, and how many those are."""
     con = empty()
     arrive(con, rows)
     con.execute("DELETE FROM repository.pairs")
-    done = []
-    for found in list(duplicates.pairs(con, read_bytes=2000))[:stop]:
-        con.register("given", pa.Table.from_batches([found.rows]))
-        con.execute("INSERT INTO repository.pairs FROM given")
-        done.append(found.rows.num_rows)
-    return con, done
+    parts = list(duplicates.pairs(con, read_bytes=2000))[:stop]
+    for found in parts:
+        append(con, "pairs", pa.Table.from_batches([found.rows]))
+    return con, len(parts)
 
 
 def test_a_batch_reads_only_the_texts_that_it_meets() -> None:
     con = empty()
     arrive(con, [row(str(number), " ".join(words(number))) for number in range(50)])
+    before = query.arrow(con, "FROM repository.pairs")
     near = " ".join([*words(7)[1:], "other"])
-    arrived = [row("new", near), row("alone", " ".join(words(99)))]
-    batch = pa.RecordBatch.from_pylist(arrived).select(["doc_id", "text"])
-    measured = {"minhash": measured_bands(batch)}
-    assert sum(len(bands) for bands in measured["minhash"]["bands"].to_pylist()) == 28
-    arrive_without_pairs(con, arrived)
+    arrive(con, [row("new", near), row("alone", " ".join(words(99)))])
+    con.execute("DELETE FROM repository.pairs")
+    append(con, "pairs", before)
     found = list(duplicates.pairs(con))
     assert sum(part.candidates for part in found) == 1
     assert sum(part.bytes for part in found) < 3 * len(near)
-
-
-def arrive_without_pairs(con: query.Connection, rows: Sequence[Row]) -> None:
-    done = query.arrow(con, "FROM repository.pairs")
-    arrive(con, rows)
-    con.execute("DELETE FROM repository.pairs")
-    con.register("given", done)
-    con.execute("INSERT INTO repository.pairs FROM given")
 
 
 def pages(path: Path) -> Iterator[tuple[str, str]]:
@@ -355,14 +349,15 @@ def pages(path: Path) -> Iterator[tuple[str, str]]:
 def test_of_two_versions_of_a_page_one_is_kept_and_other_pages_stay_apart(checkout: Path, shared_data: Path) -> None:
     found = dict(pages(shared_data / "near_dup_pgdocs.zip"))
     con = decided(checkout, [row(name, text) for name, text in found.items()], **ANY)
-    twin = "SELECT d.uri, t.uri FROM curation.decisions JOIN staging.current_documents AS d USING (doc_id) " \
+    twin = (
+        "SELECT d.uri, t.uri FROM curation.decisions JOIN staging.current_documents AS d USING (doc_id) "
         "JOIN staging.current_documents AS t ON t.doc_id = twin WHERE rule_set = 'house'"
+    )
     for one, other in query.fetch_all(con, twin):
         assert similarity(shingles(found[one]), shingles(found[other])) >= 0.8
     by_name = defaultdict(list)
-    for uri, keeps in query.fetch_all(
-        con, "SELECT uri, kept FROM curation.decisions JOIN staging.current_documents USING (doc_id) WHERE rule_set = 'house'"
-    ):
+    house = "FROM curation.decisions JOIN staging.current_documents USING (doc_id) WHERE rule_set = 'house'"
+    for uri, keeps in query.fetch_all(con, f"SELECT uri, kept {house}"):
         by_name[uri.partition("/")[2]].append((uri, keeps))
     for versions in by_name.values():
         one, other = (uri for uri, _ in versions)
@@ -382,6 +377,6 @@ def test_every_stored_pair_of_mails_is_truly_near(shared_data: Path) -> None:
     assert all(similarity(shingles(text[a]), shingles(text[b])) == near for a, b, near in stored)
 
 
-def test_marks_and_rows_are_refused_where_columns_are_missing() -> None:
-    with pytest.raises(Exception, match="doc_id"):
+def test_a_batch_without_its_columns_is_refused() -> None:
+    with pytest.raises(UsageError, match="doc_id"):
         measured_bands(pa.RecordBatch.from_pydict({"text": ["a"]}))

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -145,7 +146,7 @@ def pairs(con: Connection, *, read_bytes: int = READ_BYTES) -> Iterator[Found]:
     waiting = np.isin(fresh["text_hash"].to_numpy(), hashes[later])
     yield Found(_rows(_marks(fresh, ~waiting)), 0, 0)
     starts = graph.runs(later, earlier, np.array(meeting["bytes"]), read_bytes)
-    for begin, end in zip(starts[:-1], starts[1:], strict=True):
+    for begin, end in pairwise(starts):
         left, right = later[begin:end], earlier[begin:end]
         jaccard, size = _verified(con, meeting["doc_id"], left, right)
         marks = _marks(fresh, np.isin(fresh["text_hash"].to_numpy(), hashes[left]))

@@ -9,7 +9,7 @@ from warehouse.kernels.texts import Counts
 
 
 def components(left: Counts, right: Counts, nodes: int) -> Counts:
-    """int64[nodes]: the least node of each node's component (union-find with path halving; Tarjan & van Leeuwen 1984)."""
+    """int64[nodes]: the least node of each node's component (union-find, path halving: Tarjan & van Leeuwen 1984)."""
     parents = np.arange(nodes)
     _unite(left, right, parents)
     return parents

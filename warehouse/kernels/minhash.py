@@ -61,8 +61,20 @@ def bands(column: Texts) -> tuple[Counts, npt.NDArray[np.bool_]]:
     filled = np.zeros(column.count, np.bool_)
     scratch = np.empty(column.longest // 2 + 2, np.int64)
     lanes = np.empty(LANES, np.uint32)
-    tables = (_FOLDED.ctypes.data, characters.CLASSES, scratch.ctypes.data)
-    _bands(column.offsets, column.data, column.count, *tables, MULTIPLIERS, ADDITIONS, lanes, filled, out.ctypes.data)
+    _bands(
+        column.offsets,
+        column.data,
+        column.count,
+        _FOLDED.ctypes.data,
+        characters.CLASSES,
+        scratch.ctypes.data,
+        MULTIPLIERS,
+        ADDITIONS,
+        lanes,
+        lanes.ctypes.data,
+        filled,
+        out.ctypes.data,
+    )
     return out, filled
 
 
@@ -108,6 +120,7 @@ def _bands(
     multipliers: Lanes,
     additions: Lanes,
     lanes: Lanes,
+    lanes_at: int,
     filled: npt.NDArray[np.bool_],
     out: int,
 ) -> None:
@@ -118,7 +131,7 @@ def _bands(
         filled[index] = found > 0
         lanes[:] = 0xFFFFFFFF
         _permute(scratch, found, multipliers, additions, lanes)
-        _keys(lanes, out + 8 * BANDS * index)
+        _keys(lanes_at, out + 8 * BANDS * index)
 
 
 @compiled
@@ -178,11 +191,12 @@ def _permute(hashes: int, count: int, multipliers: Lanes, additions: Lanes, lane
 
 
 @compiled
-def _keys(lanes: Lanes, out: int) -> None:
+def _keys(lanes: int, out: int) -> None:
+    """A hash of each band at ``out``, from the uint32 lanes at ``lanes``, two at a time."""
     for band in range(BANDS):
-        state = SEED ^ band
-        for row in range(band * ROWS, band * ROWS + ROWS, 2):
-            state = step(state, np.int64(lanes[row]) << 32 | np.int64(lanes[row + 1]))
+        state, place = SEED ^ band, lanes + 4 * ROWS * band
+        for row in range(0, ROWS, 2):
+            state = step(state, load_i64(place + 4 * row))
         store_i64(out + 8 * band, finish(state, ROWS))
 
 
@@ -244,8 +258,10 @@ def _shared(table: int, slots: int, hashes: int, count: int) -> int:
         slot = key & (slots - 1)
         while True:
             found = load_i64(table + 8 * slot)
-            if found == key or found == 0:
-                shared += found == key
+            if found == key:
+                shared += 1
+                break
+            if not found:
                 break
             slot = (slot + 1) & (slots - 1)
     return shared
