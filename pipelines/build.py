@@ -1,8 +1,8 @@
 """The repository measured, modelled, audited and published.
 
-What measures documents measures what is not measured yet. ``build_snapshot`` is one step on purpose: it builds every SQL
-model in a file nobody else can see, audits it, and switches it in only when every check has passed, so what fails leaves
-the last good snapshot in place and no half-built file behind.
+What measures documents measures what is not measured yet. ``build_snapshot`` is one step on purpose: it builds every
+SQL model in a file nobody else can see, audits it, and switches it in only when every check has passed, so what fails
+leaves the last good snapshot in place and no half-built file behind.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence

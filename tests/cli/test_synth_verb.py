@@ -44,7 +44,7 @@ def test_sites_count_twice_and_their_sum_is_sampled(warehouse, sites):
     assert drawn.out.startswith("50 rows drawn from 600 counted")
     rows = pq.read_table("drawn.parquet").to_pylist()
     assert {(row["synthetic"], row["generation"]) for row in rows} == {(True, 1)}
-    assert all(row["x"] == int(row["kind"][-1]) / 2 for row in rows)
+    assert sum(row["x"] == int(row["kind"][-1]) / 2 for row in rows) >= 47  # smoothing: 1 row in 200
     refused = warehouse("synth", "fit", "drawn.parquet", "--out", "again.sketch")
     assert refused.status == 2 and "50 rows of drawn.parquet are synthetic" in refused.err
 
