@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Dropped, Reject
 from warehouse.sources import Located, Source, read
 
 
@@ -21,6 +21,7 @@ class Outcome:
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    drops: list[Dropped] = field(default_factory=list)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -32,7 +33,11 @@ class Outcome:
 
     @property
     def met(self) -> int:
-        return sum(batch.num_rows for batch in self.batches) + len(self.rejects)
+        return sum(batch.num_rows for batch in self.batches) + len(self.rejects) + len(self.drops)
+
+    @property
+    def dropped(self) -> Counter[str]:
+        return Counter(drop.reason for drop in self.drops)
 
     def column(self, name: str) -> list[Any]:
         return [row.get(name) for row in self.rows]
@@ -43,7 +48,7 @@ def outcome(path: Path, uri: str, **options: Any) -> Outcome:
     result = Outcome()
     source = Source("test", (uri,), **options)
     for item in read(source, Located(uri, path, path.stat().st_size), path):
-        (result.rejects if isinstance(item, Reject) else result.batches).append(item)
+        {Reject: result.rejects, Dropped: result.drops}.get(type(item), result.batches).append(item)
     return result
 
 

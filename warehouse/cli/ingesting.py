@@ -51,13 +51,15 @@ def stated_source(
 
     _refuse_reader(reader)
     files = [found for uri in uris for found in _files(uri)]
-    name = _snake(name, files[0])
+    name = _snake(name, Path(uris[0]) if Path(uris[0]).is_dir() else files[0])
     path = project.folder / "recipes" / "sources" / f"{name}.yaml"
     before = load_source(path) if path.exists() else None
     options = {key: value for key, value in {"reader": reader, "table": table, "licence": licence}.items() if value}
     stored = [_stored(uri, project.folder) for uri in uris]
     if before:
         _refuse_contradiction(path, before, options)
+        if reader is None:
+            _refuse_other_format(path, before, files[0])
     after = _extended(before, stored, options) if before else _new(name, stored, _first_known(files, reader), options)
     if after == before:
         return Stated(name, f"{_shown(path)} states this already")
@@ -74,6 +76,19 @@ def _refuse_contradiction(path: Path, before: Source, options: dict[str, str]) -
         if stated is not None and stated != value:
             raise UsageError(
                 f"{_shown(path)} states {key} {stated}, not {value}", do="take another --as, or edit that file"
+            )
+
+
+def _refuse_other_format(path: Path, before: Source, first: Path) -> None:
+    """Raises UsageError where the source states a reader, and the file's own bytes and name ask for another."""
+    from warehouse.sources import guess_reader
+
+    with suppress(InputError):
+        found = guess_reader(first)
+        if before.reader not in (None, found):
+            raise UsageError(
+                f"{first} is {found}, and {_shown(path)} states reader {before.reader}",
+                do=f"take another --as, or --reader {before.reader} to read it so",
             )
 
 

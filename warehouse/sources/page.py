@@ -27,8 +27,6 @@ from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import ElementNode, HTMLTree
 
-PAGE_CPU_S = 20
-"""CPU seconds that one page may take; 8 MB of nothing but ``<p>x``, the slowest page that ends by itself, take 11."""
 MAX_MEMORY = 4 << 30
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -229,12 +227,12 @@ def moment(text: str) -> str | None:
     return None
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, *, page_cpu_s: int) -> None:
     """Answer each request until the requests end.
 
     A request is a line of JSON, ``{"size", "charset", "address", "whole"}``, and as many bytes of page; an answer is a
     line of JSON, ``page``'s or ``{"error", "message"}``. The kernel ends this process where a page takes more than
-    PAGE_CPU_S.
+    page_cpu_s.
     """
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -242,7 +240,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         asked = json.loads(line)
         raw = requests.read(asked.pop("size"))
         used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime) + PAGE_CPU_S
+        limit = int(used.ru_utime + used.ru_stime) + page_cpu_s
         resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
         try:
             said: dict[str, str | None] = page(raw, **asked)
@@ -253,4 +251,4 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.stdin.buffer, sys.stdout.buffer, page_cpu_s=int(sys.argv[1]))

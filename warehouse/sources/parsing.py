@@ -1,6 +1,6 @@
 """HTML pages read by a process of its own, so that a page that hangs or kills its parser costs a Reject alone.
 
-One process serves until ``closing_parser`` ends; where a page ends it (``page.PAGE_CPU_S``, 4 GB of memory, a crash),
+One process serves until ``closing_parser`` ends; where a page ends it (``PAGE_CPU_S``, 4 GB of memory, a crash),
 the next page gets a new one (0.1 CPU seconds). It ends with its input, so also where this process is killed. Cost of
 the way there and back: 0.1 ms a page, where a page of 170 kB takes 5.
 """
@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any, cast
 
 SERVED = Path(__file__).with_name("page.py")
+PAGE_CPU_S = 20
+"""CPU seconds that one page may take; 8 MB of nothing but ``<p>x``, the slowest page that ends by itself, take 11."""
 
 
 class ParserDied(Exception):
@@ -60,7 +62,7 @@ class _Parser:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._owner != os.getpid():
-            argv = [sys.executable, "-P", str(SERVED)]
+            argv = [sys.executable, "-P", str(SERVED), str(PAGE_CPU_S)]
             self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
             self._owner = os.getpid()
         return self._process

@@ -1,0 +1,213 @@
+"""Web archives: every record a document, a drop or a Reject, compared with fastwarc; codings, dates, damage."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import brotli
+import pytest
+import zstandard
+from fastwarc.warc import ArchiveIterator
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warehouse.sources import KnownAt, Limits
+from warehouse.sources.warc import last_moment, unchunked
+
+PAGE = (
+    b"<!doctype html><html lang=en><title>Racks</title><p>A rack of accelerators draws ten times what a rack of "
+    b"servers drew, and air no longer carries the heat away.</p></html>"
+)
+TEXT = "A rack of accelerators draws ten times what a rack of servers drew, and air no longer carries the heat away."
+
+
+def record(
+    block: bytes, *, kind: str = "response", uri: str = "http://a.b/x", date: str = "2024-05-18T01:58:10Z", **more: str
+) -> bytes:
+    """One WARC record; ``more``: further fields, Content_Length to lie."""
+    fields = {"WARC-Type": kind, "WARC-Target-URI": uri, "WARC-Date": date, "Content-Length": str(len(block))}
+    fields |= {name.replace("_", "-"): value for name, value in more.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return b"WARC/1.0\r\n" + head.encode() + b"\r\n" + block + b"\r\n\r\n"
+
+
+def http(body: bytes, *, status: str = "200 OK", media: str = "text/html", **more: str) -> bytes:
+    fields = {"Content-Type": media} | {name.replace("_", "-"): value for name, value in more.items()}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+def chunked(body: bytes, size: int = 50) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x;note\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+GOOD = record(http(PAGE))
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        lambda records: b"".join(records),
+        lambda records: gzip.compress(b"".join(records)),
+        lambda records: b"".join(map(gzip.compress, records)),
+        lambda records: b"".join(map(zstandard.compress, records)),
+    ],
+    ids=["plain", "gzip", "gzip_per_record", "zstd_per_record"],
+)
+def test_an_archive_reads_the_same_however_it_is_packed(packed, reading):
+    records = [
+        record(b"software: x\r\n", kind="warcinfo"),
+        GOOD,
+        record(b"GET /", kind="request"),
+        record(PAGE, kind="resource", uri="http://a.b/y", Content_Type="text/html"),
+    ]
+    result = reading(packed(records), "in/crawl.bin")
+    assert [(row["uri"], row["record"], row["text"], row["title"], row["stated_language"]) for row in result.rows] == [
+        ("http://a.b/x", "0", TEXT, "Racks", "en"),
+        ("http://a.b/y", "0", TEXT, "Racks", "en"),
+    ]
+    assert set(result.column("known_at")) == {datetime(2024, 5, 18, 1, 58, 10, tzinfo=UTC)}
+    assert (result.dropped, result.rejects) == ({"warc_warcinfo": 1, "warc_request": 1}, [])
+
+
+def deflated(body: bytes) -> bytes:
+    packing = zlib.compressobj(wbits=-15)
+    return packing.compress(body) + packing.flush()
+
+
+CODED = {
+    "chunked": http(chunked(PAGE), Transfer_Encoding="chunked"),
+    "gzip": http(gzip.compress(PAGE), Content_Encoding="gzip"),
+    "gzip, cut": http(gzip.compress(PAGE + b" " * 5000)[:-8], Content_Encoding="gzip"),
+    "gzip, then chunked": http(chunked(gzip.compress(PAGE)), Transfer_Encoding="gzip, chunked"),
+    "gzip in chunks": http(chunked(gzip.compress(PAGE)), Content_Encoding="x-gzip", Transfer_Encoding="chunked"),
+    "brotli": http(brotli.compress(PAGE), Content_Encoding="br"),
+    "zlib": http(zlib.compress(PAGE), Content_Encoding="deflate"),
+    "raw deflate": http(deflated(PAGE), Content_Encoding="deflate"),
+    "zstd": http(zstandard.compress(PAGE), Content_Encoding="zstd"),
+    "stored as decoded": http(PAGE, Content_Encoding="gzip", Transfer_Encoding="chunked"),
+    "brotli, stored as decoded": http(PAGE, Content_Encoding="br"),
+    "bare line feeds": http(PAGE).replace(b"\r\n", b"\n"),
+    "unlabelled": http(PAGE, media="application/octet-stream"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CODED)
+def test_a_body_reads_the_same_in_every_coding(name, reading):
+    assert reading(record(CODED[name]), "a.warc").column("text") == [TEXT]
+
+
+@given(st.binary(max_size=300), st.integers(1, 40))
+def test_chunks_together_are_the_body(body, size):
+    assert unchunked(chunked(body, size)) == body
+
+
+def test_what_is_no_document_is_dropped_with_its_reason_and_all_adds_up(reading):
+    cases = {
+        "http_status": [record(http(b"", status="301 Moved")), record(http(PAGE, status="404 Not Found"))],
+        "media_type": [
+            record(http(b"\x89PNG", media="image/png")),
+            record(http(b"\x89PNG\0\0", media="text/html")),
+            record(http(b"body {}", media="text/css")),
+            record(http(b"\0\0\1", media="text/plain")),
+        ],
+        "no_text": [record(http(b"", media="text/html")), record(http(b" \n", media="text/plain"))],
+        "warc_revisit": [record(b"", kind="revisit")],
+        "warc_other": [record(b"x", kind="novel"), record(b"x", kind="resource", uri="metadata://gnu.org/wget")],
+    }
+    result = reading(b"".join([GOOD, *(one for group in cases.values() for one in group), GOOD]), "a.warc")
+    assert result.dropped == {reason: len(group) for reason, group in cases.items()}
+    assert [(row["uri"], row["record"]) for row in result.rows] == [("http://a.b/x", "0"), ("http://a.b/x", "1")]
+    assert result.met == 2 + sum(map(len, cases.values()))
+
+
+DAMAGED = {
+    "invalid_warc": record(http(PAGE), Content_Length="many"),
+    "corrupt": record(http(b"\x1f\x8b" + b"not gzip at all", Content_Encoding="gzip")),
+    "record_too_large": record(http(PAGE + b" " * 50_000)),
+}
+
+
+@pytest.mark.parametrize("reason", DAMAGED)
+def test_a_damaged_record_costs_itself(reason, reading):
+    result = reading(GOOD + DAMAGED[reason] + GOOD, "a.warc", limits=Limits(max_record_bytes=20_000))
+    assert len(result.rows) == 2
+    assert set(result.reasons) <= {reason, "invalid_warc"}
+    assert reason in result.reasons
+    assert all(reject.position >= len(GOOD) and reject.record.isdigit() for reject in result.rejects)
+
+
+def test_a_body_that_unpacks_beyond_the_limit_is_a_reject_in_every_coding(reading):
+    bomb = bytes(30_000_000)
+    for coding, packed in {
+        "gzip": gzip.compress(bomb),
+        "br": brotli.compress(bomb, quality=1),
+        "zstd": zstandard.compress(bomb),
+    }.items():
+        assert reading(record(http(packed, Content_Encoding=coding)), "a.warc").reasons == {"record_too_large": 1}
+
+
+def test_a_cut_archive_gives_what_came_before_the_cut(reading):
+    assert reading((GOOD * 2)[:-60], "a.warc").reasons == {"truncated": 1}
+    packed = gzip.compress(GOOD) * 2
+    cut = reading(packed[:-30], "a.warc.gz")
+    assert (len(cut.rows), cut.reasons) == (1, {"truncated": 1})
+
+
+@pytest.mark.parametrize(
+    ("stated", "last"),
+    [
+        ("2024-02-29T10:20:30Z", "2024-02-29T10:20:30+00:00"),
+        ("2024-02-29T10:20:30.123456789Z", "2024-02-29T10:20:30+00:00"),
+        ("2024-02-29T10:20Z", "2024-02-29T10:20:59+00:00"),
+        ("2024-02-29", "2024-02-29T23:59:59+00:00"),
+        ("2024-02", "2024-02-29T23:59:59+00:00"),
+        ("2024-12", "2024-12-31T23:59:59+00:00"),
+        ("2023", "2023-12-31T23:59:59+00:00"),
+        ("9999", None),
+        ("2023-13-01", None),
+        ("20240229102030", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_a_cut_warc_date_means_its_last_second_and_a_bad_one_nothing(stated, last):
+    assert last_moment(stated) == last
+
+
+def test_a_source_that_states_its_own_known_at_overrides_the_crawls(reading):
+    result = reading(GOOD, "2026-01-31.warc", known_at=KnownAt(path=r"(?P<date>\d{4}-\d\d-\d\d)"))
+    assert result.column("known_at") == [None]
+
+
+def test_target_uris_lose_brackets_and_keep_spaces_as_escapes(reading):
+    for stated, uri in {
+        "<http://a.b/x>": "http://a.b/x",
+        "http://a.b/x y\tz": "http://a.b/x%20y%20z",
+        "": "a.warc",
+    }.items():
+        assert reading(record(http(PAGE), uri=stated), "a.warc").column("uri") == [uri]
+
+
+REAL = [
+    "aut/example.docs.warc.gz", "dolma/sample-0000.warc.gz", "pywb/iana.warc.gz", "resiliparse/warcfile.warc.gz",
+    "ukwa/BL-20140325122341434-00000-32090~opera~8443.warc.gz", "ukwa/transfer_compression_brotli.warc",
+    "warcio/example-iana.org-chunked.warc", "warcio/example.warc.gz", "whirlwind/whirlwind.warc.wet.gz",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_archives_have_the_records_that_fastwarc_finds(name, reading, shared_data: Path):
+    path = shared_data / "webcrawl_warc" / name
+    raw = path.read_bytes()
+    plain = gzip.decompress(raw) if name.endswith(".gz") else raw
+    found = [one.headers.get("WARC-Type", "") for one in ArchiveIterator(io.BytesIO(plain), parse_http=False)]
+    result = reading(path, path.name)
+    assert (result.met, result.rejects) == (len(found), [])
+    kinds = {kind: found.count(kind) for kind in ("warcinfo", "request", "metadata", "revisit") if kind in found}
+    assert {kind: result.dropped[f"warc_{kind}"] for kind in kinds} == kinds
