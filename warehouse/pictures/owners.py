@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from warehouse.pictures.style import GREY, INK, ORANGE, PALETTE, figure, png, short
@@ -45,7 +45,8 @@ def power(
         below = made.add_axes((box.x0, box.y0, box.width, box.height * 0.36))
         _stack(axes, quarters, installed_gw)
         axes.set_ylabel("GW installed")
-        below.bar(list(quarters), [tonnes / 1e6 for tonnes in tco2e], width=70, color=ORANGE)
+        below.bar(_days(quarters), [tonnes / 1e6 for tonnes in tco2e], width=70, color=ORANGE)
+        below.xaxis_date()
         below.set_ylabel("Mt CO2e a quarter")
         below.grid(axis="x", visible=False)
         below.set_xlim(*axes.get_xlim())
@@ -57,12 +58,21 @@ def _stack(axes: Axes, quarters: Sequence[date], owned: Series) -> None:
 
     shown = _greatest(owned)
     colours = [*PALETTE[:OWNERS], GREY][: len(shown)] if len(shown) > OWNERS else list(PALETTE[: len(shown)])
-    axes.stackplot(list(quarters), list(shown.values()), colors=colours, alpha=0.9, linewidth=0)
+    days = _days(quarters)
+    axes.stackplot(days, list(shown.values()), colors=colours, alpha=0.9, linewidth=0)
+    axes.xaxis_date()
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.set_xlim(quarters[0], max(quarters[-1], quarters[0] + timedelta(days=91)))
+    axes.set_xlim(days[0], max(days[-1], days[0] + 91))
     handles = [axes.plot([], [], color=colour, linewidth=9)[0] for colour in colours]
     names = list(shown)
     axes.legend(handles[::-1], names[::-1], loc="upper left", frameon=False, labelcolor=INK, fontsize=12)
+
+
+def _days(quarters: Sequence[date]) -> list[float]:
+    """Matplotlib's dates: days since 1970."""
+    from matplotlib.dates import date2num
+
+    return [float(date2num(quarter)) for quarter in quarters]
 
 
 def _greatest(owned: Series) -> dict[str, Sequence[float]]:
