@@ -45,7 +45,7 @@ def power(
         below = made.add_axes((box.x0, box.y0, box.width, box.height * 0.36))
         _stack(axes, quarters, installed_gw)
         axes.set_ylabel("GW installed")
-        below.bar(_days(quarters), [tonnes / 1e6 for tonnes in tco2e], width=70, color=ORANGE)
+        below.bar(_days(quarters), [tonnes / 1e6 for tonnes in tco2e], width=80, align="edge", color=ORANGE)
         below.xaxis_date()
         below.set_ylabel("Mt CO2e a quarter")
         below.grid(axis="x", visible=False)
@@ -62,7 +62,7 @@ def _stack(axes: Axes, quarters: Sequence[date], owned: Series) -> None:
     axes.stackplot(days, list(shown.values()), colors=colours, alpha=0.9, linewidth=0)
     axes.xaxis_date()
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    axes.set_xlim(days[0], max(days[-1], days[0] + 91))
+    axes.set_xlim(days[0], days[-1] + 85)
     handles = [axes.plot([], [], color=colour, linewidth=9)[0] for colour in colours]
     names = list(shown)
     axes.legend(handles[::-1], names[::-1], loc="upper left", frameon=False, labelcolor=INK, fontsize=12)
