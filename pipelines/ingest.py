@@ -221,7 +221,7 @@ def _stated(source: Source) -> dict[str, str]:
         "table": source.table,
         "licence": source.licence or "not stated",
         "origin": source.origin or "not stated",
-        "inbox": f"{source.inbox_folder}/",
+        "inbox": f"{source.inbox_folder}/" if source.inbox_folder else "none",
         "retries": f"{RETRIES}, of network errors only" if source.network else "none",
     }
 

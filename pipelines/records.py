@@ -6,13 +6,17 @@ Dagster commits every event of a run on its own. Where each waited for a busy di
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
+import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import dagster as dg
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 
@@ -30,6 +34,11 @@ concurrency:
     default_limit: 1  # of every pool, such as duckdb_writer
     granularity: run  # a run that needs a taken pool waits in the queue instead of holding memory
 """
+
+
+SERVER_TAG = ".dagster/grpc_info"
+"""What Dagster's launcher notes of the server whose child a run of the UI is."""
+PROCESS_TAG = "warehouse/process"
 
 
 def dagster_home(project: Project) -> Path:
@@ -72,6 +81,52 @@ def environment(project: Project) -> dict[str, str]:
         "WAREHOUSE_ROOT": str(project.root),
         "WAREHOUSE_STATE": str(project.state),
     }
+
+
+def end_lost_runs(project: Project) -> None:
+    """Mark as failed what a stopped UI, or a killed command line, left as running.
+
+    Dagster asks nobody whether such a run still lives, and it would keep the pool, or one of ten places in the queue,
+    for ever.
+    """
+    unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+        for run in instance.get_runs(unfinished):
+            if _lost(run.tags):
+                instance.report_run_failed(run, "The process of this run ended before the run did.")
+
+
+def _lost(tags: Mapping[str, str]) -> bool:
+    if PROCESS_TAG in tags:
+        pid, _, mark = tags[PROCESS_TAG].partition(" ")
+        return process_mark(int(pid)) != mark
+    if SERVER_TAG in tags:
+        server = json.loads(tags[SERVER_TAG])
+        return not _answers(server.get("socket") or (server["host"], server["port"]))
+    return False
+
+
+def process_tag() -> dict[str, str]:
+    """A tag that names this process for good, where the system tells; a number alone is used again."""
+    mark = process_mark(os.getpid())
+    return {PROCESS_TAG: f"{os.getpid()} {mark}"} if mark else {}
+
+
+def process_mark(pid: int) -> str | None:
+    """The boot and the tick at which a process began, None where there is none (Linux)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {fields[19]}"
+    except OSError:
+        return None
+
+
+def _answers(address: str | tuple[str, int]) -> bool:
+    """Whether something listens at a socket's path, or at a host and port."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+    with socket.socket(family) as client:
+        client.settimeout(2)
+        return client.connect_ex(address) == 0
 
 
 @contextmanager

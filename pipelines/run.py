@@ -17,7 +17,7 @@ from pipelines.definitions import build_definitions
 from pipelines.ingest import COUNTS
 from pipelines.interrupts import interruptible
 from pipelines.partitions import add_dynamic, run_tags
-from pipelines.records import dagster_home, environment, recording
+from pipelines.records import dagster_home, end_lost_runs, environment, process_tag, recording
 from warehouse.contracts import Cost
 from warehouse.errors import CheckFailed, UsageError
 from warehouse.project import Project
@@ -49,7 +49,8 @@ class Outcome:
 
 
 def ui_command(project: Project, *, host: str, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command and environment that serve Dagster's UI and daemon for this project."""
+    """The command and environment that serve Dagster's UI and daemon for this project; runs that are lost are ended."""
+    end_lost_runs(project)
     workspace = project.folder / "workspace.yaml"
     target = ["-w", str(workspace)] if workspace.exists() else ["-m", "pipelines.definitions"]
     argv = [sys.executable, "-m", "dagster", "dev", *target, "-h", host, "-p", str(port)]
@@ -87,7 +88,7 @@ def run_assets(
                 instance=instance,
                 run_id=run_id,
                 asset_selection=selected,
-                tags=tags,
+                tags=process_tag() | tags,
                 run_config=_config(selected, reread=reread, env=env, processes=processes),
             )
         except dg.DagsterExecutionInterruptedError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,8 +17,8 @@ from loopback import Answer, Loopback, loopback
 
 from pipelines import ingest
 from pipelines.definitions import build_definitions
-from pipelines.records import HOME_YAML, dagster_home
-from pipelines.run import run_assets
+from pipelines.records import HOME_YAML, PROCESS_TAG, SERVER_TAG, dagster_home, process_mark
+from pipelines.run import run_assets, ui_command
 from warehouse.contracts import ObjectFact
 from warehouse.errors import InputError, NetworkError, RecipeError, UsageError
 from warehouse.project import Project, load
@@ -312,3 +314,27 @@ def test_the_step_that_builds_the_duckdb_file_is_in_the_pool_and_a_run_of_the_co
 
     assert of() == {"duckdb_writer"}
     assert of(pool=None) == set()
+
+
+def test_runs_that_died_with_their_process_or_server_are_ended_and_no_other(project: Project, tmp_path: Path) -> None:
+    project = stating(project.folder, "", state="lost")
+    own, mark = os.getpid(), process_mark(os.getpid())
+    with socket.socket(socket.AF_UNIX) as server, instance(project) as held:
+        server.bind(str(tmp_path / "up"))
+        server.listen()
+        tags = {
+            "alive": {PROCESS_TAG: f"{own} {mark}"},
+            "dead": {PROCESS_TAG: f"{own} {mark}0"},
+            "served": {SERVER_TAG: json.dumps({"host": "localhost", "socket": str(tmp_path / "up")})},
+            "stranded": {SERVER_TAG: json.dumps({"host": "localhost", "socket": str(tmp_path / "down")})},
+            "foreign": {},
+        }
+        job = build_definitions(project).resolve_implicit_global_asset_job_def()
+        runs = {
+            name: held.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=t) for name, t in tags.items()
+        }
+        ui_command(project, host="127.0.0.1", port=3000)
+        ended = {
+            name for name, run in runs.items() if held.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
+        }  # type: ignore[union-attr] # all are there
+    assert ended == {"dead", "stranded"}

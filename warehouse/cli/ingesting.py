@@ -107,7 +107,11 @@ def _refuse_text(name: str, text: str) -> None:
 
 def _files(uri: str) -> list[Path]:
     if re.match(r"[a-z][a-z0-9+.-]+://", uri):
-        raise UsageError(f"{uri} is a URL", allowed="paths, folders and globs of local files", do="fetch it first")
+        raise UsageError(
+            f"{uri} is a URL",
+            allowed="paths, folders and globs of local files",
+            do="state it as the uri of recipes/sources/NAME.yaml, then 'warehouse run sources/NAME'",
+        )
     if not re.fullmatch(r"(?!.*\$\{)[^\0\ud800-\udfff]+", uri, re.DOTALL):
         raise UsageError(
             f"the path {uri!r} cannot stand in a source's YAML",

@@ -2,8 +2,9 @@
 
 A server that gives an ETag or Last-Modified is asked with it the next time, so that an unchanged object costs one
 request of some 300 bytes. What may pass (a refused or broken connection, a timeout, a cut body, 408, 425, 429, 5xx)
-is a NetworkError; nothing is tried again here, a run does that. Not won: a broken transfer begins anew. No content
-coding is asked for; a .gz or .zst stays one. The proxies of the environment are used.
+is a NetworkError; nothing is tried again here, a run does that. Not won: a broken transfer begins anew, and a server
+that names the same bytes anew each time sends them each time. No content coding is asked for; a .gz or .zst stays
+one. The proxies of the environment are used.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ UNFINISHED = (".part", ".tmp", ".crdownload")
 
 def complete(source: Source, folder: Path) -> Iterator[Path]:
     """Files in the inbox of ``source``, in subfolders too; none where there is no such folder."""
+    if source.inbox_folder is None:
+        return
     base, now = folder / source.inbox_folder, time.time()
     for above, folders, names in os.walk(base):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -133,9 +133,9 @@ class Source:
         return any(is_url(uri) for uri in self.uri)
 
     @property
-    def inbox_folder(self) -> str:
-        """Where files are dropped for it, relative to the project."""
-        return self.inbox or f"inbox/{self.name}"
+    def inbox_folder(self) -> str | None:
+        """Where files are dropped for it, relative to the project; None for the Python environment."""
+        return None if self.reader == "python_env" else self.inbox or f"inbox/{self.name}"
 
     @property
     def typed(self) -> bool:
