@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from warehouse.sources import Limits, Source, guess_reader, sniff_table
+from warehouse.sources import KnownAt, Limits, Source, guess_reader, sniff_table
 
 TABLE = pa.table(
     {
@@ -74,6 +74,20 @@ def test_a_batch_beyond_the_limit_of_the_object_is_a_reject(reading):
     assert reading(bomb, "a.arrow", table="t", limits=Limits(max_ratio=2)).reasons == {"too_large": 1}
     nulls = pa.table({"n": pa.nulls(1 << 30)})
     assert reading(packed(nulls, pa.ipc.new_stream, rows=1 << 30), "a.arrow", table="t").reasons == {"too_large": 1}
+
+
+def test_a_time_outside_the_years_that_a_table_can_spell_is_a_reject_of_its_row(reading):
+    far = pa.table(
+        {"text": ["a", "b"], "at": pa.array([0, 1 << 60], pa.timestamp("us")), "on": pa.array([0, 1], pa.date32())}
+    )
+    raw = packed(far, pa.ipc.new_file)
+    for options in (
+        {"table": "t"},
+        {"fields": {"text": "text", "published_at": "at"}},
+        {"known_at": KnownAt(column="at")},
+    ):
+        result = reading(raw, "a.arrow", **options)
+        assert (len(result.rows), result.reasons) == (1, {"type_mismatch": 1})
 
 
 def test_reader_and_table_are_guessed_from_bytes(tmp_path: Path):
