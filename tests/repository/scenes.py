@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-from warehouse.contracts import RECORDS, ObjectFact, Receipt, Reject
+from warehouse.contracts import RECORDS, Dropped, ObjectFact, Receipt, Reject
 from warehouse.repository import Repository
 
-Readings = list["pa.RecordBatch | Reject"]
+Readings = list["pa.RecordBatch | Reject | Dropped"]
 
 
 def day(number: int) -> datetime:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import day, documents, ingest, leftovers, reject, rows, stored
 
-from warehouse.contracts import DOCUMENTS, Receipt
+from warehouse.contracts import DOCUMENTS, Dropped, Receipt
 from warehouse.errors import ConservationError, InputError, UsageError
 from warehouse.repository import Repository, ingestion
 from warehouse.repository.parts import Stage
@@ -50,6 +50,26 @@ def test_every_document_that_comes_in_is_a_row_or_counted_with_its_reason(
         assert {(int(row["record"]), row["text"]) for row in stored(repository, "documents")} == wanted
         assert repository.receipts("documents") == receipts
         assert leftovers(Path(root)) == []
+
+
+def test_drops_are_counted_by_reason_in_the_receipt_and_are_no_part_of_the_judged(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    drops = [Dropped("doc", str(at), "redirect" if at % 2 else "image") for at in range(5)]
+    objects = [("u", "s", day(1), [documents(["a"]), *drops, reject("9")])]
+    with pytest.raises(InputError, match=r"1 of 2 records were rejected \(50.0%\)"):
+        ingest(repository, objects, share=0.4)
+    receipt = ingest(repository, objects, share=0.5)[0]
+    assert (receipt.rows_in, receipt.rows_out, receipt.rejected, receipt.dropped) == (7, 1, 1, 5)
+    assert receipt.drops == {"redirect": 2, "image": 3}
+    assert receipt.objects[0].dropped == 5
+    assert repository.receipts("documents") == [receipt]
+
+
+def test_an_object_of_drops_alone_is_current_afterwards(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    objects = [("u", "s", day(1), [Dropped("doc", "0", "no_text")])]
+    assert [receipt.dropped for receipt in ingest(repository, objects)] == [1]
+    assert ingest(repository, objects) == []
 
 
 def test_a_write_whose_sum_is_off_fails_and_is_not_visible(tmp_path: Path) -> None:

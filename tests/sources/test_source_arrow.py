@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from warehouse.sources import Limits, Source, guess_reader, sniff_table
+from warehouse.sources import KnownAt, Limits, Source, guess_reader, sniff_table
 
 TABLE = pa.table(
     {
@@ -25,10 +25,10 @@ TABLE = pa.table(
 )
 
 
-def packed(table: pa.Table, make: Any, **options: Any) -> bytes:
+def packed(table: pa.Table, make: Any, *, rows: int = 2, **options: Any) -> bytes:
     sink = io.BytesIO()
     with make(sink, table.schema, **options) as writer:
-        writer.write_table(table, max_chunksize=2)
+        writer.write_table(table, max_chunksize=rows)
     return sink.getvalue()
 
 
@@ -46,7 +46,7 @@ def test_rows_and_documents_are_those_of_the_same_parquet(form, reading):
     pq.write_table(TABLE, sink)
     for options in ({"table": "meters"}, {"fields": {"text": "text", "published_at": "at"}}):
         wanted = reading(sink.getvalue(), "a.parquet", **options)
-        found = reading(FORMS[form], "a.bin", **options)
+        found = reading(FORMS[form], "a.parquet", **options)
         assert (
             pa.Table.from_batches(found.batches).equals(pa.Table.from_batches(wanted.batches))
             or found.rows == wanted.rows
@@ -70,8 +70,24 @@ def test_a_cut_or_flipped_file_gives_rows_and_rejects_and_never_an_exception(for
 
 def test_a_batch_beyond_the_limit_of_the_object_is_a_reject(reading):
     wide = pa.table({"n": pa.array([0] * 3_000_000)})
-    bomb = packed(wide, pa.ipc.new_file, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    bomb = packed(wide, pa.ipc.new_file, rows=3_000_000, options=pa.ipc.IpcWriteOptions(compression="zstd"))
     assert reading(bomb, "a.arrow", table="t", limits=Limits(max_ratio=2)).reasons == {"too_large": 1}
+    nulls = pa.table({"n": pa.nulls(1 << 30)})
+    assert reading(packed(nulls, pa.ipc.new_stream, rows=1 << 30), "a.arrow", table="t").reasons == {"too_large": 1}
+
+
+def test_a_time_outside_the_years_that_a_table_can_spell_is_a_reject_of_its_row(reading):
+    far = pa.table(
+        {"text": ["a", "b"], "at": pa.array([0, 1 << 60], pa.timestamp("us")), "on": pa.array([0, 1], pa.date32())}
+    )
+    raw = packed(far, pa.ipc.new_file)
+    for options in (
+        {"table": "t"},
+        {"fields": {"text": "text", "published_at": "at"}},
+        {"known_at": KnownAt(column="at")},
+    ):
+        result = reading(raw, "a.arrow", **options)
+        assert (len(result.rows), result.reasons) == (1, {"type_mismatch": 1})
 
 
 def test_reader_and_table_are_guessed_from_bytes(tmp_path: Path):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zipfile
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from warehouse.sources import parsing
+from warehouse.sources import Limits, parsing
 from warehouse.sources.page import licence, moment, page, tag
 
 BODY = "<p>Power usage effectiveness divides the power of a hall by that of its computers.</p>"
@@ -42,8 +43,8 @@ def test_main_text_of_the_gold_pages_has_an_f1_of_at_least_93_percent(shared_dat
 SENTENCES = {
     "windows-1251": "Холодная вода течёт между стойками, и никто не слышит насосов.",
     "shift_jis": "冷たい水が棚の間を流れ、誰もポンプの音を聞かない。そして夜になる。",
-    "gb18030": "冷水在机架之间流动，没有人听到水泵的声音。夜晚就这样来临了。",
-    "windows-1252": "L’eau froide coule entre les baies, et personne n’entend les pompes là-bas.",
+    "gb18030": "冷水在机架之间流动。没有人听到水泵的声音。夜晚就这样来临了。",
+    "windows-1252": "L\u2019eau froide coule entre les baies, et personne n\u2019entend les pompes là-bas.",
     "euc-kr": "차가운 물이 선반 사이를 흐르고 아무도 펌프 소리를 듣지 못한다.",
     "iso-2022-jp": "冷たい水が棚の間を流れ、誰もポンプの音を聞かない。そして夜になる。",
 }
@@ -113,8 +114,6 @@ def test_dates_and_tags_that_are_none_are_null():
 def test_a_page_without_main_text_is_dropped_and_one_that_is_too_large_rejected(reading):
     empty = reading(html(body="<nav><a href=/>Home</a></nav>"), "a.html")
     assert (empty.dropped, empty.rows) == ({"no_text": 1}, [])
-    from warehouse.sources import Limits
-
     large = reading(html(body=BODY * 100), "a.html", limits=Limits(max_record_bytes=1000))
     assert large.reasons == {"record_too_large": 1}
 
@@ -132,8 +131,6 @@ def test_a_page_that_its_parser_does_not_survive_is_a_reject_and_the_next_is_rea
 
 
 def test_words_of_a_translated_manual_survive_and_its_languages_are_stated(shared_data: Path):
-    import zipfile
-
     with zipfile.ZipFile(shared_data / "multilingual_html.zip") as archive:
         for language in ("de", "fr", "it", "ja", "ru"):
             name = next(name for name in archive.namelist() if f"/{language}/" in name and "pkgs" in name)

@@ -52,7 +52,7 @@ GOOD = record(http(PAGE))
 @pytest.mark.parametrize(
     "packed",
     [
-        lambda records: b"".join(records),
+        b"".join,
         lambda records: gzip.compress(b"".join(records)),
         lambda records: b"".join(map(gzip.compress, records)),
         lambda records: b"".join(map(zstandard.compress, records)),

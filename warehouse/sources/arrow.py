@@ -51,7 +51,7 @@ def _batches(member: Member, limits: Limits) -> Iterator[tuple[int, pa.RecordBat
         file.seek(0)
         for batch in _in_file(file) if is_file else pa.ipc.open_stream(file):
             batch.validate(full=True)
-            unpacked += batch.nbytes
+            unpacked += max(batch.nbytes, batch.num_rows)  # rows of nulls take no bytes at all
             check_ratio(unpacked, size, limits)
             for piece in _pieces(batch):
                 yield start, piece
@@ -64,5 +64,5 @@ def _in_file(file: object) -> Iterator[pa.RecordBatch]:
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    rows = max(1, batch.num_rows * BATCH_BYTES // max(BATCH_BYTES, batch.nbytes))
+    rows = min(parquet.MAX_ROWS, max(1, batch.num_rows * BATCH_BYTES // max(BATCH_BYTES, batch.nbytes)))
     return (batch.slice(at, rows) for at in range(0, batch.num_rows, rows))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -34,6 +34,7 @@ ARROW: dict[str, pa.DataType] = {
     "decimal": pa.decimal128(38, 9),
 }
 
+YEARS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 NUMBER = r"[+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
 PATTERNS: dict[str, str] = {
     "bool": r"^(?i:true|false)$",
@@ -44,6 +45,24 @@ PATTERNS: dict[str, str] = {
 }
 
 WORD_STARTS = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+def within_years(array: pa.Array) -> pa.Array:
+    """The array; dates and times outside the years 1 to 9999, which Python and a table's log cannot spell, null."""
+    ends = {pa.date32(): (date.min, date.max), TIMESTAMP: YEARS}.get(array.type)
+    if ends is None:
+        return array
+    low, high = (pa.scalar(end, array.type) for end in ends)
+    inside = pc.and_(pc.greater_equal(array, low), pc.less_equal(array, high))
+    return pc.if_else(inside, array, pa.scalar(None, array.type))
+
+
+def shown(value: pa.Scalar) -> Any:
+    """The value in Python, for a message; the bare number of a time that Python cannot spell."""
+    try:
+        return value.as_py()
+    except (OverflowError, ValueError):
+        return getattr(value, "value", None)
 
 
 def snake_case(name: str) -> str:

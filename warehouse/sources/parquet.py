@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.contracts import BATCH_BYTES, TIMESTAMP, Reject
-from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named
+from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named, shown, within_years
 from warehouse.sources.containers import Member, check_ratio, seekable
 from warehouse.sources.recipe import Column, Limits, Source
 from warehouse.sources.records import Documents, moments
@@ -75,7 +75,7 @@ def rows_of(batch: pa.RecordBatch, start: int, member: Member, source: Source) -
     for array, old, name in [*zip(new, batch.columns, names, strict=True), (known, stated, "known_at")]:
         if array.null_count > old.null_count:
             lost = pc.indices_nonzero(pc.and_(pc.is_null(array), pc.is_valid(old))).to_pylist()
-            bad |= {at: f"column {name!r} has {str(old[at])[:80]}" for at in lost if at not in bad}
+            bad |= {at: f"column {name!r} has {str(shown(old[at]))[:80]}" for at in lost if at not in bad}
     for at in sorted(bad):
         yield Reject(member.uri, str(start + at), "type_mismatch", bad[at], start + at)
     if len(bad) < batch.num_rows:
@@ -113,9 +113,9 @@ def _simple(array: pa.Array) -> pa.Array:
     if isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     if array.type == kind:
-        return array
+        return within_years(array)
     safe = not _has_timestamp(array.type)
-    return cast_where_possible(array, lambda values: pc.cast(values, kind, safe=safe))
+    return within_years(cast_where_possible(array, lambda values: pc.cast(values, kind, safe=safe)))
 
 
 def _has_timestamp(kind: pa.DataType) -> bool:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.contracts import RECORDS, TIMESTAMP, Reject
-from warehouse.sources.columns import CASTS, cast_where_possible
+from warehouse.sources.columns import CASTS, cast_where_possible, shown, within_years
 from warehouse.sources.recipe import Source
 
 TIMES = ("published_at", "known_at")
@@ -67,8 +67,8 @@ class Documents:
 
     def _reject(self, number: int, reason: str, values: dict[str, pa.Array], at: int) -> Reject:
         field_name = self.names.get("text", "text")
-        shown = {name: array[at].as_py() for name, array in values.items()}
-        first = str(shown).encode("utf-8", "replace")[:200]
+        record = {name: shown(array[at]) for name, array in values.items()}
+        first = str(record).encode("utf-8", "replace")[:200]
         return Reject(
             self.uri, str(number), reason, f"a document needs text in field {field_name!r}", number, None, first
         )
@@ -111,7 +111,13 @@ def _typed(name: str, array: pa.Array) -> pa.Array:
 
 
 def moments(array: pa.Array) -> pa.Array:
-    """Times from ISO text (UTC if without zone), Arrow times, or seconds since 1970 (milliseconds above 10^11)."""
+    """Times from ISO text (UTC if without zone), Arrow times, or seconds since 1970 (milliseconds above 10^11); null
+    for what is none, and outside the years 1 to 9999.
+    """
+    return within_years(_moments(array))
+
+
+def _moments(array: pa.Array) -> pa.Array:
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return cast_where_possible(pc.utf8_trim_whitespace(pc.cast(array, pa.string())), CASTS["timestamp"])
