@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from importlib.resources import files
@@ -15,6 +15,7 @@ from importlib.resources import files
 import jinja2
 
 from warehouse import pictures
+from warehouse.answers.runway import in_years, own_forecast, own_picture, world_picture
 from warehouse.answers.status import ReleaseStatus, status
 from warehouse.contracts import Check
 from warehouse.errors import NotFound
@@ -22,6 +23,7 @@ from warehouse.gate import Tables, data_docs
 from warehouse.project import Project
 from warehouse.publish import connect_current
 from warehouse.query import Connection, fetch_all
+from warehouse.runway import Settings, load_settings, world
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def report(project: Project, checks: Sequence[Check], *, env: str = "prod") -> R
     if found.published is None:
         raise NotFound(f"nothing is published in {env}", do="run 'warehouse run' first")
     with connect_current(project.published, env, memory_limit=project.memory_limit) as con:
-        drawn = _pictures(con)
+        drawn = (*_pictures(con), *_forecasts(con, load_settings(project.files("recipes", "runway.yaml"))))
         facts = (*_documents(con), *_verdicts(checks), *_released(found.releases), *_cost(con))
     published = found.published
     return Report(
@@ -117,8 +119,13 @@ def _released(releases: Sequence[ReleaseStatus]) -> list[tuple[str, str]]:
 
 
 def _cost(con: Connection) -> list[tuple[str, str]]:
-    spent = fetch_all(con, "SELECT sum(last_cpu_s) FROM marts.asset_costs")[0][0]
-    return [("CPU, last runs", f"{spent or 0:,.1f} s")]
+    sql = "SELECT sum(last_cpu_s), sum(last_watt_hours), sum(last_grams_co2e) FROM marts.asset_costs"
+    spent, watt_hours, grams = (value or 0 for value in fetch_all(con, sql)[0])
+    return [
+        ("CPU, last runs", f"{spent:,.1f} s"),
+        ("energy", f"{watt_hours:.2g} Wh"),
+        ("carbon", f"{grams:.2g} g CO2e"),
+    ]
 
 
 def _pictures(con: Connection) -> tuple[Picture, ...]:
@@ -126,6 +133,20 @@ def _pictures(con: Connection) -> tuple[Picture, ...]:
     built = {name for (name,) in fetch_all(con, "SELECT name FROM meta.models WHERE skipped IS NULL AND rows <> 0")}
     drawn = (draw(con, mart) for mart, draw in DRAWN.items() if mart in built)
     return tuple(picture for picture in drawn if picture)
+
+
+def _forecasts(con: Connection, settings: Settings) -> Iterator[Picture]:
+    """When the world's text is used up and when this corpus is; without a kept document the world's alone."""
+    found = world()
+    base = found.outcome("base")
+    alt = "The world's public text is used in full " + in_years((base.p10, base.median, base.p90))
+    yield Picture("world", alt, "marts.runway", world_picture(found))
+    try:
+        own = own_forecast(con, settings)
+    except NotFound:
+        return
+    alt = f"This corpus has {own.unique_tokens:,.0f} unique tokens for a target of {own.plan.target:,.0f}"
+    yield Picture("corpus", alt, "marts.runway", own_picture(own))
 
 
 def _funnel(con: Connection, mart: str) -> Picture | None:
