@@ -26,7 +26,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = Path(os.environ.get("BENCH_PAGES", CHECKOUT.parent / "shared" / "data" / "html_gold_scrapinghub"))
-PEERS = {"trafilatura": "trafilatura==2.1.0"}
+PEERS = {"trafilatura": "trafilatura==2.3.1"}
 ROUNDS = 3
 Extract = Callable[[bytes], str | None]
 
@@ -57,7 +57,8 @@ def main() -> None:
     print(f"{'extractor':14}{'precision':>10}{'recall':>8}{'F1':>7}{'CPU s':>8}{'MB/CPU s':>10}")
     for name in names:
         precision, recall, f1 = figures[name]
-        print(f"{name:14}{precision:10.3f}{recall:8.3f}{f1:7.3f}{(best := min(seconds[name])):8.2f}{size / best:10.1f}")
+        best = min(seconds[name])
+        print(f"{name:14}{precision:10.3f}{recall:8.3f}{f1:7.3f}{best:8.2f}{size / best:10.1f}")
     print(
         json.dumps({name: {"f1": round(figures[name][2], 3), "cpu_s": round(min(seconds[name]), 2)} for name in names})
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 import zipfile
 from pathlib import Path
 
@@ -72,6 +73,12 @@ def test_every_file_of_a_folder_is_documents_or_a_reject(tmp_path: Path):
     readers = {item.uri: reader_id(source, item).partition("/")[0] for item in locate(source, tmp_path)}
     assert {readers[f"in/{sort}.dat"] for sort in SORTS} == set(SORTS)
     assert readers["in/z.zip"] == readers["in/picture.png"] == "mixed"
+
+
+def test_many_comments_before_no_page_are_looked_through_at_once(reading):
+    began = time.process_time()
+    assert reading(b"<!-- -->" * 500 + b"x", "a").reasons == {"unknown_format": 1}
+    assert time.process_time() - began < 5
 
 
 def test_a_reader_that_the_source_states_is_taken_at_its_word(reading):

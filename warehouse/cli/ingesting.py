@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 USUAL = {"title": ("title",), "uri": ("uri", "url"), "licence": ("licence", "license")}
 """Fields of a document, and what records usually call them."""
-LOOKED_AT = 1000
+LOOKED_AT = 1000  # files of a folder, before one says what it holds
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from warehouse.sources.records import Documents
 
 BLOCK = 1 << 20
 MAX_LINE = 1 << 16
+MAX_SEPARATOR = 300  # bytes of an mbox separator; of a header that is shown, ten times that
 SEPARATOR = re.compile(rb"From \S.*\d\d:\d\d.*\d{4}")
 QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 HEADERS = re.compile(rb"^(?:From|Date|Subject|Message-ID|Received|To):", re.IGNORECASE | re.MULTILINE)
@@ -45,7 +46,7 @@ def begins(head: bytes) -> bool:
     """Whether these are the first bytes of an mbox, or of a message: a header first, a sender, and a date or a path."""
     fields = re.split(rb"\r?\n\r?\n", head, maxsplit=1)[0]
     named = FIRST.match(fields) and SENDER.search(fields) and SENT.search(fields)
-    return named is not None or SEPARATOR.match(head.partition(b"\n")[0]) is not None
+    return named is not None or SEPARATOR.match(head[:MAX_SEPARATOR].partition(b"\n")[0]) is not None
 
 
 def read_documents(member: Member, documents: Documents) -> Readings:
@@ -63,7 +64,7 @@ def _messages(member: Member, documents: Documents) -> Iterator[tuple[int, bytes
     """Offset and bytes of each message, or a Reject of one that is too large."""
     limit = documents.source.limits.max_record_bytes
     with io.BufferedReader(member.open(), BLOCK) as stream:  # type: ignore[type-var]  # every stream given here is raw
-        many = SEPARATOR.match(stream.peek(MAX_LINE)[:MAX_LINE].partition(b"\n")[0]) is not None
+        many = SEPARATOR.match(stream.peek(MAX_SEPARATOR)[:MAX_SEPARATOR].partition(b"\n")[0]) is not None
         for number, (offset, size, raw) in enumerate(_split(stream, many, limit)):
             if size > limit:
                 message = f"a message of {size} bytes, more than {limit}"
@@ -80,7 +81,7 @@ def _split(stream: BinaryIO, many: bool, limit: int) -> Iterator[tuple[int, int,
     held: list[bytes] = []
     blank = True
     while line := stream.readline(MAX_LINE):
-        if many and blank and SEPARATOR.match(line):
+        if many and blank and SEPARATOR.match(line[:MAX_SEPARATOR]):
             if offset:
                 yield start, size, b"".join(held)
             start, size, held = offset, 0, []
@@ -166,8 +167,8 @@ def header(message: Message, name: str) -> str | None:
     if stated is None:
         return None
     try:
-        text = str(make_header(decode_header(stated)))
+        text = str(make_header(decode_header(str(stated)[: 10 * MAX_SEPARATOR])))
     except (HeaderParseError, UnicodeError, LookupError, ValueError):
-        text = str(stated)
+        text = str(stated)[: 10 * MAX_SEPARATOR]
     clean = text.encode("utf-8", "replace").decode()
     return " ".join(clean.split())[:300] or None

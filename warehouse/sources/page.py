@@ -163,7 +163,7 @@ def _said(tree: HTMLTree, address: str) -> dict[str, str | None]:
     second.
     """
     if tree.document is None:
-        return {}
+        return dict.fromkeys(("licence", "canonical", "published"))
     find = tree.document.query_selector_all
     licences = {_absolute(address, node.getattr("href")) for node in find('[rel~="license" i]')}
     canonicals = {_absolute(address, node.getattr("href")) for node in find('link[rel~="canonical" i]')}
@@ -219,7 +219,7 @@ def moment(text: str) -> str | None:
     """
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:
-            found = parse(text.strip())
+            found = parse(text.strip()[:100])
             utc = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
         except (ValueError, TypeError, IndexError, OverflowError):
             continue

@@ -91,7 +91,7 @@ def rows_of(batch: pa.RecordBatch, start: int, member: Member, source: Source) -
 
 def _column(array: pa.Array, declared: Column | None) -> pa.Array:
     """The array in its declared type, else in the one nearest to its own that a Delta table has."""
-    plain = _simple(array)
+    plain = within_years(_simple(array))
     if declared is None:
         return plain
     if pa.types.is_string(plain.type):
@@ -113,9 +113,9 @@ def _simple(array: pa.Array) -> pa.Array:
     if isinstance(array.type, pa.BaseExtensionType):
         array = array.storage
     if array.type == kind:
-        return within_years(array)
+        return array
     safe = not _has_timestamp(array.type)
-    return within_years(cast_where_possible(array, lambda values: pc.cast(values, kind, safe=safe)))
+    return cast_where_possible(array, lambda values: pc.cast(values, kind, safe=safe))
 
 
 def _has_timestamp(kind: pa.DataType) -> bool:

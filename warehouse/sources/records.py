@@ -102,7 +102,7 @@ def _typed(name: str, array: pa.Array) -> pa.Array:
     """The array in its column's type; null where a value cannot be that."""
     kind = RECORDS.field(name).type
     if array.type == kind:
-        return array
+        return within_years(array)
     if name in TIMES:
         return moments(array)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
