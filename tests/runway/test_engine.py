@@ -19,6 +19,7 @@ YEARS = quarters(2026.1, 2030)
 FEW = st.integers(0, 2**32 - 1)
 
 
+@settings(max_examples=60, deadline=None)
 @given(FEW, st.floats(1e-3, 1e12), st.floats(1.01, 1e3), st.sampled_from([0.8, 0.9, 0.95]))
 def test_draws_have_their_interval_and_their_median_whatever_the_seed(
     seed: int, low: float, times: float, chance: float
@@ -46,7 +47,7 @@ def quantile(values: list[float], at: float) -> float:
     return ordered[below] * (1 - (place - below)) + ordered[above] * (place - below)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(FEW, st.sampled_from([1.0, 0.5, 3.7]), st.sampled_from([1.0, 2.2]))
 def test_the_chance_of_running_out_is_that_of_its_definition(
     seed: int, stock_times: float, demand_times: float
@@ -74,6 +75,7 @@ def test_bands_are_numpys_quantiles() -> None:
         np.testing.assert_allclose(side.band[0], expected)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=17), st.floats(0.01, 0.99))
 def test_a_date_is_the_last_quarter_before_the_chance_stays_at_the_level(chances: list[float], level: float) -> None:
     years = 2026 + np.arange(len(chances)) / 4
@@ -105,6 +107,7 @@ def test_four_epochs_are_almost_free_and_no_number_is_worth_more_than_the_platea
     assert effective_tokens(1, 1e6) == pytest.approx(1 + R)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(1, 1e15), st.floats(1, 200), st.floats(1, 200))
 def test_worth_rises_with_epochs_but_never_faster_than_they_do(unique: float, one: float, two: float) -> None:
     few, many = sorted((one, two))
@@ -112,6 +115,7 @@ def test_worth_rises_with_epochs_but_never_faster_than_they_do(unique: float, on
     assert effective_tokens(unique, many) <= unique * many * (1 + 1e-12)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.floats(1, 1e12), st.floats(1, 60))
 def test_epochs_for_a_worth_give_that_worth(unique: float, epochs: float) -> None:
     found = epochs_for(unique, effective_tokens(unique, epochs))

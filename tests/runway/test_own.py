@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as budget
 from hypothesis import strategies as st
 
 from warehouse.errors import RecipeError, UsageError
@@ -45,6 +46,7 @@ def test_with_fewer_than_three_times_it_says_what_is_missing_and_guesses_nothing
     assert stocks == {(source.kept_bytes[-1], source.kept_bytes[-1])}
 
 
+@budget(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 10**9), min_size=3, max_size=12))
 def test_growth_is_the_standard_librarys_least_squares(steps: list[int]) -> None:
     kept = tuple(sum(steps[: number + 1]) for number in range(len(steps)))
@@ -88,6 +90,7 @@ def test_equal_corpora_have_the_same_forecast_and_one_byte_more_another_identity
     assert own(Corpus("house", (THREE, more)), settings()).forecast.identity != one.forecast.identity
 
 
+@budget(max_examples=60, deadline=None)
 @given(st.integers(1, 10**12), st.integers(1, 10**13), st.floats(1, 40), st.floats(0, 0.3))
 def test_a_plan_adds_up_to_its_target_within_its_limits(unique: int, target: int, epochs: float, share: float) -> None:
     asked = settings(target_tokens=target, epochs=epochs, synthetic_share=share)
