@@ -72,7 +72,7 @@ def _days(quarters: Sequence[date]) -> list[float]:
     """Matplotlib's dates: days since 1970."""
     from matplotlib.dates import date2num
 
-    return [float(date2num(quarter)) for quarter in quarters]
+    return [float(date2num(quarter)) for quarter in quarters]  # type: ignore[no-untyped-call]
 
 
 def _greatest(owned: Series) -> dict[str, Sequence[float]]:
