@@ -11,7 +11,7 @@ import dagster as dg
 from pipelines.build import PUBLISHED
 from warehouse.contracts import digest
 from warehouse.errors import RecipeError
-from warehouse.project import MARKER, Project
+from warehouse.project import Project, line_of
 from warehouse.sources import Source, arrivals
 
 IMPLICIT_JOB = "__ASSET_JOB"
@@ -37,7 +37,7 @@ def nightly(project: Project, job: str) -> dg.ScheduleDefinition:
         )
     except dg.DagsterInvalidDefinitionError:
         raise RecipeError(
-            f"{project.folder / MARKER}: schedule.nightly is {stated.nightly!r} in {stated.timezone!r}",
+            f"{line_of(project.marker, ('schedule', 'nightly'))}: nightly is {stated.nightly!r} in {stated.timezone!r}",
             allowed="a cron line of five fields, such as 0 2 * * *, and a time zone such as Europe/Zurich",
         ) from None
 

@@ -180,9 +180,9 @@ def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
 
 
 def test_keys_of_a_synthetic_recipe_are_those_of_the_code() -> None:
-    facts = {name for row in table("sources.md", "key of facts | default |") for name in names(row[0])}
+    facts = {name for row in table("synthetic.md", "key of facts | default |") for name in names(row[0])}
     assert facts == set(synthetic_recipe.FACTS_KEYS)
-    assert {name for row in table("sources.md", "key of rows | default |") for name in names(row[0])} == set(
+    assert {name for row in table("synthetic.md", "key of rows | default |") for name in names(row[0])} == set(
         synthetic_recipe.ROWS_KEYS
     )
 

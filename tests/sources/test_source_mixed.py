@@ -70,7 +70,7 @@ def test_every_file_of_a_folder_is_documents_or_a_reject(tmp_path: Path):
     unknown = {"in/picture.png": ["unknown_format"], "in/sheet.ods": ["unknown_format"]}
     one = {f"in/{name}": [1] for name in ("box", "note.md", *(f"{sort}.dat" for sort in SORTS))}
     assert counted == {**one, **unknown, "in/z.zip": [1] * len(SORTS)}
-    readers = {item.uri: reader_id(source, item).partition("/")[0] for item in locate(source, tmp_path)}
+    readers = {item.uri: reader_id(source, item, item.path).partition("/")[0] for item in locate(source, tmp_path)}
     assert {readers[f"in/{sort}.dat"] for sort in SORTS} == set(SORTS)
     assert readers["in/z.zip"] == readers["in/picture.png"] == "mixed"
 

@@ -135,7 +135,7 @@ SOURCES = st.builds(
     fresh_within=st.none()
     | st.builds(Freshness, st.integers(61, 10**6))
     | st.integers(62, 10**6).flatmap(lambda fail: st.builds(Freshness, st.just(fail), st.integers(60, fail - 1))),
-    inbox=st.none() | WORDS,
+    inbox=st.none() | NAMES,
     http=st.builds(Http, st.integers(1, 99), headers=st.dictionaries(st.just("Accept"), st.just("text/csv; q=1"))),
 )
 
@@ -224,7 +224,7 @@ def test_environment_variables_in_a_uri_are_expanded_and_never_shown(tmp_path: P
 def test_known_at_comes_from_the_path_in_utc_and_a_uri_without_it_is_refused():
     source = Source("s", ("x",), known_at=KnownAt(path=r"/(?P<date>\d{8}T\d{4}[+-]\d{4})\.", format="%Y%m%dT%H%M%z"))
     place = Located("a/20240131T0100+0200.csv", Path("x"), 0)
-    assert plan_known_at(source, place, place.path) == datetime(2024, 1, 30, 23, 0, tzinfo=UTC)
+    assert plan_known_at(source, place) == datetime(2024, 1, 30, 23, 0, tzinfo=UTC)
     assert plan_known_at(Source("s", ("x",)), place) is None
     for uri in ("a/other.csv", "a/20249931T0100+0200.csv"):
         with pytest.raises(InputError, match=re.escape(uri)):

@@ -7,7 +7,6 @@ main text, a list of links for instance, is dropped as ``no_text``. 34 MB of HTM
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pyarrow as pa
 
@@ -38,7 +37,7 @@ def page_document(
     try:
         said = parsing.parsed(raw, charset=charset, address=address)
     except (parsing.ParserDied, parsing.ParserFailed) as error:
-        return refused(error, raw, Reject(uri, str(number), "", "", position))
+        return refused(error, raw, uri=uri, record=str(number), position=position)
     if not (said["text"] or "").strip():
         return Dropped(uri, str(number), "no_text")
     return {
@@ -51,13 +50,15 @@ def page_document(
     }
 
 
-def refused(error: parsing.ParserDied | parsing.ParserFailed, raw: bytes, place: Reject) -> Reject:
-    """``place`` as the Reject of a page that its parser refused or did not survive."""
+def refused(
+    error: parsing.ParserDied | parsing.ParserFailed, raw: bytes, *, uri: str, record: str, position: int
+) -> Reject:
+    """The Reject of a page that its parser refused or did not survive."""
     died = isinstance(error, parsing.ParserDied)
     message = f"the parser of this page did not survive it: {error}" if died else str(error)
     name = error.name if isinstance(error, parsing.ParserFailed) else "ParserDied"
     reason = "parser_died" if died else "not_html"
-    return replace(place, reason=reason, message=message, exception=name, first_bytes=raw[:200])
+    return Reject(uri, record, reason, message, position, name, raw[:200])
 
 
 def columns(found: Sequence[Document]) -> dict[str, pa.Array]:

@@ -109,7 +109,7 @@ def _message(raw: bytes, number: int, offset: int, documents: Documents) -> Iter
     try:
         text = "\n\n".join(found for part in parts if (found := _text(part)))
     except (parsing.ParserDied, parsing.ParserFailed) as error:
-        yield refused(error, raw, Reject(documents.uri, str(number), "", "", offset))
+        yield refused(error, raw, uri=documents.uri, record=str(number), position=offset)
         return
     if not text.strip():
         yield Dropped(documents.uri, str(number), "no_text")
