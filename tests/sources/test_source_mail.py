@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from pathlib import Path
 
-from conftest import outcome
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from outcomes import outcome
 
 from warehouse.sources import Limits
 from warehouse.sources.mail import QUOTED

@@ -29,7 +29,6 @@ FILES = {
     "inbox/chips/more/late.csv": "owner,units\nC,30\n",
     "drop/power/ü $(x).csv": "hall,mw\n1,12\n",
 }
-DAYS = ("2026-01-03", "2026-01-05")
 FEED = r"""
 uri: [URL/day=2026-01-03/feed.csv, URL/day=2026-01-05/feed.csv]
 table: feed

@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
+DAYS = ("2026-01-03", "2026-01-05")
+"""Partitions of the source ``feed``."""
 COMMAND = [sys.executable, "-m", "warehouse.cli"]
 
 
