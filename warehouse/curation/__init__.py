@@ -4,7 +4,7 @@
 SIGNALS, PARAGRAPHS or MINHASH; ``pairs`` compares what shares a band. The rules are SQL: sql/curation decides.
 """
 
-from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, Found, minhash, pairs
+from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, Found, minhash, pairs
 from warehouse.curation.measure import measure, paragraphs
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
@@ -17,6 +17,7 @@ __all__ = [
     "MINHASH_VERSION",
     "PAIRS",
     "PARAGRAPHS",
+    "READ_BYTES",
     "SIGNALS",
     "SIGNALS_VERSION",
     "VERSIONS",
