@@ -22,7 +22,9 @@ NONE = Snapshot("pairs", -1, (), curation.PAIRS, rows=0, bytes=0)
 EMPTY = curation.Found(pa.RecordBatch.from_pylist([], curation.PAIRS), candidates=0, bytes=0)
 
 
-def pair(repository: Repository, *, run_id: str, memory_limit: str) -> tuple[int, int, int]:
+def pair(
+    repository: Repository, *, run_id: str, memory_limit: str | None = None, read_bytes: int = curation.READ_BYTES
+) -> tuple[int, int, int]:
     """Append what the documents that were not compared yet add to ``pairs``: rows, candidates, bytes of text read.
 
     Every part is a commit; a run killed between two is finished by the next. Raises Busy where another run has compared
@@ -32,7 +34,8 @@ def pair(repository: Repository, *, run_id: str, memory_limit: str) -> tuple[int
     at, rows, candidates, size = held.version, 0, 0, 0
     with connect(memory_limit=memory_limit) as con:
         attach_repository(con, [*map(repository.snapshot, READS), held])
-        for found in chain(curation.pairs(con), [EMPTY]):  # the empty end makes the table where nothing was compared
+        parts = curation.pairs(con, read_bytes=read_bytes)
+        for found in chain(parts, [EMPTY]):  # the empty end makes the table where nothing was compared
             receipt = repository.append(
                 "pairs", [found.rows], schema=curation.PAIRS, source="curation", run_id=run_id, after=at
             )

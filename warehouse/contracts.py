@@ -230,9 +230,9 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A table at one version: what a reader needs, without the log. Only ``repository`` makes one, but
-    for a table that is still to come: version -1, no file.
+    """A table at one version: what a reader needs, without the log. Only ``repository`` makes one.
 
+    A table that is still to come is one of version -1 without files.
     ``files`` are absolute paths of live Parquet files; ``schema`` is the table's, which a file may lack columns of.
     """
 

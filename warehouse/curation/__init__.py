@@ -4,7 +4,7 @@
 SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band. sql/curation decides from them.
 """
 
-from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, Found, minhash, pairs
+from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, Found, minhash, pairs
 from warehouse.curation.measure import measure, paragraphs, pii
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
@@ -20,6 +20,7 @@ __all__ = [
     "PARAGRAPHS",
     "PII",
     "PII_VERSION",
+    "READ_BYTES",
     "SIGNALS",
     "SIGNALS_VERSION",
     "VERSIONS",

@@ -145,7 +145,7 @@ def pairs(con: Connection, *, read_bytes: int = READ_BYTES) -> Iterator[Found]:
     hashes = meeting["text_hash"].to_numpy()
     waiting = np.isin(fresh["text_hash"].to_numpy(), hashes[later])
     yield Found(_rows(_marks(fresh, ~waiting)), 0, 0)
-    starts = graph.runs(later, earlier, np.array(meeting["bytes"]), read_bytes)
+    starts = graph.runs(later, earlier, meeting["bytes"].to_numpy().copy(), read_bytes)
     for begin, end in pairwise(starts):
         left, right = later[begin:end], earlier[begin:end]
         jaccard, size = _verified(con, meeting["doc_id"], left, right)
