@@ -105,13 +105,14 @@ def test_a_wrong_recipe_is_refused_with_its_file_and_line_and_what_is_allowed(tm
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 WORDS = st.text(st.characters(categories=["L", "N", "P", "S", "Zs"]), min_size=1, max_size=12)
+PATHS = WORDS.filter(lambda text: "://" not in text)
 COLUMNS = st.builds(Column, st.sampled_from(TYPES), st.none(), st.none() | NAMES) | st.builds(
     Column, st.sampled_from(["date", "timestamp"]), st.none() | WORDS, st.none()
 )
 SOURCES = st.builds(
     Source,
     name=NAMES,
-    uri=st.lists(WORDS, min_size=1, max_size=3).map(tuple),
+    uri=st.lists(PATHS, min_size=1, max_size=3).map(tuple),
     description=st.just("") | WORDS,
     reader=st.none() | st.sampled_from(READER_NAMES),
     licence=st.none() | WORDS,
@@ -135,7 +136,7 @@ SOURCES = st.builds(
     fresh_within=st.none()
     | st.builds(Freshness, st.integers(61, 10**6))
     | st.integers(62, 10**6).flatmap(lambda fail: st.builds(Freshness, st.just(fail), st.integers(60, fail - 1))),
-    inbox=st.none() | NAMES,
+    inbox=st.none() | PATHS.filter(lambda text: not re.search(r"[*?\[]", text)),
     http=st.builds(Http, st.integers(1, 99), headers=st.dictionaries(st.just("Accept"), st.just("text/csv; q=1"))),
 )
 
