@@ -99,6 +99,12 @@ def test_the_state_is_the_loaders_and_either_resumes_from_the_others(release):
     assert seen(tracked(data)) == rest == [batch.samples.tolist() for batch in steps]
 
 
+def test_workers_go_on_where_this_process_stopped(release):
+    data = token_dataset(release, batch=8)
+    found = seen(islice(tracked(data), 3)) + seen(tracked(loader_of(data, 2))) + seen(tracked(data))
+    assert found == twin(release, 2, batch=8)
+
+
 def test_a_second_plain_loop_over_workers_is_refused_until_an_epoch_is_set(release):
     data = token_dataset(release, batch=8)
     loader = loader_of(data, 2)

@@ -128,7 +128,7 @@ class ReleaseDataset(IterableDataset):
         if worker and self._went:  # a new worker has the place from its birth: the shared one may be ahead by now
             epoch, samples, times = self._shared.tolist()
             self._place = (epoch, samples, times)
-        self._went = True
+        self._went = worker is not None
         self._own = self._loaded
         self.loader.restore(self.state_dict())
         self._loaded = None
