@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -145,9 +145,14 @@ def _select(job: dg.JobDefinition, names: Sequence[str] | None) -> list[dg.Asset
     chosen: set[dg.AssetKey] = set()
     for name in names:
         key = _find(keys, name.removesuffix("+"))
-        chosen |= {key} | (after[key] if name.endswith("+") else set())
+        chosen |= {key} | (_made(after[key]) if name.endswith("+") else set())
     together = {each for key in chosen for each in graph.get(key).execution_set_asset_keys}
     return [key for key in keys if key in together]
+
+
+def _made(keys: Iterable[dg.AssetKey]) -> set[dg.AssetKey]:
+    """Those that hold data: the report is made when it is named."""
+    return {key for key in keys if key.path[0] != "report"}
 
 
 def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:

@@ -73,7 +73,7 @@ def _say_ingested(name: str, outcome: Outcome) -> None:
 def run_verb(assets: tuple[str, ...], reread: bool, partition: str | None) -> None:
     """Make assets: everything up to the published snapshot, or those named.
 
-    NAME+ is the asset and everything after it.
+    NAME+ is the asset and everything after it, but for the report.
 
     \b
     Example:

@@ -64,7 +64,9 @@ def _own(check: Check) -> str:
 
 
 def _worded(renderer: Any, view: Any, checks: list[Check]) -> str:
-    document = renderer.render(_suite_result(checks)).to_json_dict()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The condition_parser parameter is deprecated", DeprecationWarning)
+        document = renderer.render(_suite_result(checks)).to_json_dict()
     blocks = [block for section in document["sections"][1:] for block in section["content_blocks"]]
     tables = [block for block in blocks if block["content_block_type"] == "table"]
     text = "".join(view.render({"content_block": block, "content_block_loop": {"index": 1}}) for block in tables)

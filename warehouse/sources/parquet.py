@@ -46,6 +46,8 @@ def _batches(member: Member, columns: list[str] | None, limits: Limits) -> Itera
         for batch in parquet.iter_batches(batch_size=_rows_a_batch(parquet.metadata), columns=wanted):
             yield start, batch
             start += batch.num_rows
+        if start < parquet.metadata.num_rows:
+            raise pa.ArrowInvalid(f"the file states {parquet.metadata.num_rows:,} rows and holds {start:,}")
 
 
 def _unpacked(metadata: pq.FileMetaData) -> int:
