@@ -1,7 +1,7 @@
 """Main text of HTML pages: F1 against gold texts and CPU seconds, ours beside resiliparse alone and trafilatura.
 
-    make bench AREA=html                  all three, in turns, three rounds
-    make bench AREA=html ARGS="--own"     ours and resiliparse alone
+    make bench AREA=pages                  all three, in turns, two rounds
+    make bench AREA=pages ARGS="--own"     ours and resiliparse alone
 
 Input: the 181 pages of scrapinghub's article-extraction-benchmark in ../shared/data (BENCH_PAGES names another copy),
 31.5 MB. F1 is that benchmark's: 4-grams of words, precision and recall averaged over the pages (evaluate.py).
@@ -26,8 +26,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = Path(os.environ.get("BENCH_PAGES", CHECKOUT.parent / "shared" / "data" / "html_gold_scrapinghub"))
-PEERS = {"trafilatura": "trafilatura==2.3.1"}
-ROUNDS = 3
+PEERS = {"trafilatura": ("trafilatura==2.3.1", "lxml-html-clean")}
+ROUNDS = 2
 Extract = Callable[[bytes], str | None]
 
 
@@ -45,11 +45,8 @@ def main() -> None:
     figures = {}
     for _ in range(ROUNDS):
         for name in names:
-            answer = json.loads(
-                subprocess.run(
-                    [interpreter(name), __file__, "--extract", name], check=True, stdout=subprocess.PIPE
-                ).stdout
-            )
+            argv = [interpreter(name), __file__, "--extract", name]
+            answer = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
             seconds[name].append(answer["cpu_s"])
             figures[name] = scored(answer["texts"])
     size = sum(len(raw) for raw in pages().values()) / 1e6
@@ -77,9 +74,12 @@ def interpreter(name: str) -> str:
         return sys.executable
     folder = CHECKOUT / ".venv-bench"
     python = str(folder / "bin" / "python")
-    if not Path(python).exists() or subprocess.run([python, "-c", f"import {name}"], check=False).returncode:
+    if (
+        not Path(python).exists()
+        or subprocess.run([python, "-c", f"import {name}"], check=False, capture_output=True).returncode
+    ):
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS.values()], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[name]], check=True)
     return str(python)
 
 
