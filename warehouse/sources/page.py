@@ -6,9 +6,11 @@ can end.
 
 Main text: resiliparse's heuristics, then lines: what comes before the first sentence goes where it is little, what
 comes after the headline of a comment or related-articles section goes, and short lines that are advertisements or
-buttons. Won, on 181 news and blog pages (scrapinghub's article-extraction-benchmark, F1 of 4-grams): {f1}. Lost: the
-words of headlines and buttons are English; in other languages only resiliparse's own heuristics are at work. Lists
-that a page consists of (link directories, tables of contents) are mostly taken for navigation.
+buttons. Won, on 181 news and blog pages (scrapinghub's article-extraction-benchmark): F1 of 4-grams .944, where
+resiliparse alone has .916; on 236 pages of trafilatura's own tests 163 of 713 unwanted strings are left instead of
+198, and 665 of 709 wanted ones instead of 673. Lost: the words of headlines and buttons are English; in other
+languages only resiliparse's own heuristics are at work. Lists that a page consists of (link directories, tables of
+contents) are mostly taken for navigation.
 """
 
 from __future__ import annotations
