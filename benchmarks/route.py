@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -66,10 +67,12 @@ def large(folder: Path, gigabytes: float) -> dict[str, float]:
 
 
 def lines(size: int) -> Iterator[str]:
-    """JSON Lines of about ``size`` bytes: the language reference's topics, each copy under a heading of its own."""
-    texts, written, number = [topics[name] for name in sorted(topics)], 0, 0
+    """JSON Lines of about ``size`` bytes: paragraphs of the language reference, 24 of them drawn for each document."""
+    parts, numbers = [part for name in sorted(topics) for part in topics[name].split("\n\n")], random.Random(0)
+    written = number = 0
     while written < size:
-        line = json.dumps({"text": f"Copy {number}\n{texts[number % len(texts)]}"}, ensure_ascii=False) + "\n"
+        text = "\n\n".join([f"Document {number}", *numbers.sample(parts, 24)])
+        line = json.dumps({"text": text}, ensure_ascii=False) + "\n"
         written, number = written + len(line.encode()), number + 1
         yield line
 

@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipelines.run import run_assets
-from warehouse import publish
+from warehouse import pictures, publish
 from warehouse.datasets import list_releases
 from warehouse.errors import NotFound
 from warehouse.project import Project, load
@@ -169,6 +169,7 @@ def _inside(project: Project, path: Path) -> tuple[str, ...]:
 def main(pristine: Path, results: Path) -> None:
     """Baseline, then every kill point: between each pair of commits, inside file writes, after files are moved in."""
     scratch = results.parent
+    pictures.costs([("any", 1.0)], title="loads matplotlib before the forks")
     seen: dict[str, Any] = {}
     counts = scratch / "counts.json"
     base = _copy(pristine, scratch / "baseline")
@@ -185,7 +186,7 @@ def main(pristine: Path, results: Path) -> None:
 
 
 def _points(counts: dict[str, int]) -> list[tuple[str, Callable[[], None]]]:
-    commits = [(f"commit-{n}-after", "commit", n, "after") for n in range(1, counts["commit"] + 1)]
+    commits = [(f"commit-{n}-after", "commit", n, "after") for n in _spread(counts["commit"], 8)]
     writes = [(f"parquet-{n}-after", "parquet", n, "after") for n in _spread(counts["parquet"], 3)]
     moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 4)]
     chosen = [("commit-1-before", "commit", 1, "before"), *commits, *writes, *moves]

