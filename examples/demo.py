@@ -28,8 +28,8 @@ DATASET = "demo_corpus"
 ROWS = "traffic_features"
 STEPS = 300
 REMOVALS = """
-SELECT reason, documents, bytes, share_of_documents FROM marts.removal_funnel
-WHERE rule_set = 'house' ORDER BY reason <> 'kept', documents DESC"""
+SELECT reason, sum(documents)::BIGINT AS documents, sum(bytes)::BIGINT, sum(documents) / sum(sum(documents)) OVER ()
+FROM marts.removal_funnel WHERE rule_set = 'house' GROUP BY reason ORDER BY reason <> 'kept', documents DESC"""
 NEXT = """
 Next:
   .venv/bin/warehouse sql "SELECT * FROM marts.chips_by_owner_quarter ORDER BY quarter_start DESC, units DESC LIMIT 9"
