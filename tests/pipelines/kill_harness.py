@@ -22,6 +22,7 @@ from pipelines.run import run_assets
 from warehouse import pictures, publish
 from warehouse.datasets import list_releases
 from warehouse.errors import NotFound
+from warehouse.kernels.__main__ import warm
 from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository, delta
@@ -170,6 +171,7 @@ def main(pristine: Path, results: Path) -> None:
     """Baseline, then every kill point: between each pair of commits, inside file writes, after files are moved in."""
     scratch = results.parent
     pictures.costs([("any", 1.0)], title="loads matplotlib before the forks")
+    warm()
     seen: dict[str, Any] = {}
     counts = scratch / "counts.json"
     base = _copy(pristine, scratch / "baseline")
@@ -186,9 +188,9 @@ def main(pristine: Path, results: Path) -> None:
 
 
 def _points(counts: dict[str, int]) -> list[tuple[str, Callable[[], None]]]:
-    commits = [(f"commit-{n}-after", "commit", n, "after") for n in _spread(counts["commit"], 8)]
-    writes = [(f"parquet-{n}-after", "parquet", n, "after") for n in _spread(counts["parquet"], 3)]
-    moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 4)]
+    commits = [(f"commit-{n}-after", "commit", n, "after") for n in _spread(counts["commit"], 5)]
+    writes = [(f"parquet-{n}-after", "parquet", n, "after") for n in _spread(counts["parquet"], 2)]
+    moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 2)]
     chosen = [("commit-1-before", "commit", 1, "before"), *commits, *writes, *moves]
     return [(name, killed_at(point, n, after=side == "after")) for name, point, n, side in chosen]
 
