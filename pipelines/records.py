@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from sqlalchemy import Engine, event
+from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError
 
+from pipelines.event_log import EventLog
 from warehouse.errors import StorageFull, UsageError, WarehouseError
 from warehouse.project import Project, prepare, write_whole
 
@@ -29,6 +30,11 @@ telemetry:
   enabled: false
 nux:
   enabled: false
+event_log_storage:
+  module: pipelines.event_log
+  class: EventLog
+  config:
+    home: {env: DAGSTER_HOME}
 concurrency:
   pools:
     default_limit: 1  # of every pool, such as duckdb_writer
@@ -63,6 +69,13 @@ def dagster_home(project: Project) -> Path:
     return home
 
 
+def dagster_instance(project: Project) -> dg.DagsterInstance:
+    """Dagster's instance of this project, to be closed after use."""
+    home = str(dagster_home(project))
+    event_log = {"module": EventLog.__module__, "class": EventLog.__name__, "config": {"home": home}}
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides={"event_log_storage": event_log}))
+
+
 def _completed(before: str) -> str:
     """Settings with every section of HOME_YAML that they lack, at their end; what they state stays as it is."""
     if not before.strip():
@@ -90,7 +103,7 @@ def end_lost_runs(project: Project) -> None:
     for ever.
     """
     unfinished = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
-    with dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+    with dagster_instance(project) as instance:
         for run in instance.get_runs(unfinished):
             if _lost(run.tags):
                 instance.report_run_failed(run, "The process of this run ended before the run did.")
@@ -132,8 +145,6 @@ def _answers(address: str | tuple[str, int]) -> bool:
 @contextmanager
 def recording(project: Project) -> Iterator[None]:
     """A block in which Dagster writes its records. Raises StorageFull, or WarehouseError where it cannot write them."""
-    quickly = _Quickly()
-    event.listen(Engine, "connect", quickly)
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:
@@ -146,29 +157,3 @@ def recording(project: Project) -> Iterator[None]:
         raise WarehouseError(
             f"the run cannot be recorded under {project.state}: {reason}", do="see that the folder can be written"
         ) from None
-    finally:
-        event.remove(Engine, "connect", quickly)
-        quickly.close()
-
-
-class _Quickly:
-    """Each of Dagster's SQLite files written without a flush an event, and kept open until the run has ended.
-
-    A write-ahead log needs none to survive a kill, only to survive a power cut; but the last connection that closes
-    moves the log into the file and waits for the disk, and Dagster opens one for each event.
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[str, sqlite3.Connection] = {}
-
-    def __call__(self, connection: object, _: object) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            connection.execute("PRAGMA synchronous = NORMAL")
-            path = connection.execute("PRAGMA database_list").fetchone()[2]
-            if path and path not in self._held:
-                self._held[path] = sqlite3.connect(path, check_same_thread=False)
-                self._held[path].execute("SELECT count(*) FROM sqlite_master").fetchall()
-
-    def close(self) -> None:
-        for connection in self._held.values():
-            connection.close()

@@ -17,7 +17,7 @@ from pipelines.definitions import build_definitions
 from pipelines.ingest import COUNTS
 from pipelines.interrupts import interruptible
 from pipelines.partitions import add_dynamic, run_tags
-from pipelines.records import dagster_home, end_lost_runs, environment, process_tag, recording
+from pipelines.records import dagster_instance, end_lost_runs, environment, process_tag, recording
 from warehouse.contracts import Cost
 from warehouse.errors import CheckFailed, UsageError
 from warehouse.project import Project
@@ -81,7 +81,7 @@ def run_assets(
     job = _job(project)
     selected = _select(job, names)
     run_id = str(uuid4())
-    with interruptible(), recording(project), dg.DagsterInstance.from_config(str(dagster_home(project))) as instance:
+    with interruptible(), recording(project), dagster_instance(project) as instance:
         tags = _partition_tags(project, instance, selected, partition) if partition is not None else {}
         try:
             result = job.execute_in_process(

@@ -58,7 +58,7 @@ def world_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
             receipt = _append(repository, forecast, context)
             meter.rows = receipt.rows_out
             checks = audit(WORLD, suites, repository, memory_limit=project.memory_limit)
-            picture = world_picture(forecast, width_px=WIDTH_PX)
+            picture = world_picture(forecast, width_px=WIDTH_PX) if receipt.rows_out else None
         base = forecast.outcome("base")
         said = {"full_use": in_years((base.p10, base.median, base.p90)), "median": base.median or "later"}
         return dg.MaterializeResult(
@@ -103,7 +103,7 @@ def _events(
         receipt = _append(repository, found.forecast, context)
         meter.rows = receipt.rows_out
         checks = audit(CORPUS, suites, repository, memory_limit=project.memory_limit, table=TABLE)
-        picture = own_picture(found, width_px=WIDTH_PX)
+        picture = own_picture(found, width_px=WIDTH_PX) if receipt.rows_out else None
     yield dg.MaterializeResult(
         asset_key=CORPUS,
         metadata={**_metadata(repository, found.forecast, receipt, picture), **_said(found), **meter.cost()},
@@ -149,11 +149,13 @@ def _newest(repository: Repository, scope: str) -> tuple[int, str | None]:
         return snapshot.version, fetch_all(con, sql, [scope])[0][0]
 
 
-def _metadata(repository: Repository, forecast: Forecast, receipt: Receipt, picture: bytes) -> Metadata:
+def _metadata(repository: Repository, forecast: Forecast, receipt: Receipt, picture: bytes | None) -> Metadata:
+    """Facts of a forecast; its picture stands where it was new, drawn once (a second of CPU time)."""
+    drawn = picture and f"![forecast](data:image/png;base64,{b64encode(picture).decode()})"
     return {
         **table_metadata(repository.snapshot(TABLE)),
         "new_rows": receipt.rows_out,
         "forecast": forecast.identity,
         "assumes": dg.MetadataValue.md("\n".join(f"- {each}" for each in forecast.assumptions)),
-        "picture": dg.MetadataValue.md(f"![forecast](data:image/png;base64,{b64encode(picture).decode()})"),
+        **({"picture": dg.MetadataValue.md(drawn)} if drawn else {}),
     }

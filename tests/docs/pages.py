@@ -81,12 +81,12 @@ def _commands(body: str, first: int) -> Iterator[Command]:
     yield from found
 
 
-def run(page: Path, folder: Path) -> list[Done]:
-    """Every command of the page run by one shell in an empty folder."""
+def run(page: Path, folder: Path, binaries: Path) -> list[Done]:
+    """Every command of the page run by one shell in an empty folder; ``binaries`` holds the command ``warehouse``."""
     made = list(steps(page))
-    binaries = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = os.pathsep.join([str(binaries), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("WAREHOUSE_", "DAGSTER_"))}
-    environment = {**kept, "PATH": binaries, "HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    environment = {**kept, "PATH": path, "HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "1"}
     ended = subprocess.run(
         ["/bin/bash", "-c", "\n".join(map(_bash, made))],
         cwd=folder,

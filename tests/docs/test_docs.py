@@ -83,10 +83,10 @@ def names(cell: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
-def test_every_command_of_a_page_does_what_is_shown(page: Path, memory_folder: Path) -> None:
+def test_every_command_of_a_page_does_what_is_shown(page: Path, memory_folder: Path, binaries: Path) -> None:
     folder = memory_folder / page.stem
     folder.mkdir()
-    done = pages.run(page, folder)
+    done = pages.run(page, folder, binaries)
     assert len(done) == sum(isinstance(step, pages.Command) for step in pages.steps(page))
     for each in done:
         where = f"{page.name}:{each.command.line}: {each.command.text}\n{each.output}"

@@ -17,7 +17,7 @@ from loopback import Answer, Loopback, loopback
 
 from pipelines import ingest
 from pipelines.definitions import build_definitions
-from pipelines.records import HOME_YAML, PROCESS_TAG, SERVER_TAG, dagster_home, process_mark
+from pipelines.records import HOME_YAML, PROCESS_TAG, SERVER_TAG, dagster_home, dagster_instance, process_mark
 from pipelines.run import run_assets, ui_command
 from warehouse.contracts import ObjectFact
 from warehouse.errors import InputError, NetworkError, RecipeError, UsageError
@@ -69,7 +69,7 @@ def facts(project: Project, table: str) -> list[ObjectFact]:
 
 
 def instance(project: Project) -> dg.DagsterInstance:
-    return dg.DagsterInstance.from_config(str(dagster_home(project)))
+    return dagster_instance(project)
 
 
 def counts(project: Project, name: str) -> dict[str | None, object]:
@@ -299,7 +299,7 @@ def test_one_build_at_a_time_is_a_setting_of_every_home_and_stated_settings_stay
     )
     stated = yaml.safe_load(settings.read_text())
     first = dagster_home(project) / "dagster.yaml"
-    assert yaml.safe_load(first.read_text()) == stated | {"concurrency": yaml.safe_load(HOME_YAML)["concurrency"]}
+    assert yaml.safe_load(first.read_text()) == yaml.safe_load(HOME_YAML) | stated
     before = first.read_text()
     dagster_home(project)
     assert first.read_text() == before

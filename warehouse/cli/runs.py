@@ -183,12 +183,18 @@ def _refuse_taken(host: str, port: int) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits to the end of the block: in the import of a compiled module it would abort the process."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Ctrl-C waits to the end of the block: in the import of a compiled module it would abort the process.
+
+    A blocked signal would not do: the system hands it to another thread, and Python's handler runs in this one.
+    """
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, before)
+    if came and callable(before):
+        before(signal.SIGINT, None)
 
 
 def _run(

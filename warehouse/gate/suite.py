@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from warehouse import query
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from warehouse.errors import RecipeError
 from warehouse.gate.conditions import condition_error
 
@@ -130,14 +132,12 @@ def _agree(where: str, kind: str, kwargs: Mapping[str, Any]) -> None:
 
 
 def _compile_regex(where: str, regex: str) -> None:
-    with query.connect() as con:
-        try:
-            query.fetch_one(con, "SELECT regexp_matches('', ?)", [regex])
-        except query.Error as error:
-            said = str(error).partition("\n")[0]
-            raise RecipeError(
-                f"{where} regex {regex!r}: {said}", allowed="RE2: no look-around, no back-reference"
-            ) from None
+    try:
+        pc.match_substring_regex(pa.scalar(""), regex)
+    except pa.ArrowInvalid as error:
+        raise RecipeError(
+            f"{where} regex {regex!r}: {error}", allowed="RE2: no look-around, no back-reference"
+        ) from None
 
 
 def _is_number(value: Any) -> bool:
