@@ -17,10 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
-from dagster._core.instance.ref import InstanceRef
 from sqlalchemy.exc import DBAPIError
 
-from pipelines.event_log import EventLog
 from warehouse.errors import StorageFull, UsageError, WarehouseError
 from warehouse.project import Project, prepare, write_whole
 
@@ -71,17 +69,21 @@ def dagster_home(project: Project) -> Path:
 
 def dagster_instance(project: Project) -> dg.DagsterInstance:
     """Dagster's instance of this project, to be closed after use."""
-    home = str(dagster_home(project))
-    event_log = {"module": EventLog.__module__, "class": EventLog.__name__, "config": {"home": home}}
-    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(home, overrides={"event_log_storage": event_log}))
+    home = os.environ["DAGSTER_HOME"] = str(dagster_home(project))  # its settings ask for it
+    return dg.DagsterInstance.from_config(home)
 
 
 def _completed(before: str) -> str:
-    """Settings with every section of HOME_YAML that they lack, at their end; what they state stays as it is."""
+    """Settings with every section of HOME_YAML that they lack, at their end; what they state stays as it is.
+
+    Where they state another ``storage``, such as PostgreSQL, events go there.
+    """
     if not before.strip():
         return HOME_YAML
     sections = re.split(r"^(?=[a-z])", HOME_YAML, flags=re.MULTILINE)[1:]
-    missing = [each for each in sections if not re.search(rf"^{each.partition(':')[0]}\s*:", before, re.MULTILINE)]
+    stated = set(re.findall(r"^(\w+)\s*:", before, re.MULTILINE))
+    stated |= {"event_log_storage"} if "storage" in stated else set()
+    missing = [each for each in sections if each.partition(":")[0] not in stated]
     return before if not missing else f"{before.rstrip()}\n{''.join(missing)}"
 
 

@@ -82,8 +82,9 @@ def _command(arguments: list[str]) -> None:
         main()
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
-    except Exception:
+    except BaseException:
         traceback.print_exc()
+        raise
     finally:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()

@@ -307,6 +307,18 @@ def test_one_build_at_a_time_is_a_setting_of_every_home_and_stated_settings_stay
         assert held.global_op_concurrency_default_limit == 1
 
 
+def test_events_go_to_the_storage_that_the_settings_state(project: Project) -> None:
+    project = stating(project.folder, "", state="stored")
+    with dagster_instance(project) as held:
+        assert type(held.event_log_storage).__name__ == "EventLog"
+    settings, elsewhere = dagster_home(project) / "dagster.yaml", project.state / "elsewhere"
+    settings.write_text(f"storage:\n  sqlite:\n    base_dir: {elsewhere}\n")
+    with dagster_instance(project) as held:
+        held.get_runs()
+        assert "event_log_storage" not in settings.read_text()
+    assert elsewhere.is_dir()
+
+
 def test_the_step_that_builds_the_duckdb_file_is_in_the_pool_and_a_run_of_the_command_line_in_none(project) -> None:
     def of(**options: str | None) -> set[str]:
         job = build_definitions(project, **options).resolve_implicit_global_asset_job_def()
