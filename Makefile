@@ -27,7 +27,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What needs PyTorch: a CUDA build of 5 GB, so in an environment of its own.
 test-frameworks: $(FRAMEWORKS)/.installed

@@ -12,8 +12,16 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
+LONGEST = ("test_kills", "test_docs", "test_ui", "test_hostile_input", "test_wheel", "test_memory", "test_route")
+"""Files of a minute and more, which go first: two workers then end together."""
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A background job ignores Ctrl-C and so would every process that the tests start and interrupt."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest files first."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ try:
         reference = weakref.ref(watched, lambda _: signal.raise_signal(signal.SIGINT))
         del watched
         print("dropped", flush=True)
-        time.sleep(20)
+        for _ in range(2000):
+            time.sleep(0.01)
         print("lost")
 except KeyboardInterrupt:
     print("arrived")

@@ -72,8 +72,8 @@ def read_header(path: Path) -> Header:
 def _mapping(path: Path, text: str, first: int) -> tuple[dict[str, Any], dict[str, int]]:
     """The YAML's values, and the line of each key (those of ``columns`` as ``columns.<name>``)."""
     try:
-        node = yaml.compose(text, yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        node = yaml.compose(text, yaml.CSafeLoader)
+        values = yaml.load(text, yaml.CSafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = first + (mark.line if mark else 0)
