@@ -34,7 +34,7 @@ class Stated:
         """The mapping in ``path``; ``allowed`` names its keys, for the refusal of anything else."""
         try:
             text = path.read_text("utf-8")
-            node, values = yaml.compose(text, Loader=yaml.CSafeLoader), yaml.load(text, yaml.CSafeLoader)
+            node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"{path}:1: cannot be read: {error}", allowed="a YAML file in UTF-8") from None
         except yaml.YAMLError as error:

@@ -157,7 +157,7 @@ def file_name(uri: str) -> str:
 def load_source(path: Path) -> Source:
     """The source that ``path`` states. Raises RecipeError, which begins ``file:line:``, for whatever is wrong in it."""
     try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
+        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RecipeError(f"{path}:{line}: {error.problem}", allowed="YAML", do="correct that line") from None
