@@ -42,6 +42,15 @@ def test_several_documents_are_listed_and_the_status_is_2(tmp_path, warehouse):
     assert {line.split()[0] for line in ended.out.splitlines()} == {row["doc_id"] for row in rows}
 
 
+def test_a_near_twin_is_named_with_what_the_two_share(tmp_path, warehouse):
+    project = small_project(tmp_path / "project")
+    near, twin = identity("short", TEXTS["short"]), identity("a", TEXTS["a"])
+    publish_again(project, [*DECISIONS, (near, "notes", "near", False, "near_duplicate", 0.845, 0.8, twin)])
+    said = warehouse("explain", "short", "--project", str(project.folder)).out.splitlines()
+    shared = "has 84.5% of its word 5-grams in common (limit 0.8) and was kept"
+    assert f"Dropped by near: near_duplicate. a ({twin[:8]}) {shared}." in said
+
+
 @pytest.mark.parametrize(
     ("value", "threshold", "said"),
     [
