@@ -34,7 +34,9 @@ def exit_status(verb: str, work: Callable[[], None]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _stopped(verb)
     except (WarehouseError, click.ClickException, OSError, ModuleNotFoundError) as error:
-        return _closed_pipe() if getattr(error, "errno", None) == errno.EPIPE else _say(verb, refusal(error))
+        if getattr(error, "errno", None) in (errno.EPIPE, errno.ENOSPC):
+            _discard_output()
+        return CLOSED_PIPE if getattr(error, "errno", None) == errno.EPIPE else _say(verb, refusal(error))
     except RuntimeError as error:
         if str(error) != "Query interrupted":  # what DuckDB raises for Ctrl-C in a statement that gives no rows
             raise
@@ -77,9 +79,12 @@ def _stopped(verb: str) -> int:
     return INTERRUPTED
 
 
-def _closed_pipe() -> int:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what the interpreter still flushes goes nowhere
-    return CLOSED_PIPE
+def _discard_output() -> None:
+    """Where stdout takes no more, let the rest go nowhere: flushed at the end, it would fail again with a traceback."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _say(verb: str, error: WarehouseError) -> int:
