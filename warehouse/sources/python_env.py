@@ -10,11 +10,13 @@ is PSF-2.0.
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
 import sysconfig
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import BytesParser
 from email.policy import compat32
@@ -181,12 +183,23 @@ def docstrings(raw: bytes, uri: str) -> str | Reject:
     if b'"""' not in raw and b"'''" not in raw:
         return ""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _uncollected():
             warnings.simplefilter("ignore")
-            tree = ast.parse(raw)
+            return "\n\n".join(found for found in _docstrings(ast.parse(raw)) if found)
     except (SyntaxError, ValueError, RecursionError) as error:
         return Reject(uri, "0", "syntax_error", str(error)[:300], 0, type(error).__name__, raw[:200])
-    return "\n\n".join(found for found in _docstrings(tree) if found)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A block without garbage collection: a syntax tree has no cycles, and looking for them takes half the time."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _docstrings(node: ast.AST) -> Iterator[str]:
