@@ -54,7 +54,7 @@ bench: $(STAMP)
 bench-frameworks: $(FRAMEWORKS)/.installed
 	PYTHONPATH=$(CURDIR) $(FRAMEWORKS)/bin/python benchmarks/torch_loader.py
 
-LOCKED := uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras --python-version 3.11
+LOCKED := uv pip compile --universal --generate-hashes --no-header --no-annotate --no-strip-extras --python-version 3.11
 
 lock:
 	$(LOCKED) --extra all --extra dev pyproject.toml -o requirements.lock

@@ -1,4 +1,4 @@
-"""Dagster's event log in SQLite, with connections that stay open: an event costs a third of the CPU seconds."""
+"""Dagster's event log in SQLite, with connections that stay open."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Dagster's own records of this warehouse's runs: where they lie, always local, and how they are written.
-
-Dagster commits every event of a run on its own. Where each waited for a busy disk, the route of a small project took
-11.1 s; it takes 4.5 s, of which 4.0 are CPU.
-"""
+"""Dagster's own records of this warehouse's runs: where they lie, always local, and how they are written."""
 
 from __future__ import annotations
 

@@ -12,12 +12,14 @@ import signal
 import socket
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 
-import pipelines.run  # noqa: F401 # so that no command has to
-import warehouse.cli.app  # noqa: F401
 from warehouse.cli import main
 from warehouse.kernels.__main__ import warm
+
+LOADED = ("pipelines.run", "warehouse.cli.app")
+"""What a command line imports when it needs it."""
 
 _CLIENT = """\
 #!{python} -ISE
@@ -39,6 +41,8 @@ def client(path: Path, address: str) -> None:
 
 def serve(address: str) -> None:
     """Answer requests, each in a child, until killed."""
+    for name in LOADED:
+        import_module(name)
     warm()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,14 +116,10 @@ def test_a_cache_folder_that_cannot_be_made_is_replaced_by_a_temporary_one(tmp_p
     assert Path(chosen).is_dir()
 
 
-def test_the_install_step_leaves_every_kernel_compiled_and_says_how_long_it_took() -> None:
-    def run() -> tuple[str, set[tuple[str, int]]]:
-        command = [sys.executable, "-W", "error", "-m", "warehouse.kernels"]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        kept = Path(said.split(" in ", 1)[1].strip())
-        return said, {(str(path), path.stat().st_mtime_ns) for path in kept.rglob("*.nb[ic]")}
-
-    (said, compiled), (_, again) = run(), run()
+@pytest.mark.slow
+def test_the_install_step_compiles_every_kernel_and_says_how_long_it_took(tmp_path: Path) -> None:
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-m", "warehouse.kernels"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     assert said.startswith("kernels ready after ")
-    assert len(compiled) > 40
-    assert again == compiled
+    assert len(list(tmp_path.rglob("*.nbi"))) > 20

@@ -188,7 +188,7 @@ def main(pristine: Path, results: Path) -> None:
 
 
 def _points(counts: dict[str, int]) -> list[tuple[str, Callable[[], None]]]:
-    commits = [(f"commit-{n}-after", "commit", n, "after") for n in _spread(counts["commit"], 3)]
+    commits = [(f"commit-{n}-after", "commit", n, "after") for n in _spread(counts["commit"], 4)]
     writes = [(f"parquet-{n}-after", "parquet", n, "after") for n in _spread(counts["parquet"], 1)]
     moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 1)]
     chosen = [("commit-1-before", "commit", 1, "before"), *commits, *writes, *moves]

@@ -13,7 +13,7 @@ def test_peak_memory_stays_below_a_gigabyte_and_the_benchmark_prints_its_figures
     checkout: Path, memory_folder: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(checkout / "benchmarks/route.py"), "--gigabytes", "0.1"],
+        [sys.executable, str(checkout / "benchmarks/route.py"), "--gigabytes", "0.15"],
         capture_output=True,
         text=True,
         env={**os.environ, "BENCH_TMP": str(memory_folder)},
@@ -22,5 +22,5 @@ def test_peak_memory_stays_below_a_gigabyte_and_the_benchmark_prints_its_figures
     )
     assert done.returncode == 0, done.stderr[-2000:]
     figures = json.loads(done.stdout.splitlines()[-1])
-    assert figures["text_mb"] > 90
+    assert figures["text_mb"] > 100
     assert figures["peak_rss_mb"] < 1000
