@@ -19,7 +19,8 @@ columns:
   threshold: >-
     what it was compared with. Variable and default: near_duplicate_jaccard 0.8; pairs are known from 0.5
   twin: >-
-    the kept document that it copies: of duplicate_document with the same text, of near_duplicate the nearest of those before it
+    the kept document that it copies: of duplicate_document with the same text, of near_duplicate the nearest of those before
+    the first of its text
 */
 WITH RECURSIVE tried AS MATERIALIZED (
     SELECT

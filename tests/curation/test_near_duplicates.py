@@ -162,7 +162,8 @@ def outcome(checkout: Path, batches: Sequence[Sequence[Row]], **variables: float
 def expected(rows: Sequence[Row], *, threshold: float = 0.8) -> list[tuple[Any, ...]]:
     """(doc_id, kept, reason, twin) by the definition: in order, kept unless a kept earlier one is a copy or a pair.
 
-    A pair shares a band and has a similarity of the threshold or more; of several twins the nearest is named.
+    A pair shares a band and has a similarity of the threshold or more; of several twins the nearest is named. Copies of
+    a text that fell as a near duplicate fall with it, and name the same twin.
     """
     documents = {str(value["doc_id"]): value for value in rows}
     names = sorted(documents)
@@ -171,6 +172,7 @@ def expected(rows: Sequence[Row], *, threshold: float = 0.8) -> list[tuple[Any, 
     sets = {name: shingles(documents[name]["text"]) for name in names}
     rank = {name: 2 * documents[name]["synthetic"] + (documents[name]["licence"] is None) for name in names}
     kept, found = [], []
+    fell: dict[str, str] = {}
     for name in sorted(names, key=lambda name: (rank[name], name)):
         text = twins.normalised(documents[name]["text"])
         if "lorem ipsum" in text:
@@ -182,7 +184,7 @@ def expected(rows: Sequence[Row], *, threshold: float = 0.8) -> list[tuple[Any, 
         if copies:
             found.append((name, False, "duplicate_document", copies[0]))
         elif near:
-            found.append((name, False, "near_duplicate", max(near)[1]))
+            found.append((name, False, "near_duplicate", fell.setdefault(text, max(near)[1])))
         else:
             kept.append(name)
             found.append((name, True, None, None))
@@ -191,6 +193,7 @@ def expected(rows: Sequence[Row], *, threshold: float = 0.8) -> list[tuple[Any, 
 
 @given(st.integers(0, 2**32), st.randoms(use_true_random=False))
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@example(1290624642, random.Random(0))  # a copy of a text that fell, after a nearer one that stayed
 def test_the_same_is_kept_in_1_3_or_10_batches_in_any_order(checkout: Path, seed: int, rng: random.Random) -> None:
     rows = made_up(seed)
     whole = outcome(checkout, [rows])
