@@ -26,7 +26,7 @@ from warehouse.query import fetch_all
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATASET = "demo_corpus"
 ROWS = "traffic_features"
-STEPS = 300
+STEPS = 200
 REMOVALS = """
 SELECT reason, sum(documents)::BIGINT AS documents, sum(bytes)::BIGINT, sum(documents) / sum(sum(documents)) OVER ()
 FROM marts.removal_funnel WHERE rule_set = 'house' GROUP BY reason ORDER BY reason <> 'kept', documents DESC"""

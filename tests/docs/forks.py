@@ -6,6 +6,7 @@ streams, and the answer its exit status. ``client`` writes the program that asks
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -44,6 +45,7 @@ def serve(address: str) -> None:
     for name in LOADED:
         import_module(name)
     warm()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)

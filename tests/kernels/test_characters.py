@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -114,12 +113,3 @@ def test_a_cache_folder_that_cannot_be_made_is_replaced_by_a_temporary_one(tmp_p
     chosen = imported(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"), TMPDIR=str(tmp_path))
     assert Path(chosen).parent == tmp_path
     assert Path(chosen).is_dir()
-
-
-@pytest.mark.slow
-def test_the_install_step_compiles_every_kernel_and_says_how_long_it_took(tmp_path: Path) -> None:
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-W", "error", "-m", "warehouse.kernels"]
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-    assert said.startswith("kernels ready after ")
-    assert len(list(tmp_path.rglob("*.nbi"))) > 20

@@ -27,7 +27,15 @@ VERB = "from warehouse.cli import main; main()"
 
 
 @pytest.fixture(scope="module")
-def project(in_bare, memory_folder: Path) -> Path:
+def compiled(in_bare, memory_folder: Path) -> str:
+    """What the install step of the kernels says, with no cache before it; every later command finds them ready."""
+    ended = in_bare(memory_folder, "python", "-W", "error", "-m", "warehouse.kernels")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    return ended.stdout
+
+
+@pytest.fixture(scope="module")
+def project(in_bare, compiled: str, memory_folder: Path) -> Path:
     """An empty folder made a project, run and exported by the installed command."""
     folder = memory_folder / "project"
     folder.mkdir()
@@ -73,6 +81,12 @@ def test_the_installed_package_is_not_the_checkout(in_bare, bare, tmp_path):
     code = "import warehouse, pipelines; print(warehouse.__file__, pipelines.__file__)"
     for path in in_bare(tmp_path, "python", "-c", code).stdout.split():
         assert Path(path).is_relative_to(bare)
+
+
+def test_the_install_step_compiles_every_kernel_and_says_how_long_it_took(compiled):
+    said, folder = compiled.strip().split(" s in ")
+    assert said.startswith("kernels ready after ")
+    assert len(list(Path(folder).rglob("*.nbi"))) > 20
 
 
 def test_an_empty_folder_becomes_a_project_that_answers(in_bare, project):

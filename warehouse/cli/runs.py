@@ -5,6 +5,8 @@ Dagster is imported when such a verb runs (2 CPU seconds), never before.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -207,8 +209,12 @@ def _run(
 ) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
     with _uninterrupted():
+        gc.disable()  # imports leave nothing to collect, and what they made stays
         from pipelines.run import run_assets
 
+        gc.freeze()
+        atexit.register(gc.unfreeze)
+        gc.enable()
     logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())  # else Ctrl-C in its close() is a traceback
     try:
         return run_assets(
