@@ -30,6 +30,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """And goes with the rest when all is done."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session")
 def checkout() -> Path:
     """The folder of this repository."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.contracts import BATCH_BYTES
-from warehouse.curation.language import Guess, identify
+from warehouse.curation.language import identify
 from warehouse.curation.pii import spans
 from warehouse.curation.signals import PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 from warehouse.errors import UsageError
@@ -74,17 +74,12 @@ def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     column = texts(batch["text"])
     parts = [profile.measure(column), lines.measure(column), c4.measure(column), word_kernel.measure(column, words)]
     counts = [pa.array(column) for part in parts for column in part.T]
-    guesses = identify(batch["text"])
-    languages = [pa.array(values, kind) for values, kind in zip(_columns(guesses), SIGNALS.types[-4:], strict=True)]
+    languages = [said.cast(kind) for said, kind in zip(identify(batch["text"]), SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows
     version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))
     mode = pa.repeat(pa.scalar(words), rows)
     ids = batch["doc_id"].cast(pa.string())
     return pa.RecordBatch.from_arrays([ids, version, mode, *counts, *languages], schema=SIGNALS)
-
-
-def _columns(guesses: list[Guess]) -> list[list[object]]:
-    return [[guess[index] for guess in guesses] for index in range(4)]
 
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:

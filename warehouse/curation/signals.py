@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from warehouse.kernels import c4, lines, profile, words
 
-SIGNALS_VERSION = 1
+SIGNALS_VERSION = 2
 """Raised whenever a column changes its meaning; signals of another version are measured again."""
 
 MEANING = {
@@ -83,7 +83,7 @@ MEANING = {
     "duplicate_10_gram_chars": "the same of 10-grams",
     "language": "likeliest language of the first 1,000 characters (lid.176.ftz); 'und' where there is no text",
     "language_score": "its probability, 4 decimals",
-    "language_2nd": "second likeliest language",
+    "language_2nd": "second likeliest language; 'und' where its probability is below 0.00005",
     "language_2nd_score": "its probability",
 }
 

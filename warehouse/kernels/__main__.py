@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from warehouse.kernels import c4, graph, lines, minhash, pack, paragraphs, pii, profile, words
+from warehouse.kernels import c4, fasttext, graph, lines, minhash, pack, paragraphs, pii, profile, words
 from warehouse.kernels.texts import texts
 
 SAMPLE = "The first of two lines, and one that repeats [1].\nThe first of two lines, and one that repeats [1].\n"
@@ -24,6 +24,7 @@ def warm() -> float:
     words.measure(texts(pa.array([SAMPLE * 12_000])), "unicode")
     paragraphs.rows(column)
     pii.rows(column)
+    fasttext.predict(column, _classifier(), max_chars=100)
     minhash.bands(column)
     ends = np.zeros(1, np.int64)
     minhash.jaccard(minhash.sets(column), ends, ends)
@@ -31,6 +32,13 @@ def warm() -> float:
     graph.runs(ends, ends, ends, 1)
     pack.best_fit(np.array([3, 2, 1], np.int32), 4)
     return time.perf_counter() - start
+
+
+def _classifier() -> fasttext.Model:
+    """Of two labels, with one word and one bucket."""
+    vectors, nodes = np.ones((2, 1), np.float32), np.ones((1, 1), np.float32)
+    words, row_of = fasttext.word_table([b"of"]), np.ones(1, np.int32)
+    return fasttext.Model(vectors, words, row_of, 0, nodes, np.array([[1, 0]], np.int32), 2, 4)
 
 
 if __name__ == "__main__":

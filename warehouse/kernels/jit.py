@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
 
@@ -16,5 +16,9 @@ vars(numba.config)["CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]  # also when num
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """The function compiled at its first call; annotations are for readers and mypy, numba infers its own types."""
-    options = {"nogil": True, "cache": True, "no_cfunc_wrapper": True}  # nobody asks for a C callback: 6 % of compiling
+    options: Any = {
+        "nogil": True,
+        "cache": True,
+        "no_cfunc_wrapper": True,
+    }  # nobody asks for a C callback: 6 % of compiling
     return cast("Callable[Parameters, Result]", numba.njit(**options)(function))
