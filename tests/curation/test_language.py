@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from warehouse.curation import language
 from warehouse.errors import FormatError
+from warehouse.kernels import fasttext as kernel
 
 Guess = tuple[str, float, str, float]
 WORDS = [
@@ -102,3 +103,13 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.ftz").write_bytes(model_file().read_bytes()[:4] + bytes(200))
     with pytest.raises(FormatError, match="quantised fastText classifier"):
         language.load(tmp_path / "model.ftz")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 3_000_000))
+@example(2**32 - 1, 1)
+@example(2**32 - 1, 2_000_000)
+def test_the_bucket_of_a_hash_is_its_remainder(state: int, buckets: int) -> None:
+    shift = 29 + buckets.bit_length()
+    inverse = (1 << shift) // buckets + 1
+    assert state * inverse < 2**63
+    assert kernel.bucket_of(state, buckets, inverse, shift) == state % buckets

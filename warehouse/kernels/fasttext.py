@@ -57,7 +57,7 @@ class Model:
 class _Tables(NamedTuple):
     """Addresses and sizes of a model's tables.
 
-    kept: a bit a bucket; inverse: 2^51 / buckets; spelled: room for one word.
+    kept: a bit a bucket; inverse: 2^shift / buckets; spelled: room for one word.
     """
 
     classes: int
@@ -67,6 +67,7 @@ class _Tables(NamedTuple):
     kept: int
     buckets: int
     inverse: int
+    shift: int
     shortest: int
     longest: int
     spelled: int
@@ -94,6 +95,7 @@ def predict(column: Texts, model: Model, *, max_chars: int) -> tuple[I4, F4]:
     labels, chances = np.full((column.count, 2), -1, np.int32), np.zeros((column.count, 2), np.float32)
     rows = np.empty((model.longest - model.shortest + 2) * (max_chars + 1) + 2, np.int32)
     spelled = np.empty(4 * max_chars + 3, np.uint8)
+    shift = 29 + len(model.row_of).bit_length()  # a hash of 32 bits times the inverse stays below 2^63
     kept = np.packbits(model.row_of >= 0, bitorder="little")
     tables = _Tables(
         characters.CLASSES,
@@ -102,7 +104,8 @@ def predict(column: Texts, model: Model, *, max_chars: int) -> tuple[I4, F4]:
         model.row_of.ctypes.data,
         kept.ctypes.data,
         len(model.row_of),
-        (1 << 51) // len(model.row_of) + 1,
+        (1 << shift) // len(model.row_of) + 1,
+        shift,
         model.shortest,
         model.longest,
         spelled.ctypes.data,
@@ -251,7 +254,7 @@ def _grams(start: int, begin: int, end: int, tables: _Tables, out: int, found: i
             state = _fnv(state, load_u8(at))
             at += 1
         if size >= tables.shortest and not (size == 1 and (start == begin or at == end)):
-            bucket = _bucket(state, tables.buckets, tables.inverse)
+            bucket = bucket_of(state, tables.buckets, tables.inverse, tables.shift)
             if load_u8(tables.kept + (bucket >> 3)) >> (bucket & 7) & 1:
                 store_i32(out + 4 * found, load_i32(tables.row_of + 4 * bucket))
                 found += 1
@@ -261,10 +264,12 @@ def _grams(start: int, begin: int, end: int, tables: _Tables, out: int, found: i
 
 
 @compiled
-def _bucket(state: int, buckets: int, inverse: int) -> int:
-    """state modulo buckets: its quotient by the rounded inverse is right, or one too large."""
-    left = state - (state * inverse >> 51) * buckets
-    return left + buckets if left < 0 else left
+def bucket_of(state: int, buckets: int, inverse: int, shift: int) -> int:
+    """state modulo buckets: its quotient by the rounded inverse is right, or a little too large."""
+    left = state - (state * inverse >> shift) * buckets
+    while left < 0:
+        left += buckets
+    return left
 
 
 @compiled
