@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 FRAMEWORKS := .venv-frameworks
+WORKERS = $(shell expr $$(nproc) + 1)
 export NUMBA_CACHE_DIR ?= $(CURDIR)/$(VENV)/numba
 export DAGSTER_DISABLE_TELEMETRY := 1
 export GX_ANALYTICS_ENABLED := false
@@ -27,7 +28,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # What needs PyTorch: a CUDA build of 5 GB, so in an environment of its own.
 test-frameworks: $(FRAMEWORKS)/.installed

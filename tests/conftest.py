@@ -13,8 +13,8 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
-LONGEST = ("test_kills", "test_docs", "test_ui", "test_hostile_input", "test_wheel", "test_memory", "test_route")
-"""Files of a minute and more, which go first: two workers then end together."""
+LONGEST = ("test_docs", "test_ui", "test_hostile_input", "test_kills", "test_wheel", "test_route", "test_memory")
+"""Files of a minute and more, which go first: the workers then end together."""
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A background job ignores Ctrl-C and so would every process that the tests start and interrupt."""
