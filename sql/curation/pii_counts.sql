@@ -4,7 +4,7 @@ kind: table
 grain: [source, kind]
 owner: team:data-platform
 columns:
-  kind: email, phone, ip, card or iban
+  kind: email, phone, ip, card, iban, ssn or secret
   documents: current documents with at least one span of this kind
   spans: of this kind
   bytes: of those spans in UTF-8

@@ -7,7 +7,7 @@ grain: [doc_id, start]
 owner: team:data-platform
 columns:
   version: of the search
-  kind: email, phone, ip, card or iban; null with start -1
+  kind: email, phone, ip, card, iban, ssn or secret; null with start -1
   start: UTF-8 byte in the document's text
   stop: the byte after the span
   mask: what takes its place where a data set masks the kind

@@ -27,7 +27,7 @@ SPECIAL = """
 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 2001:db8::/32 3fff::/20
 """
 NETWORKS = [ipaddress.ip_network(name) for name in SPECIAL.split()]
-IPV6 = re.compile(rb"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*")
+IPV6 = re.compile(rb"(?<![\w:.])[0-9][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*")
 IPV4 = re.compile(rb"(?<![\w.])(?<!\w-)(?<![=<>~!]=)\d{1,3}(?:\.\d{1,3}){3}(?!\w)(?!\.\w)(?![-+][A-Za-z])")
 SOLID = rb"(?<![\w.])(?<!\d-)\d{13,19}"
 DASHED = rb"(?<![\w.])(?<!\d-)\d{4}-(?:\d{4}-\d{4}-\d{4}|\d{6}-\d{4,5})"
@@ -36,6 +36,17 @@ CARD = re.compile(rb"(?:%b|%b|%b)(?!\w)(?![.-]\d)" % (SOLID, DASHED, SPACED))
 ISSUED = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}|(?:2131|1800)\d{11}"
     r"|(?:30[0-5]|3[689]\d)\d{11}|(?:6011|64[4-9]\d|65\d\d|62\d\d|352[89]|35[3-8]\d)\d{12,15}"
+)
+SSN = re.compile(rb"(?<![\w.])(?<!\d-)(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?!\w)(?![.-]\d)")
+SECRET = re.compile(
+    rb"(?<![\w-])(?:(?:AKIA|ASIA)(?:[A-Z2-7]{16}|0{16})(?![\w-])|gh[pousr]_[A-Za-z0-9]{36,251}(?![\w-])"
+    rb"|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![\w-])|eyJ[\w-]{7,}\.eyJ[\w-]*\.[\w-]+"
+    rb"|-----BEGIN [A-Z0-9 ]{0,42}PRIVATE KEY-----(?P<body>[\x00-\xff]{0,16384}?)(?=-----END))"
+)
+NAMES = re.compile(rb"\A(?:AKIA|ASIA|gh[pousr]_|github_pat_|eyJ)|(?<=\.)eyJ")
+SPOKEN = re.compile(
+    rb"(?i)(?<![a-z])(?:call|called|calling|cell|cellphone|contact|desk|dial|fax|hotline|landline|mobile|phones?|reach|ring|sms|tel"
+    rb"|telephones?|whatsapp)(?![a-z])"
 )
 GROUP = re.compile(rb"[ ./-]?(?:\((\d+)\)|(\d+)(?!\w))")
 NATIONAL = re.compile(
@@ -50,9 +61,10 @@ def spans(text: str) -> list[Span]:
     """Every span of a text, in order."""
     raw = bytearray(text.encode())
     found = []
-    for start, stop, span in addresses(bytes(raw)):
-        raw[start:stop] = b"x" * (stop - start)
-        found.append(span)
+    for search, filler in ((secrets, b"!"), (addresses, b"x")):
+        for start, stop, span in search(bytes(raw)):
+            raw[start:stop] = filler * (stop - start)
+            found.append(span)
     return sorted((span for span in [*found, *numbers(bytes(raw))] if span), key=lambda span: span[1])
 
 
@@ -62,6 +74,15 @@ def masked(text: str) -> str:
     for _, start, stop, mask in reversed(spans(text)):
         raw = raw[:start] + mask.encode() + raw[stop:]
     return raw.decode()
+
+
+def secrets(text: bytes) -> Iterator[Found]:
+    for match in SECRET.finditer(text):
+        start, stop = match.span("body") if match["body"] is not None else match.span()
+        zeros = re.sub(rb"[A-Za-z0-9]", b"0", text[start:stop])
+        for name in NAMES.finditer(text[start:stop]) if match["body"] is None else ():
+            zeros = zeros[: name.start()] + name[0] + zeros[name.end() :]
+        yield start, stop, ("secret", start, stop, zeros.decode()) if zeros != text[start:stop] else None
 
 
 def addresses(text: bytes) -> Iterator[Found]:
@@ -105,9 +126,13 @@ def recognised(text: bytes, at: int) -> Iterator[Found | None]:
         yield ipv6(text, at)
         yield ipv4(text, at)
         yield card(text, at)
+        yield security(text, at)
         if before == b"(":
             yield national(text, at - 1)
         yield national(text, at)
+        if before == b"(":
+            yield spoken(text, at - 1)
+        yield spoken(text, at)
 
 
 def ipv6(text: bytes, at: int) -> Found | None:
@@ -121,7 +146,7 @@ def ipv6(text: bytes, at: int) -> Found | None:
         address = ipaddress.IPv6Address(name.decode())
     except ValueError:
         return None
-    if follows or (b"::" in name and len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3):
+    if follows or (b"::" in name and (len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3 or name[:1] not in b"23")):
         return None
     span = None if inside(address) else ("ip", at, stop, "2001:db8::1")
     return at, stop, span
@@ -170,7 +195,13 @@ def card(text: bytes, at: int) -> Found | None:
     return at, match.end(), ("card", at, match.end(), zeroed(match[0])[:-1] + "1")
 
 
-def international(text: bytes, at: int) -> Found | None:
+def security(text: bytes, at: int) -> Found | None:
+    match = SSN.match(text, at)
+    return (at, match.end(), ("ssn", at, match.end(), zeroed(match[0]))) if match else None
+
+
+def groups(text: bytes, at: int) -> tuple[str, list[int]]:
+    """Digits of the groups from ``at`` on, at most 15, and where each group ends."""
     digits, ends = "", [at]
     while group := GROUP.match(text, ends[-1]):
         inside_parentheses, plain = group.groups()
@@ -179,11 +210,38 @@ def international(text: bytes, at: int) -> Found | None:
             break
         digits += number
         ends.append(group.end())
+    return digits, ends
+
+
+def said(text: bytes, start: int, stop: int) -> bool:
+    """Whether a word before it makes a number one to call, on its line or just before it, and it is no mask."""
+    line = text.rfind(b"\n", 0, start) + 1
+    if line and not re.search(rb"\w", text[line:start]):
+        line = text.rfind(b"\n", 0, line - 1) + 1
+    near = any(match.end() > max(line, start - 64) for match in SPOKEN.finditer(text[:start]))
+    digits = re.sub(rb"\D", b"", text[start:stop])
+    return near and not digits.startswith(b"0000") and len(digits.replace(b"0", b"")) > 1
+
+
+def spoken(text: bytes, at: int) -> Found | None:
+    if re.search(rb"(?:[\w.,/$#=-]|\d )\Z", text[:at]):
+        return None
+    digits, ends = groups(text, at)
+    sizes = [len(group) for group in re.findall(rb"\d+", text[at : ends[-1]])]
+    dated = len(sizes) == 3 and sizes[1] <= 2 and sorted([sizes[0], sizes[2]])[0] <= 2 and max(sizes) == 4
+    if len(digits) < 7 or dated or not said(text, at, ends[-1]):
+        return None
+    return at, ends[-1], ("phone", at, ends[-1], zeroed(text[at : ends[-1]]))
+
+
+def international(text: bytes, at: int) -> Found | None:
+    digits, ends = groups(text, at)
     if len(digits) < 8:
         return (at, ends[-1], None) if digits else None
-    for end in reversed(ends[1:]):
-        if assigned("+" + re.sub(rb"\D", b"", text[at:end]).decode()):
-            return at, ends[-1], ("phone", at - 1, end, zeroed(text[at - 1 : end]))
+    whole = [ends[-1]] if said(text, at - 1, ends[-1]) else []
+    fit = (end for end in reversed(ends[1:]) if assigned("+" + re.sub(rb"\D", b"", text[at:end]).decode()))
+    for end in [*fit, *whole]:
+        return at, ends[-1], ("phone", at - 1, end, zeroed(text[at - 1 : end]))
     return at, ends[-1], None
 
 
@@ -192,8 +250,8 @@ def national(text: bytes, at: int) -> Found | None:
     if not match or (match["spaced"] and re.search(rb"\d \Z", text[:at])):
         return None
     digits = re.sub(rb"\D", b"", text[at : match.end("last")]).decode()[-10:]
-    span = ("phone", at, match.end(), zeroed(match[0])) if assigned("+1" + digits) else None
-    return at, match.end(), span
+    fits = assigned("+1" + digits) or said(text, at, match.end())
+    return at, match.end(), ("phone", at, match.end(), zeroed(match[0])) if fits else None
 
 
 def assigned(number: str) -> bool:

@@ -26,6 +26,9 @@ user joe.doe foo@bar.com a+b@mail.co.uk @example.org user@example.org Foo@EXAMPL
 6011000990139424 180016070420458 0000 0000-0000-0000-0001 GB82 WEST 1234 5698 7654 32
 GB82WEST12345698765432 DE89370400440532013000
 NO9386011117947 XX00 978-0-306-40615-7 212-555-0123 (212)555-0123 212.555.0123x45 1-800-356-9377 +12125550123 1700000000
+123-45-6789 900-12-3456 078-05-1120 eyJhbGciOiJI eyJ .eyJzdWIi _-x AKIA AKIAIOSFODNN7EXAMPLE ASIAQ2 phone call Fax reach
+ghp_ ghs_16C7e42F292c6912E7710c838347Ae178B4a -----BEGIN PRIVATE KEY----- -----END github_pat_ 07700 063 (37) 788-063
+eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl -----BEGIN|-----BEGIN RSA PRIVATE KEY-----|MIIEow|\n
 +44 (0)20 7946 0958|+1 (650) 253-0000|GB82 WEST 1234 5698 7654 32|4111 1111 1111 1111|650 253 0000|1 650 253 0000
 """
 WORDS = [piece for line in PIECES.splitlines() for piece in (line.split("|") if "|" in line else line.split())]
@@ -85,7 +88,7 @@ def test_spans_equal_the_reference_on_real_mail_and_sentences(shared_data: Path)
     texts = [record["full_text"] for record in records] + texts_of(shared_data, "mail_spamassassin.zip", 100)
     found = [spans(text) for text in texts]
     assert found == [pii_twin.spans(text) for text in texts]
-    assert {span[0] for each in found for span in each} == {"email", "phone", "ip", "card", "iban"}
+    assert {span[0] for each in found for span in each} == {"email", "phone", "ip", "card", "iban", "ssn"}
 
 
 def test_masks_of_real_mail_are_no_data_again(shared_data: Path) -> None:
@@ -178,11 +181,67 @@ def test_what_only_looks_like_personal_data_is_none(text: str, why: str) -> None
         ("(650) 253-0000", "(000) 000-0000"),
         ("4111-1111-1111-1111", "0000-0000-0000-0001"),
         ("GB82 WEST 1234 5698 7654 32", "XX00 XXXX 0000 0000 0000 00"),
+        ("078-05-1120", "000-00-0000"),
+        ("6e40:4041:c617:e898:c11:40d2:c669:2eb4", "2001:db8::1"),
+        ("AKIAIOSFODNN7EXAMPLE", "AKIA0000000000000000"),
+        ("ghs_16C7e42F292c6912E7710c838347Ae178B4a", "ghs_" + "0" * 36),
+        ("github_pat_" + "1aB" * 7 + "x_" + "9z" * 29 + "Q", "github_pat_" + "0" * 22 + "_" + "0" * 59),
+        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln-mF0", "eyJ00000000000000000.eyJ000000000000.0000-000"),
     ],
 )
 def test_a_mask_has_the_shape_of_what_it_hides(text: str, mask: str) -> None:
     assert [(span[1:]) for span in spans(f"({text})")] == [(1, len(text) + 1, mask)]
     assert not any(character in mask for character in "23456789") or "@" in mask or "192.0.2" in mask or "2001" in mask
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("my phone number is 699 956 915", "699 956 915"),
+        ("Call me at (37) 788-063!", "(37) 788-063"),
+        ("FAX: 03.93.92.16.85", "03.93.92.16.85"),
+        ("whatsapp 07700 063 966 or mail", "07700 063 966"),
+        ("tel. 905-674-3793", "905-674-3793"),
+        ("Phone:\n60-56-85-91", "60-56-85-91"),
+        ("Phone:\n\n60-56-85-91", None),
+        ("a phone\nand 699 956 915", None),
+        ("the telegraph office, 699 956 915", None),
+        ("call on 2024-01-02 or 02.01.2024", None),
+        ("call for $1234567 or 12,345,678", None),
+        ("phone: 000 000 000", None),
+        ("phone" + " " * 65 + "699 956 915", None),
+    ],
+)
+def test_a_word_on_its_line_makes_groups_of_digits_a_telephone_number(text: str, number: str | None) -> None:
+    found = [text[start:stop] for kind, start, stop, _ in spans(text) if kind == "phone"]
+    assert found == ([number] if number else [])
+
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/\n3aQ=\n-----END RSA PRIVATE KEY-----"
+
+
+def test_of_a_private_key_all_between_its_first_and_last_line_is_hidden() -> None:
+    ((kind, _, _, mask),) = spans(f"key = '{PEM}'")
+    assert (kind, mask) == ("secret", "\n000000+/\n000=\n")
+    assert spans(f"{PEM[:31]}{mask}-----END RSA PRIVATE KEY-----") == []
+    for other in (PEM.replace("PRIVATE", "PUBLIC"), PEM.replace("END", "FIN"), "x" + PEM, PEM[:31] + "a" * 16_400):
+        assert spans(other) == pii_twin.spans(other) == []
+
+
+def test_what_only_looks_like_a_secret_is_none() -> None:
+    for text in (
+        "AKIAIOSFODNN7EXAMPL AKIAIOSFODNN7EXAMPLEX akiaiosfodnn7example AKIAIOSFODNN8EXAMPLE",
+        "ghx_16C7e42F292c6912E7710c838347Ae178B4a ghp_16C7e42F292c6912E7710c8383",
+        "eyJhbGciOiJIUzI1NiJ9 eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0 eyJhbGciOiJIUzI1NiJ9.abc.def",
+        "x-AKIAIOSFODNN7EXAMPLE https_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
+    ):
+        assert spans(text) == pii_twin.spans(text) == []
+
+
+def test_a_token_before_an_at_is_no_address_masked_or_not() -> None:
+    text = "https://ghp_16C7e42F292c6912E7710c838347Ae178B4a@github.com/x"
+    assert [span[0] for span in spans(text)] == ["secret"]
+    assert spans(pii_twin.masked(text)) == []
 
 
 def test_no_region_takes_a_mask_of_zeros_for_a_telephone_number() -> None:

@@ -1,13 +1,16 @@
-"""Spans of personal data in a batch of documents, each with the mask that takes its place in a release.
+"""Spans of personal data and secrets in a batch of documents, each with the mask that takes its place in a release.
 
-Kinds: e-mail addresses, telephone numbers, IP addresses (v4, v6), payment cards (Luhn), IBANs (mod 97). The table holds
-places and masks, never the text itself; the documents stay as they are. A mask keeps the shape of what it hides and is
-nobody's: an address that RFC 2606, 5737 or 3849 reserves for examples; for the others each digit becomes 0 and each
-letter X, with a last 1 for a card, so that Luhn's sum is off. Masked text is measured to hold no span of these kinds.
+Kinds: e-mail addresses, telephone numbers, IP addresses (v4, v6), payment cards (Luhn), IBANs (mod 97), US social
+security numbers, and secrets: identifiers of AWS access keys, GitHub and JSON Web Tokens, PEM private keys. The table
+holds places and masks, never the text itself; the documents stay as they are. A mask keeps the shape of what it hides
+and is nobody's: an address that RFC 2606, 5737 or 3849 reserves for examples; for the others each digit becomes 0 and
+each letter X, with a last 1 for a card, so that Luhn's sum is off; of a secret the word that names its kind stays and
+all else is 0. Masked text is measured to hold no span of these kinds.
 
-Default region: a number that starts with + is read as ITU-T E.164; one without is a telephone number only where it is
-written as North America does, (212) 555-0123, and is read as +1. Both must be of an assigned range (phonenumbers).
-Lost: national formats elsewhere, ten digits in one piece, which dates and keys look like, names, postal addresses.
+A telephone number starts with + (ITU-T E.164) or is written as North America does, (212) 555-0123, read as +1, and is
+of an assigned range (phonenumbers); or it is 7 to 15 digits in groups, whatever the country, after a word such as
+phone, call or fax. Lost: national formats without such a word, names, postal addresses, the secret half of an
+AWS key.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from warehouse.kernels import pii as kernel
 from warehouse.kernels.pii import FEWEST_PHONE_DIGITS
 from warehouse.kernels.texts import Counts, Texts, texts
 
-PII_VERSION = 1
+PII_VERSION = 2
 """Raised whenever a span or a mask changes; spans of another version are measured again."""
 
 PII = pa.schema(
@@ -43,14 +46,21 @@ KINDS = {
     kernel.IPV6: "ip",
     kernel.IBAN: "iban",
     kernel.CARD: "card",
+    kernel.SSN: "ssn",
+    kernel.SECRET: "secret",
+    kernel.SPOKEN: "phone",
     kernel.INTERNATIONAL: "phone",
     kernel.NATIONAL: "phone",
+    **dict.fromkeys(kernel.SAID_TOO, "phone"),
 }
 EMAIL_MASK = "user@example.org"  # RFC 2606, 3
 IPV4_MASK = "192.0.2.1"  # RFC 5737
 IPV6_MASK = "2001:db8::1"  # RFC 3849
 FIXED = {kernel.EMAIL: EMAIL_MASK, kernel.IPV4: IPV4_MASK, kernel.IPV6: IPV6_MASK}
 _SHAPE = bytes.maketrans((string.digits + string.ascii_uppercase).encode(), b"0" * 10 + b"X" * 26)
+_ZEROS = bytes.maketrans((string.digits + string.ascii_letters).encode(), b"0" * 62)
+_NAMED = re.compile(rb"((?:\A|\.)eyJ|\A(?:AKIA|ASIA|gh[pousr]_|github_pat_))")
+"""The words in a secret that say what it is."""
 
 
 def spans(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -83,15 +93,27 @@ def _masked(column: Texts, found: Counts) -> tuple[Counts, list[str]]:
     rare = np.flatnonzero(found[:, 1] >= kernel.IBAN)
     for row, text in zip(rare.tolist(), kernel.slices(column, found[rare]), strict=True):
         code = int(found[row, 1])
-        size = assigned(text, national=code == kernel.NATIONAL) if code >= kernel.INTERNATIONAL else len(text)
+        size = _size(text, code)
         found[row, 3] = found[row, 2] + size
         masks[row] = _hidden(text[:size], code) if size else None
     kept = np.array([mask is not None for mask in masks], np.bool_)
     return found[kept], [mask for mask in masks if mask is not None]
 
 
+def _size(text: bytes, code: int) -> int:
+    """Bytes of what was found that are a span; 0 for a telephone number that is neither assigned nor spoken of."""
+    said = code in kernel.SAID_TOO
+    if not said and code not in (kernel.INTERNATIONAL, kernel.NATIONAL):
+        return len(text)
+    national = code in (kernel.NATIONAL, kernel.SAID_TOO[1])
+    return assigned(text, national=national) or (len(text) if said else 0)
+
+
 def _hidden(text: bytes, code: int) -> str:
     """Zeros in the text's shape; a card's last digit is 1, for Luhn's sum of zeros alone would be right."""
+    if code == kernel.SECRET:
+        parts = _NAMED.split(text)
+        return b"".join(part if index % 2 else part.translate(_ZEROS) for index, part in enumerate(parts)).decode()
     return zeroed(text)[:-1] + "1" if code == kernel.CARD else zeroed(text)
 
 

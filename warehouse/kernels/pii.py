@@ -1,30 +1,35 @@
-"""Where a text may hold personal data: addresses of mail and of computers, telephone, card and account numbers.
+"""Where a text may hold personal data: addresses of mail and of computers, telephone, card, account and social security
+numbers, and secrets: keys and tokens.
 
 Everything is decided here but whether a telephone number is assigned (warehouse.curation.pii asks for those, which are
-few). The grammar is ASCII; any other byte ends a match and is no obstacle to one. Two walks over each document: the
-first looks for ``@`` and blanks what it finds in a working copy, the second for digits, and takes at each place the
-first kind that fits. So no two spans overlap, and what a mask leaves in a span's place is read as the same shape again
-without being reported (a reserved address, zeros), which makes masking idempotent.
+few). The grammar is ASCII; any other byte ends a match and is no obstacle to one. Three walks over each document: for
+the beginnings of secrets and for ``@``, which blank what they find in a working copy, and for digits, taking at each
+place the first kind that fits. So no two spans overlap, and what a mask leaves in a span's place is read as the same
+shape again without being reported (a reserved address, zeros), which makes masking idempotent.
 
-Won: 8 bytes a step where there is no ``@`` and no digit: books 1,000 MB of text a CPU second, code 540, mail 170 (its
-spans stand 230 bytes apart); regular expressions with the same checks take 38, 0.5 and 1.4. Lost: one more copy of the
-batch in memory.
+Won: 8 bytes a step where there is no ``@`` and no digit, with rows and masks 270 MB of books a CPU second, 197 of code,
+83 of mail, whose spans stand 230 bytes apart; regular expressions with the same checks take 7.5, 0.13 and 0.23. Lost:
+one more copy of the batch in memory.
 """
 
 from __future__ import annotations
 
 import string
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import registries
 from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.memory import load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
 from warehouse.kernels.texts import Counts, Texts
 
-EMAIL, IPV4, IPV6, IBAN, CARD, INTERNATIONAL, NATIONAL = range(7)
-"""Codes of what is found; the last two are telephone numbers not yet looked up."""
+EMAIL, IPV4, IPV6, IBAN, CARD, SSN, SECRET, SPOKEN, INTERNATIONAL, NATIONAL = range(10)
+SAID_TOO = (10, 11)
+"""Codes of what is found. SPOKEN: a telephone number by a word before it; INTERNATIONAL and NATIONAL: one that is not
+yet looked up; SAID_TOO: the same two where such a word stands before it as well.
+"""
 
 WORD = 1  # [A-Za-z0-9_]
 DIGIT = 2
@@ -34,6 +39,9 @@ LOCAL = 16  # of an address before the @
 DOMAIN = 32  # of a domain name, the full stop included
 HEX = 64
 GAP = 128  # between groups of a telephone number
+BASE32 = 256  # of an AWS key id: A-Z and 2-7
+TOKEN = 512  # [A-Za-z0-9_-]: base64url
+STARTS = 1024  # a secret may start with it
 
 LOCAL_BYTES = 64  # RFC 5321, 4.5.3.1
 DOMAIN_BYTES = 253
@@ -45,7 +53,30 @@ FEWEST_BYTES = 6
 VERSION_PARTS = 32
 """1.2.3.4 is a version or a section: no part reaches 32. One routable address in 4,096 looks like that."""
 
-SPACE, OPEN, CLOSE, PLUS, DASH, DOT, COLON, EQUALS = b" ()+-.:="
+FEWEST_SPOKEN_DIGITS = 7
+SPOKEN_BYTES = 64
+"""How far before a number the word may end that makes it a telephone number."""
+SPOKEN_WORDS = """
+call called calling cell cellphone contact desk dial fax hotline landline mobile phone phones reach ring sms tel
+telephone telephones whatsapp
+"""
+PEM_BYTES = 16_384
+"""Of a private key between its first and its last line."""
+
+NEWLINE, SPACE, OPEN, CLOSE, PLUS, DASH, DOT, COLON, EQUALS, ZERO = b"\n ()+-.:=0"
+FEWEST_SECRET_BYTES = 16
+LOW_24 = 0xFFFFFF
+LABELS = UPPER | DIGIT
+_AKIA, _ASIA, _GITH, _EYJ, _GH, _GITHUB_P, _AT, _BEGIN, _IN, _PRIVATE, _KEY, _DASHES, _END = (
+    int.from_bytes(word.encode(), "little")
+    for word in (
+        *("AKIA", "ASIA", "gith", "eyJ", "gh", "github_p", "at_"),
+        *("-----BEG", "IN ", "PRIVATE ", " KEY", "----", "-----END"),
+    )
+)
+_GITHUB = tuple(b"pousr")
+_NO_PHONE = tuple(b".,-/$#=")
+"""Before amounts, shares and parts of other numbers."""
 
 _HIGH = -0x7F7F7F7F7F7F7F80  # 0x80 in each byte
 _LOW = 0x7F7F7F7F7F7F7F7F
@@ -55,9 +86,9 @@ _EXAMPLE = registries.packed("example")
 _RESERVED = tuple(registries.packed(name) for name in ("com", "net", "org"))
 
 
-def _classes() -> npt.NDArray[np.uint8]:
-    """uint8[256]: the flags of each byte."""
-    table = np.zeros(256, np.uint8)
+def _classes() -> npt.NDArray[np.uint16]:
+    """uint16[256]: the flags of each byte."""
+    table = np.zeros(256, np.uint16)
     digits, letters = string.digits, string.ascii_letters
     for flag, members in (
         (WORD, digits + letters + "_"),
@@ -68,13 +99,33 @@ def _classes() -> npt.NDArray[np.uint8]:
         (DOMAIN, digits + letters + ".-"),
         (HEX, string.hexdigits),
         (GAP, " ./-"),
+        (BASE32, string.ascii_uppercase + "234567"),
+        (TOKEN, digits + letters + "_-"),
+        (STARTS, "Aeg-"),
     ):
         table[np.frombuffer(members.encode(), np.uint8)] |= flag
     return table
 
 
-_TABLES = (_classes(), registries.domain_codes(), registries.iban_lengths())
-_CLASSES, _DOMAINS, _LENGTHS = (table.ctypes.data for table in _TABLES)
+def _spoken_codes() -> npt.NDArray[np.int64]:
+    """int64[n]: SPOKEN_WORDS packed, ascending."""
+    return np.array(sorted(map(registries.packed, SPOKEN_WORDS.split())), np.int64)
+
+
+class _Tables(NamedTuple):
+    """Addresses of the tables, and where those of ascending codes end."""
+
+    classes: int
+    domains: int
+    domains_end: int
+    lengths: int
+    spoken: int
+    spoken_end: int
+
+
+_KEEP = (_classes(), registries.domain_codes(), registries.iban_lengths(), _spoken_codes())
+_CLASSES, _DOMAINS, _LENGTHS, _SPOKEN = (table.ctypes.data for table in _KEEP)
+_TABLES = _Tables(_CLASSES, _DOMAINS, _DOMAINS + _KEEP[1].nbytes, _LENGTHS, _SPOKEN, _SPOKEN + _KEEP[3].nbytes)
 
 
 def rows(column: Texts) -> Counts:
@@ -85,10 +136,7 @@ def rows(column: Texts) -> Counts:
         column.offsets,
         copy.ctypes.data - shift,
         column.count,
-        _CLASSES,
-        _DOMAINS,
-        _DOMAINS + _TABLES[1].nbytes,
-        _LENGTHS,
+        _TABLES,
         out.ctypes.data,
     )
     return out[:found][np.lexsort((out[:found, 2], out[:found, 0]))]
@@ -115,16 +163,15 @@ def slices(column: Texts, found: Counts) -> list[bytes]:
 
 
 @compiled
-def _documents(
-    offsets: int, data: int, texts: int, classes: int, domains: int, domains_end: int, lengths: int, out: int
-) -> int:
+def _documents(offsets: int, data: int, texts: int, tables: _Tables, out: int) -> int:
     """How many rows were written at ``out``."""
     found = 0
     for index in range(texts):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        found += _addresses(begin, end, index, classes, domains, domains_end, out + 32 * found)
-        found += _numbers(begin, end, index, classes, lengths, out + 32 * found)
+        found += _secrets(begin, end, index, tables.classes, out + 32 * found)
+        found += _addresses(begin, end, index, tables, out + 32 * found)
+        found += _numbers(begin, end, index, tables, out + 32 * found)
     return found
 
 
@@ -138,9 +185,15 @@ def _store(out: int, document: int, code: int, start: int, stop: int) -> int:
 
 
 @compiled
+def _kind(classes: int, byte: int) -> int:
+    """The flags of a byte."""
+    return load_u16(classes + 2 * byte)
+
+
+@compiled
 def _flags(classes: int, at: int, begin: int, end: int) -> int:
     """The flags of the byte at ``at``, 0 outside the document."""
-    return load_u8(classes + load_u8(at)) if begin <= at < end else 0
+    return _kind(classes, load_u8(at)) if begin <= at < end else 0
 
 
 @compiled
@@ -150,7 +203,7 @@ def _byte(at: int, begin: int, end: int) -> int:
 
 
 @compiled
-def _addresses(begin: int, end: int, document: int, classes: int, domains: int, domains_end: int, out: int) -> int:
+def _addresses(begin: int, end: int, document: int, tables: _Tables, out: int) -> int:
     """Mail addresses; each, reserved ones too, is overwritten with x, so that the second walk meets a letter there."""
     found, at, floor = 0, begin, begin
     while at < end:
@@ -162,8 +215,8 @@ def _addresses(begin: int, end: int, document: int, classes: int, domains: int, 
         if load_u8(at) != 0x40:
             at += 1
             continue
-        start = _local(floor, at, classes)
-        name = _domain(at + 1, end, classes, domains, domains_end) if start < at else 0
+        start = _local(floor, at, tables.classes)
+        name = _domain(at + 1, end, tables.classes, tables.domains, tables.domains_end) if start < at else 0
         if not name:
             at += 1
             continue
@@ -180,13 +233,13 @@ def _addresses(begin: int, end: int, document: int, classes: int, domains: int, 
 def _local(floor: int, at: int, classes: int) -> int:
     """Where the part before the @ at ``at`` starts; ``at`` itself if there is none."""
     start = at
-    while start > floor and load_u8(classes + load_u8(start - 1)) & LOCAL:
+    while start > floor and _kind(classes, load_u8(start - 1)) & LOCAL:
         if load_u8(start - 1) == DOT and (start == at or load_u8(start) == DOT):
             break
         start -= 1
         if at - start > LOCAL_BYTES:
             return at
-    while start < at and not load_u8(classes + load_u8(start)) & WORD:
+    while start < at and not _kind(classes, load_u8(start)) & WORD:
         start += 1
     return start
 
@@ -195,11 +248,11 @@ def _local(floor: int, at: int, classes: int) -> int:
 def _domain(begin: int, end: int, classes: int, domains: int, domains_end: int) -> int:
     """Where the domain name from ``begin`` ends, negative where it is reserved for examples; 0: it is none."""
     stop = begin
-    while stop < end and load_u8(classes + load_u8(stop)) & DOMAIN:
+    while stop < end and _kind(classes, load_u8(stop)) & DOMAIN:
         stop += 1
         if stop - begin > DOMAIN_BYTES:
             return 0
-    while stop > begin and not load_u8(classes + load_u8(stop - 1)) & WORD:
+    while stop > begin and not _kind(classes, load_u8(stop - 1)) & WORD:
         stop -= 1
     label, before, at = begin, 0, begin
     while at < stop:
@@ -224,7 +277,7 @@ def _packed(begin: int, end: int, classes: int) -> int:
     if end - begin > 12:
         return 0
     for at in range(begin, end):
-        if not load_u8(classes + load_u8(at)) & LETTER:
+        if not _kind(classes, load_u8(at)) & LETTER:
             return 0
         value = value << 5 | load_u8(at) & 0x1F
     return value
@@ -244,37 +297,46 @@ def _among(first: int, end: int, value: int) -> bool:
 
 
 @compiled
-def _numbers(begin: int, end: int, document: int, classes: int, lengths: int, out: int) -> int:
+def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> int:
     """Everything else, by the first digit of each run of digits."""
-    found, at = 0, begin
+    classes, found, at = tables.classes, 0, begin
     while at < end:
         if at + 8 <= end:
             word = load_i64(at) ^ (0x30 * _ONES)
             if not ~(((word & _LOW) + 0x76 * _ONES) | word) & _HIGH:
                 at += 8
                 continue
-        if not load_u8(classes + load_u8(at)) & DIGIT:
+        if not _kind(classes, load_u8(at)) & DIGIT:
             at += 1
             continue
         before = _byte(at - 1, begin, end)
         start, stop, code = at, 0, IPV4
-        kind = load_u8(classes + before)
+        kind = _kind(classes, before)
         if kind & UPPER:
-            start, stop, code = at - 2, _account(at - 2, begin, end, classes, lengths), IBAN
+            start, stop, code = at - 2, _account(at - 2, begin, end, classes, tables.lengths), IBAN
         elif not kind & WORD:
             if before == PLUS and not _flags(classes, at - 2, begin, end) & WORD:
-                start, stop, code = at - 1, _international(at, end, classes), INTERNATIONAL
+                start, code = at - 1, INTERNATIONAL
+                stop = _international(at, end, classes, FEWEST_PHONE_DIGITS)
             if not stop:
                 start, stop, code = at, _ipv6(at, begin, end, classes), IPV6
             if not stop:
                 stop, code = _ipv4(at, begin, end, classes), IPV4
             if not stop:
                 stop, code = _card(at, begin, end, classes), CARD
+            if not stop:
+                stop, code = _security(at, begin, end, classes), SSN
             if not stop and before == OPEN:
                 start, stop, code = at - 1, _national(at - 1, begin, end, classes), NATIONAL
             if not stop:
                 start, stop, code = at, _national(at, begin, end, classes), NATIONAL
+            if not stop and before == OPEN:
+                start, stop, code = at - 1, _spoken(at - 1, begin, end, tables), SPOKEN
+            if not stop:
+                start, stop, code = at, _spoken(at, begin, end, tables), SPOKEN
         if stop > 0:
+            if code >= INTERNATIONAL and _said(start, stop, begin, tables):
+                code += 2
             found += _store(out + 32 * found, document, code, start - begin, stop - begin)
         at = abs(stop) if stop else _run(at, end, classes)
     return found
@@ -283,7 +345,7 @@ def _numbers(begin: int, end: int, document: int, classes: int, lengths: int, ou
 @compiled
 def _run(at: int, end: int, classes: int) -> int:
     """Where the digits from ``at`` on end."""
-    while at < end and load_u8(classes + load_u8(at)) & DIGIT:
+    while at < end and _kind(classes, load_u8(at)) & DIGIT:
         at += 1
     return at
 
@@ -309,7 +371,7 @@ def _ipv4(at: int, begin: int, end: int, classes: int) -> int:
         value, most, at = value << 8 | octet, max(most, octet), stop + 1
     stop = at - 1
     after, further = _byte(stop, begin, end), _flags(classes, stop + 1, begin, end)
-    if load_u8(classes + after) & WORD or (after == DOT and further & WORD):
+    if _kind(classes, after) & WORD or (after == DOT and further & WORD):
         return 0
     if after in (DASH, PLUS) and further & LETTER:
         return 0
@@ -329,9 +391,9 @@ def routable(value: int) -> bool:
 
 @compiled
 def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
-    """The end of an address of 2000::/3, negative for the ranges of documentation; 0: it is none."""
-    before = _byte(at - 1, begin, end)
-    if before in (COLON, DOT) or load_u8(at) & 0xFE != 0x32:
+    """The end of an address of 2000::/3 or of eight groups, negative for the ranges of documentation; 0: it is none."""
+    before, worldwide = _byte(at - 1, begin, end), load_u8(at) & 0xFE == 0x32
+    if before in (COLON, DOT):
         return 0
     groups = short = first = second = 0
     while True:
@@ -352,7 +414,7 @@ def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
             colons += 1
         goes_on = _flags(classes, stop + colons, begin, end) & HEX
         if colons == 2:
-            if short:
+            if short or not worldwide:
                 return 0
             short = 1
             stop += 0 if goes_on else 2
@@ -362,7 +424,7 @@ def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
     if (groups < 3 or groups > 7) if short else groups != 8:
         return 0
     after = _byte(stop, begin, end)
-    if load_u8(classes + after) & WORD or (after == DOT and _flags(classes, stop + 1, begin, end) & WORD):
+    if _kind(classes, after) & WORD or (after == DOT and _flags(classes, stop + 1, begin, end) & WORD):
         return 0
     if after == COLON and colons != 1:
         return 0
@@ -420,7 +482,7 @@ def _card(at: int, begin: int, end: int, classes: int) -> int:
         if gap == SPACE and further - stop == 5:
             return 0
     after, further = _byte(stop, begin, end), _flags(classes, stop + 1, begin, end)
-    if load_u8(classes + after) & WORD or (after in (DOT, DASH) and further & DIGIT):
+    if _kind(classes, after) & WORD or (after in (DOT, DASH) and further & DIGIT):
         return 0
     return stop if _checked(at, stop, classes) else 0
 
@@ -431,7 +493,7 @@ def _checked(at: int, stop: int, classes: int) -> bool:
     size = first = total = 0
     place = stop - 1
     while place >= at:
-        if load_u8(classes + load_u8(place)) & DIGIT:
+        if _kind(classes, load_u8(place)) & DIGIT:
             digit = load_u8(place) - 0x30
             total += digit if size % 2 == 0 else digit * 2 - 9 * (digit > 4)
             size += 1
@@ -457,8 +519,8 @@ def issued(first: int, size: int) -> bool:
 
 
 @compiled
-def _international(at: int, end: int, classes: int) -> int:
-    """The end of the groups of at most 15 digits after a +; negative for fewer than 8 digits; 0: the first is too long.
+def _international(at: int, end: int, classes: int, fewest: int) -> int:
+    """The end of the groups of at most 15 digits from ``at``, negative for less than ``fewest``; 0: there is none.
 
     Groups stand side by side or with one of " ./-" between them; the one after the country code may be in parentheses.
     """
@@ -475,7 +537,7 @@ def _international(at: int, end: int, classes: int) -> int:
             break
         digits, stop = digits + size, group + inside
         place = stop + (_flags(classes, stop, at, end) & GAP != 0)
-    return stop if digits >= FEWEST_PHONE_DIGITS else -stop
+    return stop if digits >= fewest else -stop
 
 
 @compiled
@@ -497,13 +559,13 @@ def _national(at: int, begin: int, end: int, classes: int) -> int:
         return 0
     stop += inside
     first = _byte(stop, begin, end)
-    if load_u8(classes + first) & GAP:
+    if _kind(classes, first) & GAP:
         stop += 1
     elif not inside:
         return 0
     stop = _three(stop, begin, end, classes)
     second = _byte(stop, begin, end) if stop else 0
-    if not load_u8(classes + second) & GAP or (not inside and first not in (second, SPACE)):
+    if not _kind(classes, second) & GAP or (not inside and first not in (second, SPACE)):
         return 0
     last = _run(stop + 1, min(end, stop + 6), classes)
     if last - stop != 5:
@@ -516,8 +578,8 @@ def _national(at: int, begin: int, end: int, classes: int) -> int:
         extension = _run(last + 1, min(end, last + 8), classes)
         last = extension if extension > last + 1 else last
     after = _byte(last, begin, end)
-    if load_u8(classes + after) & WORD or (
-        after != SPACE and load_u8(classes + after) & GAP and (_flags(classes, last + 1, begin, end) & DIGIT)
+    if _kind(classes, after) & WORD or (
+        after != SPACE and _kind(classes, after) & GAP and (_flags(classes, last + 1, begin, end) & DIGIT)
     ):
         return 0
     return last
@@ -530,3 +592,237 @@ def _three(at: int, begin: int, end: int, classes: int) -> int:
         return 0
     stop = _run(at, min(end, at + 4), classes)
     return stop if stop - at == 3 else 0
+
+
+@compiled
+def _security(at: int, begin: int, end: int, classes: int) -> int:
+    """The end of a US social security number, 3-2-4, of an area, group and serial number that exist; 0: it is none."""
+    before, area, group = _byte(at - 1, begin, end), at + 3, at + 6
+    if before == DOT or (before == DASH and _flags(classes, at - 2, begin, end) & DIGIT):
+        return 0
+    if _run(at, min(end, at + 4), classes) != area or _byte(area, begin, end) != DASH:
+        return 0
+    if _run(area + 1, min(end, area + 4), classes) != group or _byte(group, begin, end) != DASH:
+        return 0
+    stop = _run(group + 1, min(end, group + 6), classes)
+    after = _byte(stop, begin, end)
+    if stop != group + 5 or _kind(classes, after) & WORD:
+        return 0
+    if after in (DOT, DASH) and _flags(classes, stop + 1, begin, end) & DIGIT:
+        return 0
+    first = _number(at, area)
+    known = 0 < first < 900 and first != 666 and _number(area + 1, group) > 0 and _number(group + 1, stop) > 0
+    return stop if known else 0
+
+
+@compiled
+def _number(at: int, stop: int) -> int:
+    """The value of the digits at..stop."""
+    value = 0
+    for place in range(at, stop):
+        value = 10 * value + load_u8(place) - ZERO
+    return value
+
+
+@compiled
+def _spoken(at: int, begin: int, end: int, tables: _Tables) -> int:
+    """The end of 7 to 15 digits in groups, no date, after a word that makes them a telephone number; 0: it is none."""
+    before, classes = _byte(at - 1, begin, end), tables.classes
+    if before in _NO_PHONE or _kind(classes, before) & WORD:
+        return 0
+    if before == SPACE and _flags(classes, at - 2, begin, end) & DIGIT:
+        return 0
+    stop = _international(at, end, classes, FEWEST_SPOKEN_DIGITS)
+    return stop if stop > 0 and not _dated(at, stop, classes) and _said(at, stop, begin, tables) else 0
+
+
+@compiled
+def _dated(at: int, stop: int, classes: int) -> bool:
+    """Whether these are three groups, the first or the last of four digits and the others of two at most."""
+    groups = first = middle = size = 0
+    for place in range(at, stop + 1):
+        if place < stop and _kind(classes, load_u8(place)) & DIGIT:
+            size += 1
+            continue
+        if size:
+            groups += 1
+            first, middle = (size if groups == 1 else first), (size if groups == 2 else middle)
+        last, size = (size if size else 0), 0
+    return groups == 3 and middle <= 2 and ((first == 4 and last <= 2) or (first <= 2 and last == 4))
+
+
+@compiled
+def _said(start: int, stop: int, begin: int, tables: _Tables) -> bool:
+    """Whether one of SPOKEN_WORDS stands before ``start``, and the digits are no mask.
+
+    On its line, or on the one before if the number begins its line. A mask's first four are 0, or all but one are.
+    """
+    zeros = others = 0
+    for place in range(start, stop):
+        if _kind(tables.classes, load_u8(place)) & DIGIT:
+            zeros += others == 0 and load_u8(place) == ZERO
+            others += load_u8(place) != ZERO
+    if zeros >= 4 or others < 2:
+        return False
+    at, floor, own_line, alone = start, max(begin, start - SPOKEN_BYTES), True, True
+    while at > floor:
+        if load_u8(at - 1) == NEWLINE:
+            if not own_line or not alone:
+                return False
+            own_line = False
+        end = at
+        while at > begin and _kind(tables.classes, load_u8(at - 1)) & LETTER:
+            at -= 1
+        if at < end and _among(tables.spoken, tables.spoken_end, _packed(at, end, tables.classes)):
+            return True
+        at -= at == end
+        alone = alone and not _kind(tables.classes, load_u8(at)) & WORD
+    return False
+
+
+@compiled
+def _secrets(begin: int, end: int, document: int, classes: int, out: int) -> int:
+    """Keys and tokens; each, masked ones too, is overwritten with !, which is in no address and no number."""
+    found, at, inside = 0, begin, False
+    while at < end:
+        kind = _kind(classes, load_u8(at))
+        start = stop = 0
+        if kind & STARTS and not inside and at + FEWEST_SECRET_BYTES <= end:
+            start, stop = _secret(at, end, classes)
+        if not stop:
+            inside = kind & TOKEN != 0
+            at += 1
+            continue
+        if _filled(start, stop, classes):
+            found += _store(out + 32 * found, document, SECRET, start - begin, stop - begin)
+        for place in range(start, stop):
+            store_u8(place, 0x21)
+        at = stop
+    return found
+
+
+@compiled
+def _secret(at: int, end: int, classes: int) -> tuple[int, int]:
+    """Where the secret that begins at ``at`` starts and ends; 0, 0: none does."""
+    stop = _access_key(at, end, classes)
+    if not stop:
+        stop = _token(at, end, classes)
+    if not stop:
+        stop = _web_token(at, end, classes)
+    if stop:
+        return at, stop
+    body = _key_begins(at, end, classes)
+    stop = _key_ends(body, end) if body else 0
+    return (body, stop) if stop else (0, 0)
+
+
+@compiled
+def _filled(at: int, stop: int, classes: int) -> bool:
+    """Whether a secret is more than the words that name its kind and zeros: what masks leave."""
+    at += _prefix(at)
+    while at < stop:
+        if load_u8(at) == DOT and load_i32(at + 1) & LOW_24 == _EYJ:
+            at += 4
+            continue
+        if _kind(classes, load_u8(at)) & (LETTER | DIGIT) and load_u8(at) != ZERO:
+            return True
+        at += 1
+    return False
+
+
+@compiled
+def _prefix(at: int) -> int:
+    """How many bytes name the kind of the secret at ``at``."""
+    first = load_i32(at)
+    if first in (_AKIA, _ASIA):
+        return 4
+    if first == _GITH:
+        return 11
+    if first & LOW_24 == _EYJ:
+        return 3
+    return 4 if first & 0xFFFF == _GH else 0
+
+
+@compiled
+def _access_key(at: int, end: int, classes: int) -> int:
+    """The end of the identifier of an AWS access key: AKIA or ASIA and 16 of A-Z and 2-7; 0: it is none."""
+    if load_i32(at) not in (_AKIA, _ASIA) or at + 20 > end:
+        return 0
+    zeros = load_u8(at + 4) == ZERO
+    for place in range(at + 4, at + 20):
+        if load_u8(place) != ZERO if zeros else not _kind(classes, load_u8(place)) & BASE32:
+            return 0
+    return at + 20 if not _flags(classes, at + 20, at, end) & TOKEN else 0
+
+
+@compiled
+def _alphanumeric(at: int, end: int, classes: int) -> int:
+    """Where the letters and digits from ``at`` on end."""
+    while at < end and _kind(classes, load_u8(at)) & (LETTER | DIGIT):
+        at += 1
+    return at
+
+
+@compiled
+def _token(at: int, end: int, classes: int) -> int:
+    """The end of a GitHub token: gh, one of pousr, _ and 36 to 251 more, or github_pat_, 22, _ and 59; 0: none."""
+    first = load_i32(at)
+    if first == _GITH:
+        if load_i64(at) != _GITHUB_P or load_i32(at + 8) & LOW_24 != _AT:
+            return 0
+        middle = _alphanumeric(at + 11, end, classes)
+        if middle != at + 33 or middle >= end or load_u8(middle) != 0x5F:
+            return 0
+        stop = _alphanumeric(middle + 1, end, classes)
+        fits = stop == middle + 60
+    else:
+        if first & 0xFFFF != _GH or first >> 24 != 0x5F or (first >> 16 & 0xFF) not in _GITHUB:
+            return 0
+        stop = _alphanumeric(at + 4, end, classes)
+        fits = 40 <= stop - at <= 255
+    return stop if fits and not _flags(classes, stop, at, end) & TOKEN else 0
+
+
+@compiled
+def _web_token(at: int, end: int, classes: int) -> int:
+    """The end of a signed JSON Web Token (RFC 7519): two objects and a signature in base64url; 0: it is none."""
+    if load_i32(at) & LOW_24 != _EYJ:
+        return 0
+    stop = _base64(at, end, classes)
+    if stop - at < 10 or stop + 6 > end or load_u8(stop) != DOT or load_i32(stop + 1) & LOW_24 != _EYJ:
+        return 0
+    stop = _base64(stop + 1, end, classes)
+    if stop >= end or load_u8(stop) != DOT:
+        return 0
+    last = _base64(stop + 1, end, classes)
+    return last if last > stop + 1 else 0
+
+
+@compiled
+def _base64(at: int, end: int, classes: int) -> int:
+    """Where the bytes of base64url from ``at`` on end."""
+    while at < end and _kind(classes, load_u8(at)) & TOKEN:
+        at += 1
+    return at
+
+
+@compiled
+def _key_begins(at: int, end: int, classes: int) -> int:
+    """Where the first line of a private key (RFC 7468) ends; 0: there is none."""
+    if load_i64(at) != _BEGIN or load_i32(at + 8) & LOW_24 != _IN:
+        return 0
+    place = at + 11
+    while place < end and place - at < 64 and (load_u8(place) == SPACE or _kind(classes, load_u8(place)) & LABELS):
+        place += 1
+    if place < at + 22 or place + 5 > end or load_i64(place - 11) != _PRIVATE or load_i32(place - 4) != _KEY:
+        return 0
+    return place + 5 if load_i32(place) == _DASHES and load_u8(place + 4) == DASH else 0
+
+
+@compiled
+def _key_ends(at: int, end: int) -> int:
+    """Where the last line of a private key begins; 0: it does not within PEM_BYTES."""
+    for place in range(at, min(end - 8, at + PEM_BYTES) + 1):
+        if load_u8(place) == DASH and load_i64(place) == _END:
+            return place
+    return 0
