@@ -8,13 +8,17 @@ import random
 from collections import Counter
 from pathlib import Path
 
+import corpus
 import numpy as np
 import pyarrow as pa
 import pytest
 import twins
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_decisions import PROSE
 
+from warehouse import query
+from warehouse.contracts import DOCUMENTS
 from warehouse.curation import CONTAMINATION
 from warehouse.curation.contamination import Benchmarks, contamination
 from warehouse.errors import UsageError
@@ -191,3 +195,45 @@ def test_every_planted_item_of_13_words_or_more_is_found(shared_data: Path) -> N
         if row["start"] >= 0:
             raw = some[int(row["doc_id"])].encode()[row["start"] : row["stop"]].decode()
             assert len(cut(raw)) == row["words"]
+
+
+OTHER = "It says nothing of what computers do with the power, and nobody who bought them has ever asked that before."
+
+
+def judged(checkout: Path, **thresholds: float) -> query.Connection:
+    """Models over four documents: two that hold what benchmarks hold, one that holds nothing, one not compared."""
+    added = {"a": LONG, "b": OTHER, "c": "", "d": ""}
+    rows = [corpus.row(name, f"{PROSE} {name}\n{more}") for name, more in added.items()]
+    batch = pa.RecordBatch.from_pylist(rows, DOCUMENTS).select(["doc_id", "text"]).slice(0, 3)
+    con = corpus.empty(**thresholds)
+    corpus.arrive(con, rows)
+    found = contamination(batch, benchmarks(fox=[LONG], halls=[OTHER, LONG[:70]]))
+    older = found.set_column(3, "passages", pa.array([0] * found.num_rows))
+    corpus.append(con, "contamination", pa.Table.from_batches([found, older]))
+    corpus.build(con, checkout)
+    return con
+
+
+def test_the_model_sums_the_newest_spans_of_each_document_and_benchmark(checkout: Path) -> None:
+    sql = """SELECT uri, benchmark, spans, ngrams, words, share, item, threshold, contaminated
+             FROM curation.contamination JOIN staging.current_documents USING (doc_id) ORDER BY ALL"""
+    size = len(cut(f"{PROSE} a"))
+    share = [round(words / (size + more), 6) for words, more in ((19, 19), (15, 19), (20, 20))]
+    assert query.fetch_all(judged(checkout), sql) == [
+        ("a", "fox", 1, 7, 19, share[0], "fox#0", 0, True),
+        ("a", "halls", 1, 3, 15, share[1], "halls#2", 0, True),
+        ("b", "fox", 0, 0, 0, 0, None, 0, False),
+        ("b", "halls", 1, 8, 20, share[2], "halls#1", 0, True),
+        ("c", "fox", 0, 0, 0, 0, None, 0, False),
+        ("c", "halls", 0, 0, 0, 0, None, 0, False),
+    ]
+
+
+@pytest.mark.parametrize(("most", "fallen"), [(0, {"a": 7, "b": 8}), (7, {"b": 8}), (8, {})])
+def test_the_house_drops_what_is_contaminated_and_the_variable_moves_the_threshold(
+    checkout: Path, most: int, fallen: dict[str, int]
+) -> None:
+    con = judged(checkout, contamination_max_ngrams=most, near_duplicate_jaccard=2)
+    sql = """SELECT rule_set, uri, reason, value, threshold FROM curation.decisions
+             JOIN staging.current_documents USING (doc_id) WHERE reason = 'contaminated' ORDER BY uri"""
+    assert query.fetch_all(con, sql) == [("house", uri, "contaminated", value, most) for uri, value in fallen.items()]
