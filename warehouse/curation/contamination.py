@@ -6,7 +6,7 @@ are added, each document is compared with it again, and ``passages`` says with h
 with the benchmarks that it was not compared with yet, so the table is the same however they came.
 
 Won: 230 MB of text a CPU second against GSM8K and HumanEval, and not slower for a benchmark more. Lost: paraphrases and
-translations; items of fewer than 13 words. Memory: some 60 bytes a word of the benchmarks.
+translations; items of fewer than 13 words, or of numbers alone. Memory: some 60 bytes a word of the benchmarks.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 13 words as in GPT-3 (Brown et al. 2020, appendix C). Words are those of ``minhash``: runs of letters, numbers,
 combining marks and underscores, A-Z as a-z. A text of fewer than 13 words has no 13-gram: it meets nothing, and
-nothing meets it.
+nothing meets it. A 13-gram of numbers alone is not indexed: in 12,000 modules of Python packages (138 MB) nearly all
+hits on HumanEval were rows of zeros and counts from 1 to 16.
 
 Won: words are found 64 bytes at a time, and a text without overlap costs one bit a word of a filter of 16 to 32 bits an
 entry that stays in cache; a hit is compared word by word, so no span rests on a hash. Lost: of equal 13-grams in one
@@ -64,11 +65,14 @@ class Spans:
 
 
 def index(column: Texts, groups: Counts) -> Index:
-    """The index of a column of texts, text i of group ``groups[i]``."""
+    """The index of a column of texts, text i of group ``groups[i]``, without 13-grams of numbers alone."""
     hashes, edges, counts = _cut(column)
     text = np.repeat(np.arange(column.count), counts)
     ordinal = np.arange(text.size) - np.repeat(np.cumsum(counts) - counts, counts)
     gram = np.flatnonzero(ordinal <= counts[text] - WORDS)
+    spoken = np.zeros(text.size + 1, np.int64)
+    _spoken(edges.ctypes.data, spoken)
+    gram = gram[spoken[gram + WORDS] > spoken[gram]]
     gram = gram[np.lexsort((gram, groups[text[gram]], hashes[gram]))]
     fresh = np.ones(gram.size, np.bool_)
     fresh[1:] = (np.diff(hashes[gram]) != 0) | (np.diff(groups[text[gram]]) != 0)
@@ -236,6 +240,16 @@ def _hash(at: int, stop: int, safe: int) -> int:
 def _folded(eight: int) -> int:
     """Eight bytes with bit 5 set in each that is ASCII: A-Z become a-z, and no two word characters become one."""
     return eight | (~eight & -0x7F7F7F7F7F7F7F80) >> 2 & 0x2020202020202020
+
+
+@compiled
+def _spoken(edges: int, counts: Counts) -> None:
+    """Of the words before each word, and before the end, how many are more than the digits 0 to 9."""
+    for word in range(counts.size - 1):
+        more = 0
+        for place in range(load_i64(edges + 16 * word), load_i64(edges + 16 * word + 8)):
+            more |= not 48 <= load_u8(place) <= 57
+        counts[word + 1] = counts[word] + more
 
 
 @compiled
