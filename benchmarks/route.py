@@ -27,7 +27,7 @@ from warehouse.repository import Repository
 CHECKOUT = Path(__file__).resolve().parent.parent
 PUBLISH = "models, gate, publish"
 STAGES = {"sources": "sources", "repository": "audits", "features": "features", "datasets": "datasets"}
-CURATION = {f"repository/{table}" for table in ("signals", "paragraphs", "pii", "minhash", "pairs")}
+CURATION = {f"repository/{table}" for table in ("signals", "paragraphs", "pii", "minhash", "pairs", "contamination")}
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import dagster as dg
 import pyarrow as pa
 from tqdm import tqdm
 
+from pipelines.contamination import contamination_asset
 from pipelines.costs import Meter, cost_metadata, metered
 from pipelines.gates import (
     Metadata,
@@ -148,8 +149,11 @@ def measure_asset(
     return _measured
 
 
-def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinition]:
-    """Signals, paragraphs, personal data, MinHash bands and near pairs of every document."""
+def curation_assets(project: Project, suites: Suites, *, registered: bool) -> list[dg.AssetsDefinition]:
+    """Signals, paragraphs, personal data, MinHash bands, near pairs and benchmarks met of every document.
+
+    registered: whether a source of the project is a benchmark.
+    """
     return [
         measure_asset(
             project,
@@ -184,6 +188,7 @@ def curation_assets(project: Project, suites: Suites) -> list[dg.AssetsDefinitio
             suites=suites["repository.minhash"],
         ),
         pairs_asset(project, suites["repository.pairs"]),
+        contamination_asset(project, suites["repository.contamination"], registered=registered),
     ]
 
 

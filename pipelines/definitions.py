@@ -30,11 +30,14 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
-from warehouse.sources import Source, load_source
+from warehouse.sources import BENCHMARKS, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
 
-MADE_HERE = ("documents", "signals", "paragraphs", "pii", "minhash", "pairs", "rejects", "runs", "runway")
+MADE_HERE = (
+    *("documents", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination"),
+    *("rejects", "runs", "runway"),
+)
 """Repository tables that a project has whatever its sources are."""
 
 
@@ -64,7 +67,7 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
     snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), pool=pool)
-    building = [*curation_assets(project, suites), snapshot]
+    building = [*curation_assets(project, suites, registered=any(each.benchmark for each in sources)), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
     if set(READS) <= {model.name for model in models}:
         lasting.append(corpus_asset(project, suites["repository.runway"]))
@@ -103,8 +106,8 @@ def _tables(
 
 
 def _typed(sources: Sequence[Source]) -> set[str]:
-    """Tables that sources write, but for documents: what something synthetic may be made of."""
-    return {source.table for source in sources} - set(MADE_HERE)
+    """Tables that sources write, but for documents and benchmarks: what something synthetic may be made of."""
+    return {source.table for source in sources} - {*MADE_HERE, BENCHMARKS}
 
 
 def _refuse_taken(sources: Sequence[Source], synthesising: Sequence[FactsRecipe | RowsRecipe]) -> None:

@@ -15,14 +15,18 @@ from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
 from warehouse import datasets, features, publish
 from warehouse.contracts import Snapshot
-from warehouse.datasets import DatasetRecipe, Manifest, Release, TableManifest, TableRecipe
+from warehouse.datasets import DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
 from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
 from warehouse.project import Project
 from warehouse.query import Connection, fetch_all
 from warehouse.repository import Repository
+from warehouse.sources import BENCHMARKS
 from warehouse.synthetic import TABLE as STATEMENTS
+
+DRAWN = "repository.synthetic_"
+"""What the names of tables of drawn rows begin with."""
 
 
 class ExportConfig(dg.Config):
@@ -48,6 +52,7 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
                 con=con,
                 snapshot_documents=documents,
                 snapshot_pii=spans,
+                overlap=_overlap(repository, pinned),
                 inputs=inputs,
                 datasets=project.datasets,
                 created_at=datetime.now(UTC),
@@ -60,18 +65,27 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
             )
 
 
+def _overlap(repository: Repository, pinned: Mapping[str, int]) -> Overlap | None:
+    """The pinned benchmarks and what documents hold of them; None where none is registered."""
+    if not {BENCHMARKS, "contamination"} <= pinned.keys():
+        return None
+    return Overlap(*(repository.snapshot(table, version=pinned[table]) for table in (BENCHMARKS, "contamination")))
+
+
 def export_table(
     project: Project, recipe: TableRecipe, read: Sequence[FeatureSet], *, env: str, run_id: str
 ) -> Release[TableManifest]:
     """A release of rows from what the environment's snapshot pins and the newest rows of the feature sets it reads.
 
-    Raises NotFound for a feature set that has no rows yet.
+    Raises NotFound for a feature set that has no rows yet, RecipeError where a benchmark would go out.
     """
     repository = Repository(project.root)
     stored = [_stored(repository, made) for made in read]
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
         inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
-        names = {*_read_by(recipe), *(name for made in read for name in reads(made))}
+        names = _below(con, {*_read_by(recipe), *(name for made in read for name in reads(made))})
+        if f"repository.{BENCHMARKS}" in names:
+            raise RecipeError(f"{recipe.at}: the select reads benchmarks", allowed="what a model may be trained on")
         return datasets.export_table(
             recipe,
             con=con,
@@ -85,7 +99,7 @@ def export_table(
             attached=dict(
                 file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
             ),
-            drawn=_drawn(con, names),
+            drawn={name for name in names if name.startswith(DRAWN) and name != f"repository.{STATEMENTS}"},
         )
 
 
@@ -94,8 +108,8 @@ def _read_by(recipe: TableRecipe) -> set[str]:
     return tables_read(Path(path), recipe.select, int(line))
 
 
-def _drawn(con: Connection, names: set[str]) -> set[str]:
-    """The tables of drawn rows that these names lead to through the published models."""
+def _below(con: Connection, names: set[str]) -> set[str]:
+    """The models and tables that these names lead to through the published models, themselves included."""
     rows = fetch_all(con, "SELECT name, depends_on, reads FROM meta.models")
     below, found, waiting = {name: {*above, *tables} for name, above, tables in rows}, set[str](), list(names)
     while waiting:
@@ -103,8 +117,7 @@ def _drawn(con: Connection, names: set[str]) -> set[str]:
         if name not in found:
             found.add(name)
             waiting += below.get(name, ())
-    drawn = "repository.synthetic_"
-    return {name for name in found if name.startswith(drawn) and name != f"repository.{STATEMENTS}"}
+    return found
 
 
 def _stored(repository: Repository, made: FeatureSet) -> Snapshot:
@@ -201,5 +214,6 @@ def _metadata(release: Release[Manifest]) -> Metadata:
         "samples": sum(split.samples for split in splits),
         "tokens": sum(split.tokens for split in splits),
         **{f"masked_{kind}": count for kind, count in release.manifest.pii.get("masked", {}).items()},
+        **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
         "path": dg.MetadataValue.path(release.path),
     }

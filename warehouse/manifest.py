@@ -72,7 +72,8 @@ class Manifest:
     id: 32 hexadecimal digits over the content files; composition: source | language | licence -> value -> documents,
     tokens, bytes; inputs: table -> version; model_fingerprints: SQL model -> hash of what it was built by; checks: how
     many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes;
-    pii: spans masked by kind and the documents that held them, empty where nothing is masked.
+    pii: spans masked by kind and the documents that held them, empty where nothing is masked; contamination: spans cut
+    or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select.
     """
 
     schema_version: int
@@ -97,6 +98,7 @@ class Manifest:
     code: Mapping[str, str]
     files: Mapping[str, FileEntry]
     pii: Mapping[str, Any] = field(default_factory=dict)
+    contamination: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 
@@ -244,8 +246,8 @@ def _table(values: dict[str, Any]) -> TableManifest:
 
 
 def encode(manifest: AnyManifest) -> bytes:
-    """The manifest as the bytes of manifest.json, keys in order; no ``pii`` where nothing is masked."""
-    values = {key: value for key, value in asdict(manifest).items() if key != "pii" or value}
+    """The manifest as the bytes of manifest.json, keys in order; no ``pii`` or ``contamination`` that is empty."""
+    values = {key: value for key, value in asdict(manifest).items() if key not in ("pii", "contamination") or value}
     return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

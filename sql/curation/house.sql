@@ -19,7 +19,8 @@ columns:
     house_max_duplicate_lines 0.4, house_max_duplicate_line_chars 0.2, house_max_top_2_gram 0.2, house_max_top_3_gram 0.18,
     house_max_top_4_gram 0.16, house_max_duplicate_5_grams 0.4, house_max_duplicate_10_grams 0.25,
     house_max_lorem_ipsum_lines 0, house_max_policy_lines 0.1, house_min_terminal_lines 0.05, house_max_short_lines 0.85,
-    house_max_newlines 0.4
+    house_max_newlines 0.4. contaminated, the last: 13-grams of the benchmark that the document meets most, 0 where none is
+    registered, against contamination_max_ngrams 0, the variable of curation.contamination
 */
 WITH thresholds AS (
     SELECT
@@ -49,7 +50,11 @@ WITH thresholds AS (
         CAST(coalesce(getvariable('house_max_policy_lines'), 0.1) AS DOUBLE) AS policy,
         CAST(coalesce(getvariable('house_min_terminal_lines'), 0.05) AS DOUBLE) AS terminal,
         CAST(coalesce(getvariable('house_max_short_lines'), 0.85) AS DOUBLE) AS short,
-        CAST(coalesce(getvariable('house_max_newlines'), 0.4) AS DOUBLE) AS newlines
+        CAST(coalesce(getvariable('house_max_newlines'), 0.4) AS DOUBLE) AS newlines,
+        CAST(coalesce(getvariable('contamination_max_ngrams'), 0) AS DOUBLE) AS ngrams
+),
+contaminations AS (
+    SELECT doc_id, max(ngrams) AS ngrams FROM curation.contamination GROUP BY doc_id
 ),
 measured AS (
     SELECT
@@ -79,8 +84,10 @@ measured AS (
         coalesce(c4_open_policy_lines / nullif(lines, 0), 0) AS policy,
         coalesce(terminal_lines / nullif(filled_lines, 0), 0) AS terminal,
         coalesce(short_lines / nullif(filled_lines, 0), 0) AS short,
-        coalesce(newlines / nullif(words, 0), 0) AS newlines
+        coalesce(newlines / nullif(words, 0), 0) AS newlines,
+        CAST(coalesce(ngrams, 0) AS DOUBLE) AS ngrams
     FROM staging.current_signals
+    LEFT JOIN contaminations USING (doc_id)
 )
 SELECT
     m.doc_id,
@@ -127,7 +134,8 @@ SELECT
         {'reason': 'policy_lines', 'value': m.policy, 'threshold': t.policy, 'failed': m.policy > t.policy},
         {'reason': 'line_punct_ratio', 'value': m.terminal, 'threshold': t.terminal, 'failed': m.terminal < t.terminal},
         {'reason': 'short_line_ratio', 'value': m.short, 'threshold': t.short, 'failed': m.short > t.short},
-        {'reason': 'list_ratio', 'value': m.newlines, 'threshold': t.newlines, 'failed': m.newlines > t.newlines}
+        {'reason': 'list_ratio', 'value': m.newlines, 'threshold': t.newlines, 'failed': m.newlines > t.newlines},
+        {'reason': 'contaminated', 'value': m.ngrams, 'threshold': t.ngrams, 'failed': m.ngrams > t.ngrams}
     ] AS rules
 FROM measured AS m
 CROSS JOIN thresholds AS t

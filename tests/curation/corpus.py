@@ -9,17 +9,22 @@ import pyarrow as pa
 
 from warehouse import query
 from warehouse.contracts import DOCUMENTS, content_hash, doc_id
-from warehouse.curation import MINHASH, PAIRS, PARAGRAPHS, SIGNALS, measure, minhash, pairs, paragraphs
+from warehouse.curation import CONTAMINATION, MINHASH, PAIRS, PARAGRAPHS, SIGNALS, measure, minhash, pairs, paragraphs
 
 MODELS = [
     "staging.current_documents",
     "staging.current_signals",
     "staging.current_minhash",
+    "staging.current_contamination",
+    "curation.contamination",
     *(f"curation.{name}" for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house")),
     *(f"curation.{name}" for name in ("paragraph_duplicates", "oversized_buckets", "near_pairs")),
     *(f"curation.{name}" for name in ("clusters", "rules", "decisions", "funnel")),
 ]
-TABLES = {"documents": DOCUMENTS, "signals": SIGNALS, "paragraphs": PARAGRAPHS, "minhash": MINHASH, "pairs": PAIRS}
+TABLES = {
+    **{"documents": DOCUMENTS, "signals": SIGNALS, "paragraphs": PARAGRAPHS, "minhash": MINHASH},
+    **{"pairs": PAIRS, "contamination": CONTAMINATION},
+}
 
 
 def row(

@@ -20,6 +20,7 @@ COPIED = ("duplicate_document", "near_duplicate")
 RULE_SETS = ("c4", "fineweb", "gopher", "house")
 SUITES = (
     *("repository.signals", "repository.paragraphs", "repository.minhash", "repository.pairs"),
+    *("repository.contamination", "curation.contamination"),
     *("curation.near_pairs", "curation.clusters", "curation.decisions"),
 )
 PROSE = (

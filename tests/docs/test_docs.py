@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
-from warehouse.curation import MEANING, MINHASH, PAIRS, PARAGRAPHS, PII, SIGNALS
+from warehouse.curation import CONTAMINATION, MEANING, MINHASH, PAIRS, PARAGRAPHS, PII, SIGNALS
 from warehouse.datasets import DatasetRecipe
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
@@ -29,6 +29,7 @@ from warehouse.publish.meta import _TABLES
 from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
 from warehouse.sources import recipe as source_recipe
+from warehouse.sources.benchmarks import PASSAGES
 from warehouse.sources.guard import REASONS
 from warehouse.synthetic import STATEMENTS
 from warehouse.synthetic import recipe as synthetic_recipe
@@ -43,6 +44,8 @@ SCHEMAS = {
     "pii": PII,
     "minhash": MINHASH,
     "pairs": PAIRS,
+    "benchmarks": PASSAGES,
+    "contamination": CONTAMINATION,
     "runs": RUNS,
     "runway": RUNWAY,
     "statements": STATEMENTS,

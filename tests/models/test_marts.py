@@ -226,6 +226,7 @@ def corpus(con: query.Connection) -> None:
         ("paragraphs", pa.Table.from_batches([curation.paragraphs(measured)])),
         ("pii", pa.Table.from_batches([curation.pii(measured)])),
         ("minhash", pa.Table.from_batches([curation.minhash(measured)])),
+        ("contamination", curation.CONTAMINATION.empty_table()),
         ("pairs", curation.PAIRS.empty_table()),
     ):
         con.register("arrow", table)

@@ -41,6 +41,7 @@ TABLES = {
     "pii": "doc_id, version, start, stop, mask",
     "minhash": "doc_id, bands",
     "pairs": "a, b, jaccard",
+    "contamination": "doc_id, benchmark, start",
 }
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from warehouse.project import Project
     from warehouse.sources import Source
 
+BENCHMARK = "benchmark:"
 USUAL = {"title": ("title",), "uri": ("uri", "url"), "licence": ("licence", "license")}
 """Fields of a document, and what records usually call them."""
 LOOKED_AT = 1000  # files of a folder, before one says what it holds
@@ -44,12 +45,14 @@ def stated_source(
 ) -> Stated:
     """The source of these files, with its YAML written, extended or left as it is.
 
+    A name ``benchmark:NAME`` is an evaluation set: NAME, of the table that no document comes from.
     Raises UsageError for a path that matches nothing, a file that no reader takes, and a name that is not snake_case.
     """
     from warehouse.project import write_whole
     from warehouse.sources import dump_source, load_source
 
     _refuse_reader(reader)
+    name, table = _registered(name, table)
     files = [found for uri in uris for found in _files(uri)]
     name = _snake(name, Path(uris[0]) if Path(uris[0]).is_dir() else files[0])
     path = project.folder / "recipes" / "sources" / f"{name}.yaml"
@@ -68,6 +71,17 @@ def stated_source(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
     return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
+
+
+def _registered(name: str | None, table: str | None) -> tuple[str | None, str | None]:
+    """The source's name and table."""
+    from warehouse.sources import BENCHMARKS
+
+    if name is None or not name.startswith(BENCHMARK):
+        return name, table
+    if table not in (None, BENCHMARKS):
+        raise UsageError(f"--table {table} of a benchmark", allowed=BENCHMARKS, do="leave --table out")
+    return name.removeprefix(BENCHMARK), BENCHMARKS
 
 
 def _refuse_contradiction(path: Path, before: Source, options: dict[str, str]) -> None:

@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 @click.command("ingest")
 @click.argument("uris", nargs=-1, required=True, metavar="URI...")
-@click.option("--as", "name", metavar="NAME", help="Name of the source [from the first file's name].")
+@click.option(
+    "--as",
+    "name",
+    metavar="NAME",
+    help="Name of the source [from the first file's name]; benchmark:NAME for an evaluation set, kept out of training.",
+)
 @click.option(
     "--reader", metavar="READER", help="jsonl, csv, parquet, arrow, text, html, warc or mail [guessed from each file]."
 )
@@ -45,6 +50,7 @@ def ingest_verb(
     \b
     Example:
       warehouse ingest pages/*.jsonl.gz --as pages --licence CC-BY-4.0
+      warehouse ingest gsm8k_test.jsonl --as benchmark:gsm8k
     """
     from warehouse.cli.ingesting import stated_source
 

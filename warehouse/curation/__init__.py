@@ -1,18 +1,34 @@
-"""Curation measures documents and drops none: signals, language, paragraphs, personal data, MinHash bands, near pairs.
+"""Curation measures documents and drops none: signals, language, paragraphs, personal data, near pairs, benchmarks met.
 
 ``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch of doc_id and text and give one of
-SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band. sql/curation decides from them.
+SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band, ``overlaps`` compares documents with
+benchmarks. sql/curation decides from them.
 """
 
+from warehouse.curation.contamination import (
+    COMMIT_BYTES,
+    CONTAMINATION,
+    CONTAMINATION_VERSION,
+    Compared,
+    overlaps,
+)
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, Found, minhash, pairs
 from warehouse.curation.measure import measure, paragraphs, pii
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
-VERSIONS = {"signals": SIGNALS_VERSION, "pii": PII_VERSION, "minhash": MINHASH_VERSION}
+VERSIONS = {
+    "signals": SIGNALS_VERSION,
+    "pii": PII_VERSION,
+    "minhash": MINHASH_VERSION,
+    "contamination": CONTAMINATION_VERSION,
+}
 """By table, what measured it; a table with a version measures every document again when it rises."""
 
 __all__ = [
+    "COMMIT_BYTES",
+    "CONTAMINATION",
+    "CONTAMINATION_VERSION",
     "MEANING",
     "MINHASH",
     "MINHASH_VERSION",
@@ -24,9 +40,11 @@ __all__ = [
     "SIGNALS",
     "SIGNALS_VERSION",
     "VERSIONS",
+    "Compared",
     "Found",
     "measure",
     "minhash",
+    "overlaps",
     "pairs",
     "paragraphs",
     "pii",

@@ -6,6 +6,7 @@
 documents, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
 """
 
+from warehouse.datasets.decontamination import Overlap
 from warehouse.datasets.integrity import Verified, rebuild, verify
 from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace
@@ -21,6 +22,7 @@ __all__ = [
     "Given",
     "Listed",
     "Manifest",
+    "Overlap",
     "Release",
     "Segment",
     "TableManifest",

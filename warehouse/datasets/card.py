@@ -52,6 +52,7 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |"
     yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
     yield from _masks(manifest)
+    yield from _benchmarks(manifest, recipe)
     yield "\n## Composition\n"
     for name in ("source", "language", "licence"):
         yield from _table(name, manifest.composition[name])
@@ -69,6 +70,18 @@ def _masks(manifest: Manifest) -> Iterator[str]:
         yield "`documents.parquet` lists each, as bytes of the stored text with the mask that stands there."
     else:
         yield "\nNo personal data was masked."
+
+
+def _benchmarks(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
+    if recipe.contamination:
+        found = manifest.contamination
+        done = {"cut": "cut out of", "drop": "dropped with"}[recipe.contamination]
+        against = ", ".join(f"{name} ({count:,} passages)" for name, count in found["benchmarks"].items())
+        spans = sum(found[recipe.contamination].values())
+        yield f"\nBenchmarks kept out, by word 13-grams: {against}."
+        yield f"{spans:,} spans of {found['items']:,} items were {done} {found['documents']:,} documents."
+    else:
+        yield "\nNo benchmark was kept out but by the select."
 
 
 def _table(name: str, rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +27,7 @@ def describe(
     inputs: Sequence[tuple[str, int]],
     checks: Sequence[Check],
     model_fingerprints: Mapping[str, str],
+    contamination: Mapping[str, Any],
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
     files = content_files(made.folder)
@@ -48,6 +50,7 @@ def describe(
         model_fingerprints=dict(sorted(model_fingerprints.items())),
         checks=summary(checks),
         pii=masks.summary(made.recipe, made.documents),
+        contamination=contamination,
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code={"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")},

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse import query
 from warehouse.contracts import Snapshot
@@ -64,6 +65,11 @@ def _joined(recipe: DatasetRecipe, facts: pa.Table, con: query.Connection, spans
         private.close()
 
 
+def grown(masks: Sequence[dict[str, Any]]) -> int:
+    """Bytes that a text has more once it is masked."""
+    return sum(len(each["mask"].encode()) - (each["stop"] - each["start"]) for each in masks)
+
+
 def masked_text(text: str, masks: Sequence[dict[str, Any]]) -> str:
     """The text with the bytes start..stop of each mask, in order, replaced by it."""
     if not masks:
@@ -97,6 +103,8 @@ def summary(recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Any]:
     if not recipe.mask:
         return {}
     spans = documents["masked"].combine_chunks()
-    counted = Counter(spans.flatten().field("kind").to_pylist())
-    holders = int((pa.compute.list_value_length(spans).to_numpy() > 0).sum())
-    return {"masked": {kind: counted[kind] for kind in recipe.mask}, "documents": holders}
+    kinds, holders = spans.flatten().field("kind"), pc.list_parent_indices(spans)
+    counted = Counter(kinds.to_pylist())
+    personal = pc.is_in(kinds, pa.array(recipe.mask, pa.string()))
+    masked = {kind: counted[kind] for kind in recipe.mask}
+    return {"masked": masked, "documents": len(pc.unique(holders.filter(personal)))}

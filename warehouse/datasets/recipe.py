@@ -30,6 +30,7 @@ from warehouse.recipes import (
 )
 
 Packing = Literal["best_fit", "concatenate"]
+Contamination = Literal["drop", "cut"]
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -59,7 +60,8 @@ class DatasetRecipe:
     select: one SELECT over the published snapshot, giving doc_id and if wanted cluster and language.
     splits: name -> share of the clusters; cluster: SQL over the columns of documents (default: the text with case and
     white space folded), used where the selection gives no cluster. mask: kinds of personal data (PII_KINDS) whose spans
-    go out as their masks. at: place of the select, for messages.
+    go out as their masks. contamination: drop documents that hold a 13-gram of a benchmark, or cut those spans out;
+    None leaves it to the select. at: place of the select, for messages.
     """
 
     name: str
@@ -75,6 +77,7 @@ class DatasetRecipe:
     seed: int = 0
     max_synthetic_share: float = 0.30
     mask: tuple[str, ...] = ()
+    contamination: Contamination | None = None
     at: str = field(default="recipe", compare=False)
 
 
@@ -110,6 +113,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "seed": recipe.seed,
         "max_synthetic_share": recipe.max_synthetic_share,
         "pii": {"mask": list(recipe.mask)} if recipe.mask else None,
+        "contamination": recipe.contamination,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -127,6 +131,13 @@ def _packing(source: Stated, key: Keys) -> Packing:
     if value not in ("best_fit", "concatenate"):
         source.refuse(key, f"packing is {value!r}", "best_fit, concatenate")
     return cast("Packing", value)
+
+
+def _contamination(source: Stated, key: Keys) -> Contamination:
+    value = source.get(key)
+    if value not in ("drop", "cut"):
+        source.refuse(key, f"contamination is {value!r}", "drop, cut")
+    return cast("Contamination", value)
 
 
 def _masked(source: Stated, key: Keys) -> tuple[str, ...]:
@@ -175,4 +186,5 @@ KEYS: Mapping[str, Check] = {
     "seed": whole(0, (1 << 63) - 1),
     "max_synthetic_share": share,
     "pii": _masked,
+    "contamination": _contamination,
 }

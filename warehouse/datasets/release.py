@@ -23,6 +23,7 @@ from warehouse import query
 from warehouse.contracts import Check, Snapshot
 from warehouse.datasets import shelf
 from warehouse.datasets.card import card
+from warehouse.datasets.decontamination import Overlap, decontaminate
 from warehouse.datasets.description import describe
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
@@ -75,11 +76,13 @@ def export(
     batch_rows: int = 4096,
     progress: Progress | None = None,
     snapshot_pii: Snapshot | None = None,
+    overlap: Overlap | None = None,
 ) -> Release[Manifest]:
     """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
 
     at: what its energy is counted at in run.json; None leaves it out.
-    snapshot_pii: the pinned spans of personal data, where the recipe masks some.
+    snapshot_pii: the pinned spans of personal data, where the recipe masks some; overlap: with benchmarks, where it
+    keeps them out.
     Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
     for documents that the pinned tables lack, Busy while another process exports this data set, StorageFull.
     """
@@ -87,7 +90,8 @@ def export(
     before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[Manifest]:
-        frozen = freeze(recipe, select(recipe, con), con, snapshot_documents, snapshot_pii)
+        cleaned = decontaminate(recipe, select(recipe, con), con, overlap)
+        frozen = freeze(recipe, cleaned, con, snapshot_documents, snapshot_pii)
         made = render(
             recipe,
             frozen,
@@ -97,7 +101,13 @@ def export(
             batch_rows=batch_rows,
             progress=progress,
         )
-        manifest = describe(made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints)
+        manifest = describe(
+            made,
+            inputs=inputs,
+            checks=checks,
+            model_fingerprints=model_fingerprints,
+            contamination=cleaned.verdict,
+        )
         run = _rendering(made, batch_rows=batch_rows, processes=processes)
         return Draft(
             manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}

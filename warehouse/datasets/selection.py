@@ -17,6 +17,7 @@ import xxhash
 
 from warehouse import query
 from warehouse.contracts import TIMESTAMP, Snapshot
+from warehouse.datasets.decontamination import Cleaned, with_cuts
 from warehouse.datasets.masks import MASKED, with_masks
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.errors import CheckFailed, NotFound, RecipeError
@@ -102,16 +103,17 @@ def run_select(con: query.Connection, sql: str, *, at: str) -> pa.Table:
 
 def freeze(
     recipe: DatasetRecipe,
-    selection: pa.Table,
+    cleaned: Cleaned,
     con: query.Connection,
     documents: Snapshot,
     spans: Snapshot | None = None,
 ) -> pa.Table:
-    """The selected documents with their facts, split, shard and order (FROZEN): sorted by split, shard, seeded hash.
+    """What may go out with its facts, split, shard and order (FROZEN): sorted by split, shard, seeded hash.
 
     spans: the table pii, where the recipe masks. Raises NotFound if a selected document is not in ``documents``, or was
     not searched for what is to be masked, CheckFailed if synthetic text passes the cap.
     """
+    selection = cleaned.selection
     facts = _facts(recipe, selection, con, documents)
     if facts.num_rows != selection.num_rows:
         raise NotFound(
@@ -120,7 +122,7 @@ def freeze(
             do="publish again, so that the snapshot and the repository are of one run",
         )
     check_synthetic(recipe, facts)
-    return arranged(recipe, with_masks(recipe, facts, con, spans))
+    return arranged(recipe, with_cuts(with_masks(recipe, facts, con, spans), cleaned.spans))
 
 
 def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:

@@ -8,7 +8,19 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from warehouse.kernels import c4, fasttext, graph, lines, minhash, pack, paragraphs, pii, profile, words
+from warehouse.kernels import (
+    c4,
+    contamination,
+    fasttext,
+    graph,
+    lines,
+    minhash,
+    pack,
+    paragraphs,
+    pii,
+    profile,
+    words,
+)
 from warehouse.kernels.texts import texts
 
 SAMPLE = "The first of two lines, and one that repeats [1].\nThe first of two lines, and one that repeats [1].\n"
@@ -28,6 +40,7 @@ def warm() -> float:
     minhash.bands(column)
     ends = np.zeros(1, np.int64)
     minhash.jaccard(minhash.sets(column), ends, ends)
+    contamination.spans(column, contamination.index(column, ends[:1]))
     graph.components(ends, ends, 1)
     graph.runs(ends, ends, ends, 1)
     pack.best_fit(np.array([3, 2, 1], np.int32), 4)

@@ -12,6 +12,7 @@ from warehouse.sources.parsing import closing_parser
 from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
 from warehouse.sources.recipe import (
+    BENCHMARKS,
     Column,
     Dialect,
     Environment,
@@ -25,6 +26,7 @@ from warehouse.sources.recipe import (
 )
 
 __all__ = [
+    "BENCHMARKS",
     "READERS",
     "UNSTRUCTURED",
     "Column",

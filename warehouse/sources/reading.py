@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from warehouse.contracts import Readings, Reject
 from warehouse.errors import InputError
-from warehouse.sources import arrow, delimited, html, jsonl, mail, parquet, python_env, text, warc
+from warehouse.sources import arrow, benchmarks, delimited, html, jsonl, mail, parquet, python_env, text, warc
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
@@ -86,8 +86,9 @@ def read(source: Source, located: Located, path: Path) -> Readings:
     """The object's records from its bytes at ``path``, whose own name says nothing.
 
     Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and
-    ``_known_at``. Batches are about BATCH_BYTES or less. Bad records are Rejects among them; an object that cannot be
-    read (further) is one Reject whose ``record`` is empty. Nothing that the bytes hold raises.
+    ``_known_at``; benchmarks yield benchmarks.PASSAGES. Batches are about BATCH_BYTES or less. Bad records are Rejects
+    among them; an object that cannot be read (further) is one Reject whose ``record`` is empty. Nothing that the bytes
+    hold raises.
     """
     if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
@@ -106,7 +107,12 @@ def _read_member(member: Member, source: Source, located: Located) -> Readings:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return
     reader = READERS[name]
-    if not source.typed:
+    if source.benchmark and reader.table is not None:
+        items = benchmarks.passages(reader.table(member, source), located.uri)
+    elif source.benchmark:
+        documents = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
+        items = benchmarks.passages(documents, located.uri)
+    elif not source.typed:
         items = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
     elif reader.table is not None:
         items = reader.table(member, source)

@@ -27,6 +27,9 @@ SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"[*?\[]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 NETWORK = ("http", "https")
+BENCHMARKS = "benchmarks"
+"""The table of evaluation sets: its sources' records are items to keep out of training, never documents."""
+WRITTEN_HERE = ("rejects", "runs", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination", "runway")
 PERIODS = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}
 """Partitions of time, and how their key is written in a uri unless ``format`` says otherwise."""
 
@@ -142,6 +145,11 @@ class Source:
         """Whether rows go to a table of their own columns instead of to ``documents``."""
         return self.table != "documents"
 
+    @property
+    def benchmark(self) -> bool:
+        """Whether its records are items of an evaluation set."""
+        return self.table == BENCHMARKS
+
 
 def is_url(uri: str) -> bool:
     """Whether a uri is fetched by HTTP."""
@@ -235,6 +243,8 @@ class _Checked:
                 keys["columns"], "columns for the table documents", "fields for documents, or another table"
             )
         source = Source(**values)
+        if source.benchmark and source.columns:
+            raise self.refuse(keys["columns"], "columns for benchmarks, whose rows are passages", "another table")
         if source.known_at.header and not source.network:
             raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for http and https only")
         return source
@@ -288,7 +298,7 @@ class _Checked:
         value = self.text(node)
         if not SNAKE.fullmatch(value):
             raise self.refuse(node, f"table {value!r}", "documents, or a name of lower-case letters, digits and _")
-        if value in ("rejects", "runs", "signals", "paragraphs"):
+        if value in WRITTEN_HERE:
             raise self.refuse(node, f"table {value!r} is written by the warehouse itself", "documents, or another name")
         return value
 

@@ -1,0 +1,151 @@
+"""Speed of the comparison with benchmarks in MB of text a CPU second, and what of planted items it finds.
+
+    make bench AREA=contamination
+    make bench AREA=contamination ARGS="--data FOLDER"    benchmarks/ and books_en.zip of that folder
+
+Benchmarks are GSM8K's test set and HumanEval where they are there, else paragraphs of the standard library; text is the
+books, else the standard library's modules. Peer: dictionaries of word 13-grams in plain Python, on a tenth of the text
+with every planted item: its spans must be equal. Hits on text that nothing was planted in are printed one by one. The
+last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import random
+import sys
+import sysconfig
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from warehouse.curation.contamination import Benchmarks, contamination
+from warehouse.kernels import contamination as kernel
+from warehouse.kernels.texts import texts
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT / "tests/curation"))
+PLANTED = 400
+PLACES = ("start", "stop", "words", "ngrams")
+CODE = ("prompt", "entry_point", "canonical_solution", "test")
+
+
+def main() -> None:
+    """Measure, compare with the reference, plant; print a line each and the JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
+    given = arguments.parse_args()
+    items, some = list(items_of(given.data)), list(corpus(given.data))
+    against = indexed(items)
+    figures = speed(some, against)
+    for row in met(contamination(batch_of(some), against)):
+        print("not planted:", row["item"], some[int(row["doc_id"])].encode()[row["start"] : row["stop"]])
+        figures["hits_on_what_was_not_planted"] += 1
+    figures |= planted(items, some, against)
+    figures |= equality(items, some[::10], against)
+    print(json.dumps(figures))
+
+
+def items_of(data: Path) -> Iterator[tuple[str, str, str]]:
+    """(benchmark, item, text)."""
+    folder = data / "benchmarks"
+    if not folder.is_dir():
+        for path in sorted(Path(sysconfig.get_path("stdlib"), "json").glob("*.py")):
+            yield from (("stdlib", f"{path}#{n}", part) for n, part in enumerate(path.read_text().split("\n\n")))
+        return
+    with (folder / "gsm8k_test.jsonl").open(encoding="utf-8") as lines:
+        for number, row in enumerate(map(json.loads, lines)):
+            yield "gsm8k", f"gsm8k#{number}", f"{row['question']}\n{row['answer']}"
+    with gzip.open(folder / "HumanEval.jsonl.gz", "rt", encoding="utf-8") as lines:
+        for row in map(json.loads, lines):
+            yield "humaneval", row["task_id"], "\n".join(row[name] for name in CODE)
+
+
+def corpus(data: Path) -> Iterator[str]:
+    """The texts that are searched."""
+    file = data / "books_en.zip"
+    if not file.is_file():
+        yield from (path.read_text("utf-8", "replace") for path in Path(sysconfig.get_path("stdlib")).glob("*.py"))
+        return
+    with zipfile.ZipFile(file) as archive:
+        for name in archive.namelist():
+            if not name.endswith("/"):
+                yield archive.read(name).decode("utf-8", "replace")
+
+
+def indexed(items: list[tuple[str, str, str]]) -> Benchmarks:
+    names = sorted({name for name, _, _ in items})
+    groups = np.array([names.index(name) for name, _, _ in items], np.int64)
+    index = kernel.index(texts(pa.array([text for _, _, text in items], pa.large_string())), groups)
+    return Benchmarks(pa.array(names), np.bincount(groups), pa.array([item for _, item, _ in items]), index)
+
+
+def batch_of(some: list[str]) -> pa.RecordBatch:
+    ids = pa.array([str(index) for index in range(len(some))])
+    return pa.RecordBatch.from_arrays([ids, pa.array(some, pa.large_string())], ["doc_id", "text"])
+
+
+def met(rows: pa.RecordBatch) -> list[dict[str, Any]]:
+    return [row for row in rows.to_pylist() if row["start"] >= 0]
+
+
+def speed(some: list[str], against: Benchmarks) -> dict[str, Any]:
+    """MB/s of the whole measurement, rows included."""
+    batch, size = batch_of(some), sum(len(text.encode()) for text in some)
+    contamination(batch, against)
+    rate = size / 1e6 / best(lambda: contamination(batch, against))
+    count = against.index.text.size
+    print(f"{size / 1e6:.1f} MB in {len(some)} texts, {count:,} 13-grams: {rate:.0f} MB a CPU second")
+    figures = {"mb": round(size / 1e6, 1), "decontamination_mb_per_cpu_s": round(rate, 1)}
+    return figures | {"hits_on_what_was_not_planted": 0}
+
+
+def best(function: Callable[[], object], *, times: int = 5) -> float:
+    """The least CPU seconds of some calls."""
+    measured = []
+    for _ in range(times):
+        began = time.process_time()
+        function()
+        measured.append(time.process_time() - began)
+    return min(measured)
+
+
+def planted(items: list[tuple[str, str, str]], some: list[str], against: Benchmarks) -> dict[str, int]:
+    """Items put into the middle of pieces of text, one each: how many of 13 words or more were found as themselves."""
+    cut, draw = import_module("test_contamination").cut, random.Random(1)
+    chosen = [item for item in draw.sample(items, min(PLANTED, len(items))) if len(cut(item[2])) >= kernel.WORDS]
+    pieces = [draw.choice(some)[5_000:9_000] for _ in chosen]
+    whole = [f"{piece[:2_000]}\n{text}\n{piece[2_000:]}" for piece, (_, _, text) in zip(pieces, chosen, strict=True)]
+    rows = met(contamination(batch_of(whole), against))
+    found = {int(row["doc_id"]) for row in rows if row["benchmark"] == chosen[int(row["doc_id"])][0]}
+    named = {int(row["doc_id"]) for row in rows if row["item"] == chosen[int(row["doc_id"])][1]}
+    print(f"planted {len(chosen)} items of 13 words or more: {len(found)} found, {len(named)} under their own name")
+    return {"planted": len(chosen), "found": len(found), "found_under_their_own_name": len(named)}
+
+
+def equality(items: list[tuple[str, str, str]], some: list[str], against: Benchmarks) -> dict[str, Any]:
+    """Whether the spans of some text with items in it are those of the plain reference, and the speed of that."""
+    twin, names, labels = import_module("test_contamination"), against.names.to_pylist(), against.items.to_pylist()
+    held = twin.known([(names.index(name), text) for name, _, text in items])
+    some = [text[:100_000] for text in some] + [text for _, _, text in items[::40]]
+    size, began = sum(len(text.encode()) for text in some), time.process_time()
+    wanted = [(number, *span) for number, text in enumerate(some) for span in twin.reference(text, held)[0]]
+    rate = size / 1e6 / (time.process_time() - began)
+    ours = [
+        (int(row["doc_id"]), names.index(row["benchmark"]), *(row[name] for name in PLACES), labels.index(row["item"]))
+        for row in met(contamination(batch_of(some), against))
+    ]
+    print(f"reference on {size / 1e6:.1f} MB: {len(wanted)} spans, equal: {ours == wanted}, {rate:.2f} MB a CPU second")
+    return {"reference_mb_per_cpu_s": round(rate, 2), "equal_to_reference": ours == wanted}
+
+
+if __name__ == "__main__":
+    main()

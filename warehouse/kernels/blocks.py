@@ -1,0 +1,63 @@
+"""64 bytes of text at once: one bit a byte, bit 0 the first, by vector instructions of whatever the processor has.
+
+Won: 64 bytes cost some twenty instructions and no branch, where a loop over bytes guesses wrong at the end of every
+word (measured: words alone at 234 MB/s a byte at a time). Lost: 64 readable bytes are needed; the caller answers for
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+BYTES = 64
+
+_BYTE, _WORD = ir.IntType(8), ir.IntType(64)
+_BLOCK = ir.VectorType(_BYTE, BYTES)
+
+
+def _all(value: int) -> ir.Constant:
+    return ir.Constant(_BLOCK, [value] * BYTES)
+
+
+def _mapped(bits: Callable[[Any, Any], Any]) -> Callable[[int], int]:
+    """A function from the address of 64 bytes to the bits that ``bits`` builds of them."""
+
+    @intrinsic
+    def mapped(_context: Any, address: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            place = builder.inttoptr(arguments[0], _BLOCK.as_pointer())
+            return builder.bitcast(bits(builder, builder.load(place, align=1)), _WORD)
+
+        return types.int64(types.int64), generate
+
+    return cast("Callable[[int], int]", mapped)
+
+
+def _ascii_word(builder: Any, block: Any) -> Any:
+    letter = builder.icmp_unsigned("<", builder.sub(builder.or_(block, _all(32)), _all(ord("a"))), _all(26))
+    digit = builder.icmp_unsigned("<", builder.sub(block, _all(ord("0"))), _all(10))
+    return builder.or_(builder.or_(letter, digit), builder.icmp_unsigned("==", block, _all(ord("_"))))
+
+
+ascii_word = _mapped(_ascii_word)
+"""Which of 64 bytes are a-z, A-Z, 0-9 or _."""
+
+high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
+"""Which of 64 bytes are of characters beyond ASCII."""
+
+
+@intrinsic
+def _trailing_zeros(_context: Any, bits: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.int64), generate
+
+
+trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
+"""The place of the lowest bit that is set; 64 where none is."""
