@@ -137,7 +137,9 @@ def signals(ids: pa.Array, hashes: np.ndarray, rng: np.random.Generator) -> dict
     count = len(ids)
     words = np.maximum(rng.lognormal(5, 1.2, count), 1).astype(np.int64)
     found: dict[str, object] = {field.name: np.zeros(count, np.int64) for field in SIGNALS}
-    found |= {name: (words * np.minimum(rng.gamma(1, share, count), 1)).astype(np.int64) for name, share in SHARES.items()}
+    found |= {
+        name: (words * np.minimum(rng.gamma(1, share, count), 1)).astype(np.int64) for name, share in SHARES.items()
+    }
     found |= {"doc_id": ids, "version": np.ones(count, np.int32), "text_hash": hashes, "words": words}
     found |= {"plain_words": words, "chars": words * 6, "bytes": words * 6, "plain_word_chars": words * 5}
     found |= {"alpha_words": (words * rng.beta(9, 1, count)).astype(np.int64), "stop_words": rng.integers(0, 9, count)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from warehouse.errors import RecipeError
 from warehouse.models.header import Header, Kind, read_header
-from warehouse.models.lineage import fingerprint, select_tree, tables
+from warehouse.models.lineage import fingerprint, select_tree, tables, variables
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 REPOSITORY = "repository."
@@ -23,7 +23,8 @@ class Model:
 
     name: ``schema.name``, from the path; depends_on: the models it reads; reads: the repository tables it reads
     (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
-    of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys.
+    of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
+    default of those that ``sql`` reads.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Model:
     depends_on: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     fingerprint: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -97,7 +99,7 @@ def _linked(model: Model, tree: Any, names: Mapping[str, Any]) -> tuple[Model, A
             depends.append(table)
         else:
             raise _unknown(model, table, line, names)
-    return replace(model, depends_on=tuple(depends), reads=tuple(reads)), tree
+    return replace(model, depends_on=tuple(depends), reads=tuple(reads), variables=variables(tree)), tree
 
 
 def _unknown(model: Model, table: str, line: int, names: Mapping[str, Any]) -> RecipeError:
