@@ -3,8 +3,8 @@
     make bench AREA=decisions                      one million made-up rows
     make bench AREA=decisions ARGS="--rows 200000"
 
-The rows are those that the models read: documents without text to speak of, signals, bands, pairs; one text in twenty is
-a copy and one in ten has a near pair. They lie in Parquet files, and the real builder makes the models from the real
+The rows are those that the models read: documents without text to speak of, signals, bands, pairs; one text in twenty
+is a copy and one in ten has a near pair. They lie in Parquet files, and the real builder makes the models from the real
 SQL. Then a variable changes, and what depends on it is made again: decisions, and the tables counted from them. No peer
 stores what it measured, so none can decide again without the text; ``--own`` is accepted for uniformity. The last line
 is one JSON object.

@@ -8,7 +8,7 @@ columns:
   reason: first failing rule, or kept
   documents: current documents
   bytes: of their text in UTF-8, as measured
-  words: of their text, as measured: about 3 to each 4 tokens of a model in English
+  words: of their text, as measured; a model makes about 4 tokens of 3 English words
 */
 SELECT
     decisions.rule_set,

@@ -1,7 +1,8 @@
 """Suites in Great Expectations' JSON format, refused with file and expectation number where they are wrong.
 
-The table a suite holds for comes from its file: ``expectations/<schema>.<table>.json``. Every
-expectation blocks but one whose ``severity`` is warning or info: it alarms. A suite whose ``meta`` says ``"optional": true`` passes where its table is absent.
+The table a suite holds for comes from its file: ``expectations/<schema>.<table>.json``. Every expectation blocks but
+one whose ``severity`` is warning or info, which alarms. A suite whose ``meta`` says ``"optional": true`` passes where
+its table is absent.
 """
 
 from __future__ import annotations
