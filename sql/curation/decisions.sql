@@ -10,7 +10,7 @@ owner: team:data-platform
 columns:
   doc_id: document
   source: where it came from
-  rule_set: gopher | c4 | fineweb | house
+  rule_set: gopher | c4 | fineweb | house, or a model's whose header says rule_set
   kept: whether it passed every rule of the set
   reason: >-
     first failing rule, null if kept; unmeasured where a document has no signals yet, duplicate_document and near_duplicate

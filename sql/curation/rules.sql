@@ -10,7 +10,7 @@ columns:
   doc_id: document
   source: where it came from
   keep_rank: see staging.current_documents
-  rule_set: gopher | c4 | fineweb | house
+  rule_set: gopher | c4 | fineweb | house, or a model's whose header says rule_set
   rules: reason, value, threshold, failed; null for a document that is not measured yet
   failure: the first of them that failed, null where none did; its reason is unmeasured where there are none
 */

@@ -30,9 +30,14 @@ def row(uri: str, text: str, *, source: str, licence: str | None) -> dict[str, o
     return {**place, **said, "known_at": datetime(2026, 1, 5, tzinfo=UTC), "object_sha256": "0" * 64}
 
 
-def decided_project(folder: Path, rows: Sequence[Mapping[str, object]]) -> Project:
-    """The project in ``folder``; rows as ``documents`` has them."""
+def decided_project(
+    folder: Path, rows: Sequence[Mapping[str, object]], *, models: Mapping[str, str] | None = None
+) -> Project:
+    """The project in ``folder``; rows as ``documents`` has them, models: its own, by path below ``sql/``."""
     folder.mkdir(parents=True)
+    for path, text in (models or {}).items():
+        (folder / "sql" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "sql" / path).write_text(text)
     (folder / "warehouse.toml").write_text('name = "decided"\n')
     project = load(folder)
     prepare(project)

@@ -208,3 +208,32 @@ def test_examples_of_a_reason_are_decisions_of_it_and_the_same_every_time(projec
         examples(project, "gopher_short")
     with pytest.raises(UsageError, match="one, twins, two"):
         examples(project, "gopher_short_doc", source="three")
+
+
+STUBS = """/* model
+description: Documents of enough bytes
+kind: view
+grain: [doc_id]
+owner: team:data
+rule_set: stubs
+*/
+WITH thresholds AS (SELECT CAST(coalesce(getvariable('stub_bytes'), 200) AS DOUBLE) AS bytes)
+SELECT doc_id, [{'reason': 'stub', 'value': CAST(signals.bytes AS DOUBLE), 'threshold': thresholds.bytes,
+                 'failed': signals.bytes < thresholds.bytes}] AS rules
+FROM staging.current_signals AS signals CROSS JOIN thresholds
+"""
+
+
+def test_a_model_whose_header_names_a_rule_set_is_one(tmp_path: Path) -> None:
+    rows = [*documents(5), *TWINS]
+    project = decided_project(tmp_path / "project", rows, models={"curation/stubs.sql": STUBS})
+    decided = decisions(project, "stubs")
+    assert len(decided) == len(rows)
+    sizes = {str(each["doc_id"]): len(str(each["text"]).encode()) for each in rows}
+    for doc_id, (_, _, reason) in decided.items():
+        assert (reason == "stub") == (sizes[doc_id] < 200)
+    assert {"stub", "duplicate_document", None} <= {reason for _, _, reason in decided.values()}
+    answer = whatif(project, "stubs", {"stub_bytes": "0"}, sample=1000)
+    assert {example.reason for example in answer.examples if example.kept} == {"stub"}
+    [verdict] = explain(project, next(iter(decided)), rules="stubs").verdicts
+    assert [rule.reason for rule in verdict.rules] == ["stub"]
