@@ -32,8 +32,8 @@ RULES = """
 CREATE SCHEMA staging; CREATE SCHEMA curation;
 CREATE VIEW staging.current_documents AS SELECT doc_id, source, 0 AS keep_rank FROM repository.documents;
 CREATE VIEW staging.current_signals AS FROM repository.signals;
-CREATE VIEW curation.rules AS SELECT doc_id, 'all' AS rule_set,
-    [{'reason': 'none', 'value': 0.0::DOUBLE, 'threshold': 0.0::DOUBLE, 'failed': false}] AS rules
+CREATE VIEW curation.rules AS SELECT doc_id, source, 0 AS keep_rank, 'all' AS rule_set,
+    CAST(NULL AS STRUCT(reason VARCHAR, value DOUBLE, threshold DOUBLE, failed BOOLEAN)) AS failure
 FROM repository.documents
 """
 

@@ -273,7 +273,10 @@ def _published(
 def _model_events(
     con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check], *, at: Rate
 ) -> Iterator[Event]:
-    """A model's materialisation and its verdicts, which are added to ``checks``; a skipped model's only warn."""
+    """A model's materialisation and its verdicts; those that may block are added to ``checks``.
+
+    A skipped model's only warn.
+    """
     key = model_key(built.model.name)
     if built.skipped:
         yield from skipped_results(key, suites, built.skipped)
@@ -281,7 +284,8 @@ def _model_events(
     cost = cost_metadata(built.cpu_s, built.wall_s, at)
     yield dg.MaterializeResult(asset_key=key, metadata={**columns_metadata(built.rows, built.columns), **cost})
     verdicts = [check for suite in suites for check in run_suite(con, suite)]
-    checks += verdicts
+    warns = [expectation.warns for suite in suites for expectation in suite.expectations]
+    checks += [check for check, warning in zip(verdicts, warns, strict=True) if not warning]
     yield from check_results(key, suites, verdicts)
 
 

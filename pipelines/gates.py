@@ -1,4 +1,4 @@
-"""Suites as asset checks: one check an expectation, all of a suite in one query, each of them blocking."""
+"""Suites as asset checks: one check an expectation, all of a suite in one query, each blocking or a warning."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ Metadata = Mapping[str, Any]
 
 
 def check_specs(key: dg.AssetKey, suites: Iterable[Suite]) -> list[dg.AssetCheckSpec]:
-    """A blocking check for each expectation of the suites of one asset."""
+    """A check for each expectation of the suites of one asset; it blocks unless the expectation only warns."""
     return [
-        dg.AssetCheckSpec(name, asset=key, blocking=True, description=_described(expectation))
+        dg.AssetCheckSpec(name, asset=key, blocking=not expectation.warns, description=_described(expectation))
         for name, expectation in _named(suites)
     ]
 
 
 def check_results(key: dg.AssetKey, suites: Sequence[Suite], checks: Sequence[Check]) -> Iterator[dg.AssetCheckResult]:
     """The verdicts of those suites, in the order of their expectations."""
-    for (name, _), check in zip(_named(suites), checks, strict=True):
+    for (name, expectation), check in zip(_named(suites), checks, strict=True):
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=name,
             passed=check.success,
+            severity=dg.AssetCheckSeverity.WARN if expectation.warns else dg.AssetCheckSeverity.ERROR,
             metadata={
                 "expectation": check.expectation,
                 "kwargs": dict(check.kwargs),

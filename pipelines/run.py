@@ -41,11 +41,12 @@ class Materialised:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A run that succeeded: its assets in order, and the checks it passed."""
+    """A run that succeeded: its assets in order, how many checks it passed, and what those say that only warn."""
 
     run_id: str
     assets: tuple[Materialised, ...]
     checks: int
+    warnings: tuple[str, ...] = ()
 
 
 def ui_command(project: Project, *, host: str, port: int) -> tuple[list[str], dict[str, str]]:
@@ -213,7 +214,16 @@ def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
         each = event.step_materialization_data.materialization
         events.setdefault("/".join(each.asset_key.path), []).append(each)
     assets = tuple(_materialised(name, some, costs.get(name)) for name, some in events.items())
-    return Outcome(result.run_id, assets, sum(each.passed for each in result.get_asset_check_evaluations()))
+    evaluations = result.get_asset_check_evaluations()
+    warnings = tuple(_warning(each) for each in evaluations if not each.passed and "skipped" not in each.metadata)
+    return Outcome(result.run_id, assets, sum(each.passed for each in evaluations), warnings)
+
+
+def _warning(evaluation: dg.AssetCheckEvaluation) -> str:
+    """A check that failed and blocks nothing: its name, and how many rows are not as expected."""
+    unexpected = evaluation.metadata.get("unexpected_count")
+    rows = f" ({unexpected.value} rows)" if unexpected is not None else ""
+    return f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}{rows}"
 
 
 def _materialised(name: str, events: Sequence[dg.AssetMaterialization], cost: Cost | None) -> Materialised:

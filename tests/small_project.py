@@ -150,8 +150,14 @@ DECISIONS = (
 )
 
 
-def publish_again(project: Project, decisions: Sequence[tuple[Any, ...]], *, curated: bool = True) -> publish.Published:
-    """A further snapshot with these decisions; or, not ``curated``, with no model at all."""
+def publish_again(
+    project: Project,
+    decisions: Sequence[tuple[Any, ...]],
+    *,
+    curated: bool = True,
+    also: tuple[str, list[str]] | None = None,
+) -> publish.Published:
+    """A further snapshot with these decisions and what ``also`` makes; or, not ``curated``, with no model at all."""
     repository = Repository(project.root)
     inputs = [repository.snapshot(name) for name in repository.tables()]
     path = publish.building(project.published, "prod")
@@ -160,6 +166,8 @@ def publish_again(project: Project, decisions: Sequence[tuple[Any, ...]], *, cur
         if curated:
             con.execute(CURATION)
             con.executemany("INSERT INTO curation.decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", list(decisions))
+        if also is not None:
+            con.execute(*also)
     check = Check("suite", "curation.decisions", "expect_table_row_count_to_be_between", None, {}, True, 5, 0)
     return publish.publish(
         project.published, "prod", path, inputs=inputs, checks=[check], models=[], created_at=DAY, run_id="run-1"

@@ -10,7 +10,7 @@ owner: team:data-platform
 columns:
   doc_id: document
   source: where it came from
-  rule_set: gopher | c4 | fineweb | house
+  rule_set: gopher | c4 | fineweb | house, or a model's whose header says rule_set
   kept: whether it passed every rule of the set
   reason: >-
     first failing rule, null if kept; unmeasured where a document has no signals yet, duplicate_document and near_duplicate
@@ -23,33 +23,43 @@ columns:
     the first of its text
 */
 WITH RECURSIVE tried AS MATERIALIZED (
+    SELECT doc_id, source, keep_rank, rule_set, failure FROM curation.rules
+),
+links AS MATERIALIZED (
+    SELECT a, b, jaccard
+    FROM curation.near_pairs
+    WHERE jaccard >= CAST(coalesce(getvariable('near_duplicate_jaccard'), 0.8) AS DOUBLE)
+),
+-- The few documents whose text is another's too, or near another; all others are decided by their rules alone.
+contested AS MATERIALIZED (
     SELECT
-        current.doc_id,
-        current.source,
-        {'keep_rank': current.keep_rank, 'doc_id': current.doc_id} AS turn,
-        rules.rule_set,
+        tried.rule_set,
+        tried.doc_id,
         signals.text_hash,
-        list_filter(rules.rules, lambda rule: rule.failed)[1] AS failure
-    FROM staging.current_documents AS current
-    JOIN curation.rules ON current.doc_id = rules.doc_id
-    LEFT JOIN staging.current_signals AS signals ON current.doc_id = signals.doc_id
+        {'keep_rank': tried.keep_rank, 'doc_id': tried.doc_id} AS turn
+    FROM tried
+    JOIN staging.current_signals AS signals ON tried.doc_id = signals.doc_id
+    SEMI JOIN (
+        SELECT text_hash FROM staging.current_signals GROUP BY text_hash HAVING count(*) > 1
+        UNION
+        SELECT a FROM links
+        UNION
+        SELECT b FROM links
+    ) AS texts ON signals.text_hash = texts.text_hash
+    WHERE tried.failure IS NULL
 ),
 firsts AS MATERIALIZED (
-    SELECT rule_set, text_hash, min(turn) AS turn
-    FROM tried
-    WHERE text_hash IS NOT NULL AND failure IS NULL
-    GROUP BY rule_set, text_hash
+    SELECT rule_set, text_hash, min(turn) AS turn FROM contested GROUP BY rule_set, text_hash
 ),
 near AS MATERIALIZED (
     SELECT
         one.rule_set,
         least(one.turn, other.turn) AS earlier,
         greatest(one.turn, other.turn) AS later,
-        pairs.jaccard
-    FROM curation.near_pairs AS pairs
-    JOIN firsts AS one ON pairs.a = one.text_hash
-    JOIN firsts AS other ON pairs.b = other.text_hash AND other.rule_set = one.rule_set
-    WHERE pairs.jaccard >= CAST(coalesce(getvariable('near_duplicate_jaccard'), 0.8) AS DOUBLE)
+        links.jaccard
+    FROM links
+    JOIN firsts AS one ON links.a = one.text_hash
+    JOIN firsts AS other ON links.b = other.text_hash AND other.rule_set = one.rule_set
 ),
 -- The pairs still open, round by round: who comes later in none of them stays, and those after it in one fall.
 rounds AS (
@@ -80,33 +90,30 @@ twins AS (
     ANTI JOIN fallen AS gone ON near.rule_set = gone.rule_set AND near.earlier = gone.turn
     GROUP BY near.rule_set, near.later
 ),
-decided AS (
+copies AS (
     SELECT
-        tried.*,
+        contested.rule_set,
+        contested.doc_id,
         CASE
-            WHEN tried.text_hash IS NULL THEN {'reason': 'unmeasured', 'value': NULL, 'threshold': NULL, 'twin': NULL}
-            WHEN tried.failure IS NOT NULL THEN {
-                'reason': tried.failure.reason, 'value': tried.failure.value, 'threshold': tried.failure.threshold,
-                'twin': NULL}
             WHEN twins.twin IS NOT NULL THEN {
                 'reason': 'near_duplicate', 'value': twins.twin.jaccard,
                 'threshold': CAST(coalesce(getvariable('near_duplicate_jaccard'), 0.8) AS DOUBLE),
                 'twin': twins.twin.doc_id}
-            WHEN firsts.turn <> tried.turn THEN {
+            WHEN firsts.turn <> contested.turn THEN {
                 'reason': 'duplicate_document', 'value': NULL, 'threshold': NULL, 'twin': firsts.turn.doc_id}
         END AS fall
-    FROM tried
-    LEFT JOIN firsts
-        ON tried.failure IS NULL AND firsts.rule_set = tried.rule_set AND firsts.text_hash = tried.text_hash
+    FROM contested
+    JOIN firsts ON firsts.rule_set = contested.rule_set AND firsts.text_hash = contested.text_hash
     LEFT JOIN twins ON twins.rule_set = firsts.rule_set AND twins.turn = firsts.turn
 )
 SELECT
-    doc_id,
-    source,
-    rule_set,
-    fall IS NULL AS kept,
-    fall.reason AS reason,
-    fall.value AS value,
-    fall.threshold AS threshold,
-    fall.twin AS twin
-FROM decided
+    tried.doc_id,
+    tried.source,
+    tried.rule_set,
+    tried.failure IS NULL AND copies.fall IS NULL AS kept,
+    coalesce(tried.failure.reason, copies.fall.reason) AS reason,
+    coalesce(tried.failure.value, copies.fall.value) AS value,
+    coalesce(tried.failure.threshold, copies.fall.threshold) AS threshold,
+    copies.fall.twin AS twin
+FROM tried
+LEFT JOIN copies ON copies.rule_set = tried.rule_set AND copies.doc_id = tried.doc_id

@@ -8,24 +8,63 @@ grain: [doc_id, rule_set]
 owner: team:data-platform
 columns:
   doc_id: document
-  rule_set: gopher | c4 | fineweb | house
+  source: where it came from
+  keep_rank: see staging.current_documents
+  rule_set: gopher | c4 | fineweb | house, or a model's whose header says rule_set
   rules: reason, value, threshold, failed; null for a document that is not measured yet
+  failure: the first of them that failed, null where none did; its reason is unmeasured where there are none
 */
-WITH tried AS (
+-- First failures are found below the joins: who reads only those carries no list through them, 3 times less work.
+WITH quality AS NOT MATERIALIZED (
+    SELECT doc_id, rules, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.gopher_quality
+),
+repetition AS NOT MATERIALIZED (
+    SELECT doc_id, rules, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.gopher_repetition
+),
+c4 AS NOT MATERIALIZED (
     SELECT
-        current.doc_id,
-        unnest([
-            {'rule_set': 'gopher', 'rules': quality.rules || repetition.rules},
-            {'rule_set': 'c4', 'rules': c4.rules},
-            {'rule_set': 'fineweb', 'rules': repetition.rules || quality.rules || c4.open_rules || fineweb.rules},
-            {'rule_set': 'house', 'rules': house.rules}
-        ]) AS tried
-    FROM staging.current_documents AS current
-    LEFT JOIN curation.gopher_quality AS quality ON current.doc_id = quality.doc_id
-    LEFT JOIN curation.gopher_repetition AS repetition ON current.doc_id = repetition.doc_id
-    LEFT JOIN curation.c4 ON current.doc_id = c4.doc_id
-    LEFT JOIN curation.fineweb ON current.doc_id = fineweb.doc_id
-    LEFT JOIN curation.house ON current.doc_id = house.doc_id
+        doc_id,
+        rules,
+        open_rules,
+        list_filter(rules, lambda rule: rule.failed)[1] AS failure,
+        list_filter(open_rules, lambda rule: rule.failed)[1] AS open_failure
+    FROM curation.c4
+),
+fineweb AS NOT MATERIALIZED (
+    SELECT doc_id, rules, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.fineweb
+),
+house AS NOT MATERIALIZED (
+    SELECT doc_id, rules, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM curation.house
+),
+current AS MATERIALIZED (
+    SELECT doc_id, source, keep_rank FROM staging.current_documents
+),
+tried AS MATERIALIZED (
+    SELECT
+        current.*,
+        quality.rules || repetition.rules AS gopher,
+        coalesce(quality.failure, repetition.failure) AS gopher_failure,
+        c4.rules AS c4,
+        c4.failure AS c4_failure,
+        repetition.rules || quality.rules || c4.open_rules || fineweb.rules AS fineweb,
+        coalesce(repetition.failure, quality.failure, c4.open_failure, fineweb.failure) AS fineweb_failure,
+        house.rules AS house,
+        house.failure AS house_failure,
+        CASE WHEN quality.doc_id IS NULL THEN
+            {'reason': 'unmeasured', 'value': CAST(NULL AS DOUBLE), 'threshold': CAST(NULL AS DOUBLE), 'failed': true}
+        END AS unmeasured
+    FROM current
+    LEFT JOIN quality ON current.doc_id = quality.doc_id
+    LEFT JOIN repetition ON current.doc_id = repetition.doc_id
+    LEFT JOIN c4 ON current.doc_id = c4.doc_id
+    LEFT JOIN fineweb ON current.doc_id = fineweb.doc_id
+    LEFT JOIN house ON current.doc_id = house.doc_id
 )
-SELECT doc_id, tried.rule_set AS rule_set, tried.rules AS rules
+SELECT doc_id, source, keep_rank, 'gopher' AS rule_set, gopher AS rules, coalesce(unmeasured, gopher_failure) AS failure
 FROM tried
+UNION ALL
+SELECT doc_id, source, keep_rank, 'c4', c4, coalesce(unmeasured, c4_failure) FROM tried
+UNION ALL
+SELECT doc_id, source, keep_rank, 'fineweb', fineweb, coalesce(unmeasured, fineweb_failure) FROM tried
+UNION ALL
+SELECT doc_id, source, keep_rank, 'house', house, coalesce(unmeasured, house_failure) FROM tried

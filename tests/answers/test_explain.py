@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from small_project import DAY, DECISIONS, LATER, TEXTS, identity, publish_again, small_project
+from decided_project import decided_project
+from small_project import DAY, DECISIONS, LATER, TEXTS, document, identity, publish_again, small_project
 
+from warehouse.answers.examples import examples
 from warehouse.answers.explain import Explanation, explain, find_documents
+from warehouse.answers.texts import Span, difference, masked
 from warehouse.curation import PII, pii
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
@@ -124,3 +127,39 @@ def test_a_snapshot_without_rules_still_tells_what_the_document_is(tmp_path: Pat
     assert (answer.verdicts, answer.licence, answer.signals["words"]) == ((), "CC0-1.0", 7)
     with pytest.raises(UsageError, match="decides nothing"):
         explain(project, identity("a", TEXTS["a"]), rules="tiny")
+
+
+def test_copies_of_a_text_name_each_other_and_personal_data_is_masked_where_text_is_shown(tmp_path: Path):
+    text = "Write to me@mail.de about it, and not to anybody else in that house.\nThe rest of the text.\n"
+    rows = [document(uri, text, DAY, "0" * 64) for uri in ("one", "two")]
+    project = decided_project(tmp_path / "decided", rows)
+    answer = explain(project, rows[0]["doc_id"])
+    assert [copy.uri for copy in answer.copies] == ["two"]
+    assert [(span.kind, text.encode()[span.start : span.stop]) for span in answer.spans] == [("email", b"me@mail.de")]
+    shown = examples(project, "gopher_short_doc", rules="house").shown
+    assert {item.uri for item in shown} == {"one", "two"}
+    assert "mail.de" not in repr((answer, shown))
+    assert f"Write to {answer.spans[0].mask} about it" in shown[0].excerpt
+
+
+def test_contamination_is_told_where_the_snapshot_has_the_table(tmp_path: Path):
+    project = small_project(tmp_path / "project")
+    doc_id = identity("a", TEXTS["a"])
+    assert told(project, "a", TEXTS["a"]).contamination is None
+    table = "CREATE TABLE curation.contamination AS SELECT ? AS doc_id, 'quiz' AS benchmark, 3 AS ngrams"
+    publish_again(project, DECISIONS, also=(table, [doc_id]))
+    assert told(project, "a", TEXTS["a"]).contamination == ({"doc_id": doc_id, "benchmark": "quiz", "ngrams": 3},)
+    assert told(project, "short", TEXTS["short"]).contamination == ()
+
+
+def test_a_difference_is_the_first_changed_lines_cut_around_the_change():
+    text = "same\n" + "x" * 200 + "one\nsame\nleft\n"
+    assert difference(text, text) == ()
+    found = difference(text, text.replace("one", "two").replace("left\n", ""))
+    assert found == ("- …" + "x" * 30 + "one", "+ …" + "x" * 30 + "two", "- left")
+    assert len(difference("a\n" * 50, "b\n" * 50)) == 6
+
+
+def test_a_mask_takes_the_place_of_each_span_in_bytes():
+    spans = [Span("email", 2, 6, "EMAIL"), Span("ip", 7, 8, "IP")]
+    assert masked("é1234 5 6", spans) == "éEMAIL IP 6"

@@ -51,6 +51,23 @@ def test_a_near_twin_is_named_with_what_the_two_share(tmp_path, warehouse):
     assert f"Dropped by near: near_duplicate. a ({twin[:8]}) {shared}." in said
 
 
+def test_examples_of_a_reason_are_told_with_value_limit_and_beginning(inside, warehouse):
+    lines = warehouse("explain", "--reason", "few_words").out.splitlines()
+    assert lines[0] == "few_words: 1 of 1 decisions"
+    assert lines[2:] == [
+        f"{identity('short', TEXTS['short'])[:12]}  short",
+        "  notes, tiny: 1 is below the limit of 3",
+        "  No.",
+    ]
+    copies = warehouse("explain", "--reason", "duplicate_document", "--source", "notes", "--rules", "tiny").out
+    assert f"notes, tiny: the same text as {identity('a', TEXTS['a'])[:12]}" in copies
+
+
+def test_every_signal_is_shown(inside, warehouse):
+    lines = warehouse("explain", "a").out.splitlines()
+    assert lines[lines.index("Signals") + 1] == "  version 1, words 7, language en"
+
+
 @pytest.mark.parametrize(
     ("value", "threshold", "said"),
     [

@@ -113,6 +113,17 @@ def test_a_suite_as_great_expectations_exports_it_is_read(tmp_path: Path) -> Non
     assert suite.expectations[0].meta == {"why": "closed set"}
 
 
+def test_an_expectation_whose_severity_is_a_warning_does_not_block(tmp_path: Path) -> None:
+    one = {"type": "expect_column_to_exist", "kwargs": {"column": "a"}}
+    path = write(
+        tmp_path, one, one | {"severity": "critical"}, one | {"severity": "warning"}, one | {"severity": "info"}
+    )
+    (suite,) = load_suites([path])
+    assert [expectation.warns for expectation in suite.expectations] == [False, False, True, True]
+    with pytest.raises(RecipeError, match="severity is 'loud'"):
+        load_suites([write(tmp_path, one | {"severity": "loud"})])
+
+
 def test_names_are_quoted_and_values_are_bound(tmp_path: Path) -> None:
     hostile = 'a" IS NULL OR "1'
     path = write(

@@ -6,12 +6,14 @@ All of it is read from one published snapshot and the repository versions that i
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from warehouse.answers.texts import Span, difference, shown_texts, spans
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
 from warehouse.publish import connect_current
@@ -45,7 +47,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision of one rule set; reason, value and threshold are of the first rule that failed."""
+    """The decision of one rule set; reason, value and threshold are of the first rule that failed.
+
+    difference: of a near duplicate, the first lines in which it and its twin differ, personal data masked.
+    """
 
     rule_set: str
     kept: bool
@@ -54,6 +59,7 @@ class Verdict:
     threshold: float | None
     twin: Candidate | None
     rules: tuple[Rule, ...]
+    difference: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ class Fact:
 class Explanation:
     """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8.
 
-    pii: spans of personal data by kind, None where the text was not searched.
+    pii: spans of personal data by kind, None where the text was not searched; spans: their places. copies: other
+    current documents with the same text. contamination: rows of curation.contamination, None where there is none.
     """
 
     document: Candidate
@@ -85,6 +92,9 @@ class Explanation:
     signals: Mapping[str, Any]
     pii: Mapping[str, int] | None
     history: tuple[Fact, ...]
+    spans: tuple[Span, ...]
+    copies: tuple[Candidate, ...]
+    contamination: tuple[Mapping[str, Any], ...] | None
 
 
 def find_documents(project: Project, name: str, *, env: str = "prod") -> tuple[Candidate, ...]:
@@ -111,11 +121,24 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
             raise NotFound(f"no document {doc_id!r} in the published snapshot", do="'warehouse run' publishes anew")
         facts = _facts(con, documents[0])
         verdicts = _verdicts(con, doc_id, rules)
-        signals, pii = _signals(con, doc_id), _pii(con, doc_id)
+        signals, found = _signals(con, doc_id), spans(con, [doc_id]).get(doc_id)
+        copies, contamination = _copies(con, signals), _contamination(con, doc_id)
         licence, published_at, known_at, size, sha256 = _last(con, doc_id)
-    place = _object(project, sha256)
     return Explanation(
-        documents[0], licence, published_at, known_at, size, sha256, place, verdicts, signals, pii, facts
+        document=documents[0],
+        licence=licence,
+        published_at=published_at,
+        known_at=known_at,
+        bytes=size,
+        object_sha256=sha256,
+        object=_object(project, sha256),
+        verdicts=verdicts,
+        signals=signals,
+        pii=None if found is None else dict(sorted(Counter(span.kind for span in found).items())),
+        history=facts,
+        spans=found or (),
+        copies=copies,
+        contamination=contamination,
     )
 
 
@@ -172,15 +195,25 @@ def _signals(con: Connection, doc_id: str) -> dict[str, Any]:
     return dict(zip(names, found[-1], strict=True)) if found else {}
 
 
-def _pii(con: Connection, doc_id: str) -> dict[str, int] | None:
-    """Spans by kind as the newest version of the search found them; a snapshot without the search knows nothing."""
-    if not fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'pii'"):
+def _copies(con: Connection, signals: Mapping[str, Any]) -> tuple[Candidate, ...]:
+    """Other current documents of the same text_hash, at most MOST_CANDIDATES."""
+    if signals.get("text_hash") is None:
+        return ()
+    sql = f"""
+        SELECT DISTINCT doc_id FROM repository.signals
+        WHERE text_hash = $1 AND version = $2 AND doc_id <> $3 ORDER BY doc_id LIMIT {MOST_CANDIDATES}"""
+    rows = fetch_all(con, sql, [signals["text_hash"], signals["version"], signals["doc_id"]])
+    found = (_candidates(con, row[0])[0] for row in rows)
+    return tuple(candidate for candidate in found if candidate.current)
+
+
+def _contamination(con: Connection, doc_id: str) -> tuple[dict[str, Any], ...] | None:
+    """What the document shares with benchmarks, as far as the snapshot measured it."""
+    if not _has(con, "contamination"):
         return None
-    sql = """
-        SELECT kind, count(*) FROM repository.pii
-        WHERE doc_id = $1 AND version = (SELECT max(version) FROM repository.pii) GROUP BY kind ORDER BY kind"""
-    found = fetch_all(con, sql, [doc_id])
-    return {kind: count for kind, count in found if kind is not None} if found else None
+    found = con.execute("SELECT * FROM curation.contamination WHERE doc_id = $1", [doc_id])
+    names = [column[0] for column in found.description]
+    return tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
 
 
 def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict, ...]:
@@ -194,7 +227,7 @@ def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict,
     if rules is not None and rules not in known:
         raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known) or "none: this snapshot decides nothing")
     tried = _rules(con, doc_id) if _has(con, "rules") else {}
-    return tuple(_verdict(con, row, tried.get(row[0], ())) for row in rows if rules in (None, row[0]))
+    return tuple(_verdict(con, doc_id, row, tried.get(row[0], ())) for row in rows if rules in (None, row[0]))
 
 
 def _has(con: Connection, model: str) -> bool:
@@ -203,10 +236,12 @@ def _has(con: Connection, model: str) -> bool:
     return bool(fetch_all(con, sql, [model]))
 
 
-def _verdict(con: Connection, row: Sequence[Any], rules: tuple[Rule, ...]) -> Verdict:
+def _verdict(con: Connection, doc_id: str, row: Sequence[Any], rules: tuple[Rule, ...]) -> Verdict:
     rule_set, kept, reason, value, threshold, twin = row
     named = _candidates(con, twin) if twin else ()
-    return Verdict(rule_set, kept, reason, value, threshold, named[0] if named else None, rules)
+    texts = shown_texts(con, [doc_id, twin]) if named and reason == "near_duplicate" else {}
+    differ = difference(texts[doc_id], texts[twin]) if texts else ()
+    return Verdict(rule_set, kept, reason, value, threshold, named[0] if named else None, rules, differ)
 
 
 def _rules(con: Connection, doc_id: str) -> dict[str, tuple[Rule, ...]]:

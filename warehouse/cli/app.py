@@ -23,6 +23,7 @@ VERBS = {
         "status": "overview",
         "sql": "sql",
         "explain": "documents",
+        "whatif": "whatif",
         "rejects": "overview",
         "trace": "releases",
         "verify": "releases",

@@ -1,7 +1,8 @@
-"""``warehouse explain``: one document's story, told like an answer."""
+"""``warehouse explain``: one document's story, told like an answer, or examples of a reason."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -10,25 +11,47 @@ from warehouse.cli import place, table
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
+    from warehouse.answers.examples import Dropped, Examples
     from warehouse.answers.explain import Candidate, Explanation, Fact, Rule, Verdict
 
 KEY_SIGNALS = ("language", "language_score", "words", "chars", "lines", "paragraphs", "c4_sentences", "stop_words")
+WIDTH, MOST_PLACES = 100, 5
+"""Columns of a line of signals or of a difference; places of personal data that are shown."""
 
 
 @click.command("explain")
-@click.argument("document", metavar="DOC")
+@click.argument("document", metavar="[DOC]", required=False)
 @click.option("--rules", metavar="SET", help="Only this rule set, such as gopher.")
+@click.option("--reason", metavar="WORD", help="Examples of documents that fell for this reason, in place of DOC.")
+@click.option("--sample", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many examples.")
+@click.option("--source", metavar="SOURCE", help="Examples of this source only.")
 @place.as_json
 @place.placed
-def explain_verb(document: str, rules: str | None, json_: bool) -> None:
+def explain_verb(
+    *, document: str | None, rules: str | None, reason: str | None, sample: int, source: str | None, json_: bool
+) -> None:
     """Why a document was kept or dropped: every rule, twin and value.
 
-    DOC is a uri, a doc_id, or the first digits of one.
+    DOC is a uri, a doc_id, or the first digits of one. With --reason: documents that fell for it, the same ones every
+    time.
 
     \b
     Example:
       warehouse explain notes/note-22 --rules house
+      warehouse explain --reason top_4_gram --sample 5
     """
+    if (document is None) == (reason is None):
+        raise UsageError("explain takes DOC or --reason, one of them", do="see 'warehouse explain --help'")
+    if document is not None:
+        return _one_document(document, rules, json_=json_)
+    from warehouse.answers.examples import examples
+
+    project, env = place.project(), place.environment()
+    found = examples(project, reason or "", sample=sample, rules=rules, source=source, env=env)
+    return place.print_json(found) if json_ else _say_examples(found)
+
+
+def _one_document(document: str, rules: str | None, *, json_: bool) -> None:
     from warehouse.answers.explain import explain, find_documents
 
     project, env = place.project(), place.environment()
@@ -65,8 +88,11 @@ def _say(answer: Explanation) -> None:
         click.echo("No rule set of the published snapshot decides on it.")
     for verdict in answer.verdicts:
         click.echo(_sentence(verdict))
+        for line in verdict.difference:
+            click.echo(f"    {table.cut(table.cell(line), WIDTH - 4)}")
     _say_facts(answer)
     _say_rules(answer.verdicts)
+    _say_signals(answer)
     _say_history(answer.history, document.doc_id)
 
 
@@ -111,15 +137,41 @@ def _say_facts(answer: Explanation) -> None:
         ("text", f"{answer.bytes:,} bytes"),
         ("signals", ", ".join(signals) or "not measured yet"),
         ("pii", _pii(answer)),
+        *((("same text", _copies(answer)),) if answer.copies else ()),
+        *((("shared", _contamination(answer)),) if answer.contamination is not None else ()),
     ):
-        click.echo(f"  {label:<8} {table.cell(value)}")
+        click.echo(f"  {label:<9} {table.cell(value)}")
 
 
 def _pii(answer: Explanation) -> str:
     """How many spans of which kinds; never the text of one."""
     if answer.pii is None:
         return "not searched yet"
-    return ", ".join(f"{kind} {count:,}" for kind, count in answer.pii.items()) or "none found"
+    counts = ", ".join(f"{kind} {count:,}" for kind, count in answer.pii.items())
+    places = ", ".join(f"{span.mask} at {span.start:,}" for span in answer.spans[:MOST_PLACES])
+    more = ", ..." if len(answer.spans) > MOST_PLACES else ""
+    return f"{counts} ({places}{more})" if counts else "none found"
+
+
+def _copies(answer: Explanation) -> str:
+    """The other documents with this text."""
+    return ", ".join(f"{item.uri} ({item.doc_id[:8]})" for item in answer.copies)
+
+
+def _contamination(answer: Explanation) -> str:
+    """What it shares with benchmarks."""
+    rows = [", ".join(f"{k} {v}" for k, v in row.items() if k != "doc_id") for row in answer.contamination or ()]
+    return "; ".join(rows) or "nothing with a benchmark"
+
+
+def _say_signals(answer: Explanation) -> None:
+    """Every signal that was measured, several on a line."""
+    said = [f"{name} {value}" for name, value in answer.signals.items() if value is not None and name != "doc_id"]
+    if said:
+        click.echo("\nSignals")
+        whole = ", ".join(each.replace(" ", "\xa0") for each in said)
+        for line in textwrap.wrap(whole, WIDTH - 2, break_long_words=False, break_on_hyphens=False):
+            click.echo(f"  {line}".replace("\xa0", " "))
 
 
 def _say_rules(verdicts: tuple[Verdict, ...]) -> None:
@@ -147,3 +199,18 @@ def _say_history(history: tuple[Fact, ...], doc_id: str) -> None:
         click.echo(
             f"  {table.moment(fact.known_at)} UTC  {fact.bytes:,} bytes, {this}, object {fact.object_sha256[:12]}"
         )
+
+
+def _say_examples(found: Examples) -> None:
+    click.echo(f"{found.reason}: {len(found.shown):,} of {found.total:,} decisions")
+    for item in found.shown:
+        click.echo(f"\n{item.doc_id[:12]}  {table.cut(table.cell(item.uri), WIDTH - 14)}")
+        click.echo(f"  {item.source}, {item.rule_set}: {_why(item)}")
+        click.echo(f"  {table.cut(table.cell(item.excerpt), WIDTH - 2)}")
+
+
+def _why(item: Dropped) -> str:
+    if item.value is None:
+        return f"the same text as {item.twin[:12]}" if item.twin else "no value"
+    near = f" as {item.twin[:12]}" if item.twin else ""
+    return measured(item.value, item.threshold) + near

@@ -94,6 +94,8 @@ def run_verb(assets: tuple[str, ...], reread: bool, partition: str | None) -> No
     for line in table.lines(["asset", "rows", "CPU s", "peak memory"], rows, width=table.terminal_width()):
         click.echo(line)
     cpu = sum(asset.cost.cpu_s for asset in outcome.assets if asset.cost)
+    for warning in outcome.warnings:
+        click.echo(f"warning: {warning}")
     click.echo(f"{len(rows)} assets, {outcome.checks} checks passed, {cpu:.1f} CPU s, run {outcome.run_id}")
 
 

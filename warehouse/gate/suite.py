@@ -1,7 +1,8 @@
 """Suites in Great Expectations' JSON format, refused with file and expectation number where they are wrong.
 
-The table a suite holds for comes from its file: ``expectations/<schema>.<table>.json``. Severity is read and does not
-count: every expectation blocks. A suite whose ``meta`` says ``"optional": true`` passes where its table is absent.
+The table a suite holds for comes from its file: ``expectations/<schema>.<table>.json``. Every expectation blocks but
+one whose ``severity`` is warning or info, which alarms. A suite whose ``meta`` says ``"optional": true`` passes where
+its table is absent.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ from warehouse.gate.conditions import condition_error
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One expectation: its type and keyword arguments as in Great Expectations, and its 1-based number in the suite."""
+    """One expectation: its type and keyword arguments as in Great Expectations, and its 1-based number in the suite.
+
+    warns: it alarms where it fails, and blocks nothing.
+    """
 
     type: str
     kwargs: Mapping[str, Any]
     number: int
     meta: Mapping[str, Any] = field(default_factory=dict)
+    warns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,11 @@ def _expectation(path: Path, number: int, value: Any) -> Expectation:
         if given is not None and not _VALUES[key][0](given):
             raise RecipeError(f"{where} {kind}: {key} is {given!r}", allowed=_VALUES[key][1])
     _agree(f"{where} {kind}:", kind, kwargs)
-    return Expectation(kind, {k: v for k, v in kwargs.items() if v is not None}, number, value.get("meta") or {})
+    severity = value.get("severity", "critical")
+    if severity not in ("critical", *_WARNINGS):
+        raise RecipeError(f"{where} severity is {severity!r}", allowed=", ".join(("critical", *_WARNINGS)))
+    given = {key: each for key, each in kwargs.items() if each is not None}
+    return Expectation(kind, given, number, value.get("meta") or {}, warns=severity in _WARNINGS)
 
 
 def _line(path: Path, number: int) -> int:
@@ -192,6 +201,7 @@ _VALUES: dict[str, _Rule] = {
     "condition_parser": _text,
 }
 
+_WARNINGS = ("warning", "info")
 _SUITE_KEYS = ("name", "expectations", "meta", "id", "notes", "suite_parameters")
 _EXPECTATION_KEYS = (
     "type",

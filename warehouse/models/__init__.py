@@ -4,7 +4,7 @@ Won: a model runs unchanged in a DuckDB shell; its fingerprint ignores comments 
 Lost: no incremental models, a build makes every table again.
 """
 
-from warehouse.models.build import Built, build
+from warehouse.models.build import Built, build, create, refused
 from warehouse.models.load import Model, load_models
 
-__all__ = ["Built", "Model", "build", "load_models"]
+__all__ = ["Built", "Model", "build", "create", "load_models", "refused"]

@@ -66,11 +66,11 @@ def _missing(model: Model, ingested: list[str], absent: dict[str, str]) -> str |
 def _built(con: query.Connection, model: Model) -> Built:
     began, cpu = time.perf_counter(), time.process_time()
     try:
-        _create(con, model)
+        create(con, model)
         counted = query.fetch_one(con, f"SELECT count(*) FROM {_identifier(model)}")
         columns = _columns(con, model)
     except query.Error as error:
-        raise _refused(model, error) from None
+        raise refused(model, error) from None
     _comment(con, model, columns)
     return Built(
         model,
@@ -81,7 +81,8 @@ def _built(con: query.Connection, model: Model) -> Built:
     )
 
 
-def _create(con: query.Connection, model: Model) -> None:
+def create(con: query.Connection, model: Model) -> None:
+    """The model made in the connection's database, without its comments. Raises query.Error where DuckDB refuses it."""
     schema, _ = model.name.split(".")
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {query.quoted(schema)}")
     con.execute(f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.sql}")
@@ -110,7 +111,7 @@ def _identifier(model: Model) -> str:
     return ".".join(map(query.quoted, model.name.split(".")))
 
 
-def _refused(model: Model, error: query.Error) -> RecipeError:
+def refused(model: Model, error: query.Error) -> RecipeError:
     """DuckDB's refusal with the line of the model's file (the statement has one line before the SELECT)."""
     said = str(error)
     line = re.search(r"^LINE (\d+):", said, re.MULTILINE)

@@ -27,13 +27,17 @@ from warehouse.errors import RecipeError
 Kind = Literal["table", "view"]
 
 _BLOCK = re.compile(r"\A\s*/\*\s*model[ \t]*\n(?P<yaml>.*?)\*/[ \t]*\n?", re.DOTALL)
-_KEYS = ("description", "kind", "grain", "owner", "columns")
+_KEYS = ("description", "kind", "grain", "owner", "columns", "rule_set")
+_OPTIONAL = ("columns", "rule_set")
 _EXAMPLE = "a file that begins with '/* model', YAML with the keys " + ", ".join(_KEYS) + ", and '*/'"
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a model says of itself; ``sql_line`` is the 1-based line on which the SELECT's text begins."""
+    """What a model says of itself; ``sql_line`` is the 1-based line on which the SELECT's text begins.
+
+    rule_set: the name under which decisions are made by the model's column ``rules``.
+    """
 
     description: str
     kind: Kind
@@ -43,6 +47,7 @@ class Header:
     sql_line: int
     columns: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
+    rule_set: str | None = None
 
 
 def read_header(path: Path) -> Header:
@@ -66,6 +71,7 @@ def read_header(path: Path) -> Header:
         sql_line=text.count("\n", 0, block.end()) + 1,
         columns=dict(values.get("columns") or {}),
         lines=lines,
+        rule_set=values.get("rule_set"),
     )
 
 
@@ -98,7 +104,7 @@ def _require(path: Path, values: dict[str, Any], lines: dict[str, int], first: i
         if key not in _KEYS:
             raise RecipeError(f"{path}:{lines.get(str(key), first)}: unknown key {key!r}", allowed=", ".join(_KEYS))
     for key, (right, allowed) in _RULES.items():
-        if key not in values and key != "columns":
+        if key not in values and key not in _OPTIONAL:
             raise RecipeError(f"{path}:{first}: no {key!r} in the header", allowed=allowed)
         if key in values and not right(values[key]):
             raise RecipeError(f"{path}:{lines[key]}: {key} is {values[key]!r}", allowed=allowed)
@@ -106,6 +112,10 @@ def _require(path: Path, values: dict[str, Any], lines: dict[str, int], first: i
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[a-z][a-z0-9_]*", value) is not None
 
 
 def _is_names(value: Any) -> bool:
@@ -121,5 +131,6 @@ _RULES = {
     "kind": (lambda value: value in ("table", "view"), "table, view"),
     "grain": (_is_names, "a list of different columns that together name one row, such as [owner, quarter_start]"),
     "owner": (_is_text, "who answers for it, such as team:data-platform"),
+    "rule_set": (_is_word, "a word in snake_case, such as house"),
     "columns": (_is_descriptions, "a mapping of column name to description"),
 }

@@ -102,6 +102,27 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             yield from _nodes(item)
 
 
+def variables(tree: Any) -> dict[str, str]:
+    """Every variable that a tree reads, in order of name, with its default: ``coalesce(getvariable('name'), default)``.
+
+    The default is "" where it is no constant.
+    """
+    found = {}
+    for node in _nodes(tree):
+        if node.get("type") == "OPERATOR_COALESCE" and (name := _variable(node["children"][0])):
+            found[name] = str((node["children"][1].get("literal") or {}).get("text", ""))
+        elif name := _variable(node):
+            found.setdefault(name, "")
+    return dict(sorted(found.items()))
+
+
+def _variable(node: Any) -> str:
+    """The name that ``getvariable('name')`` reads; "" for any other node."""
+    if node.get("function_name") != "getvariable":
+        return ""
+    return str((node["arguments"][0]["expression"].get("literal") or {}).get("text", ""))
+
+
 def fingerprint(tree: Any, kind: str, upstream: Iterable[str]) -> str:
     """16 hexadecimal digits that change when a result could: by the tree, the kind, or a model upstream.
 

@@ -11,10 +11,11 @@ from typing import Any
 
 from warehouse.errors import RecipeError
 from warehouse.models.header import Header, Kind, read_header
-from warehouse.models.lineage import fingerprint, select_tree, tables
+from warehouse.models.lineage import fingerprint, select_tree, tables, variables
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 REPOSITORY = "repository."
+RULES = "curation.rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Model:
 
     name: ``schema.name``, from the path; depends_on: the models it reads; reads: the repository tables it reads
     (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
-    of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys.
+    of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
+    default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set.
     """
 
     name: str
@@ -38,7 +40,9 @@ class Model:
     depends_on: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
     fingerprint: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
+    rule_set: str | None = None
 
 
 def load_models(paths: Iterable[Path]) -> list[Model]:
@@ -48,7 +52,7 @@ def load_models(paths: Iterable[Path]) -> list[Model]:
     neither a model nor the repository gives, and for a cycle.
     """
     read = [_read(path) for path in sorted(paths)]
-    names = _by_name(read)
+    names = _by_name(_with_rule_sets(read))
     return list(_ordered({name: _linked(model, tree, names) for name, (model, tree) in names.items()}))
 
 
@@ -73,7 +77,31 @@ def _model(name: str, path: Path, header: Header) -> Model:
         owner=header.owner,
         columns=header.columns,
         lines=header.lines,
+        rule_set=header.rule_set,
     )
+
+
+_RULE_SET = """
+UNION ALL BY NAME
+SELECT
+    current.doc_id, current.source, current.keep_rank, '{rule_set}' AS rule_set, own.rules,
+    CASE WHEN own.doc_id IS NULL
+        THEN {{'reason': 'unmeasured', 'value': NULL::DOUBLE, 'threshold': NULL::DOUBLE, 'failed': true}}
+        ELSE list_filter(own.rules, lambda rule: rule.failed)[1]
+    END AS failure
+FROM staging.current_documents AS current
+LEFT JOIN {name} AS own ON current.doc_id = own.doc_id"""
+
+
+def _with_rule_sets(read: list[tuple[Model, Any]]) -> list[tuple[Model, Any]]:
+    """The models, where ``curation.rules`` has the rules of each whose header says ``rule_set``, under that name."""
+    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model, _ in read if model.rule_set]
+    return [_extended(model, "".join(sets)) if sets and model.name == RULES else (model, tree) for model, tree in read]
+
+
+def _extended(model: Model, more: str) -> tuple[Model, Any]:
+    sql = model.sql + more
+    return replace(model, sql=sql), select_tree(model.path, sql, model.sql_line)
 
 
 def _by_name(read: list[tuple[Model, Any]]) -> dict[str, tuple[Model, Any]]:
@@ -97,7 +125,7 @@ def _linked(model: Model, tree: Any, names: Mapping[str, Any]) -> tuple[Model, A
             depends.append(table)
         else:
             raise _unknown(model, table, line, names)
-    return replace(model, depends_on=tuple(depends), reads=tuple(reads)), tree
+    return replace(model, depends_on=tuple(depends), reads=tuple(reads), variables=variables(tree)), tree
 
 
 def _unknown(model: Model, table: str, line: int, names: Mapping[str, Any]) -> RecipeError:

@@ -1,0 +1,77 @@
+"""A project with made-up documents, measured and compared by the real functions and published with the real models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from warehouse import curation, publish, query
+from warehouse.contracts import DOCUMENTS, Check, content_hash, doc_id
+from warehouse.models import build, load_models
+from warehouse.project import Project, load, prepare
+from warehouse.repository import Repository
+
+MEASURES = {
+    "signals": (curation.measure, curation.SIGNALS),
+    "paragraphs": (curation.paragraphs, curation.PARAGRAPHS),
+    "minhash": (curation.minhash, curation.MINHASH),
+    "pii": (curation.pii, curation.PII),
+}
+
+
+def row(uri: str, text: str, *, source: str, licence: str | None) -> dict[str, object]:
+    """A document of this text, known on one day."""
+    digest = content_hash(text)
+    place = {"doc_id": doc_id(source, uri, "0", digest), "source": source, "uri": uri, "record": "0"}
+    said = {"text": text, "content_hash": digest, "licence": licence, "synthetic": False, "generation": 0}
+    return {**place, **said, "known_at": datetime(2026, 1, 5, tzinfo=UTC), "object_sha256": "0" * 64}
+
+
+def decided_project(
+    folder: Path, rows: Sequence[Mapping[str, object]], *, models: Mapping[str, str] | None = None
+) -> Project:
+    """The project in ``folder``; rows as ``documents`` has them, models: its own, by path below ``sql/``."""
+    folder.mkdir(parents=True)
+    for path, text in (models or {}).items():
+        (folder / "sql" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "sql" / path).write_text(text)
+    (folder / "warehouse.toml").write_text('name = "decided"\n')
+    project = load(folder)
+    prepare(project)
+    repository = Repository(project.root)
+    batch = pa.RecordBatch.from_pylist(list(rows), DOCUMENTS)
+    _append(repository, "documents", batch, DOCUMENTS)
+    for table, (function, schema) in MEASURES.items():
+        _append(repository, table, function(batch.select(["doc_id", "text"])), schema)
+    _append(repository, "pairs", pa.RecordBatch.from_pylist([], curation.PAIRS), curation.PAIRS)
+    with query.connect() as con:
+        query.attach_repository(con, [repository.snapshot(name) for name in repository.tables()])
+        found = list(curation.pairs(con))
+    for part in found:
+        _append(repository, "pairs", part.rows, curation.PAIRS)
+    published_again(project)
+    return project
+
+
+def _append(repository: Repository, table: str, batch: pa.RecordBatch, schema: pa.Schema) -> None:
+    repository.append(table, [batch], schema=schema, source="made", run_id="run-1")
+
+
+def published_again(project: Project, **variables: float) -> None:
+    """A further snapshot: every model that the repository's tables allow, built with these variables."""
+    repository = Repository(project.root)
+    inputs = [repository.snapshot(name) for name in repository.tables()]
+    path = publish.building(project.published, "prod")
+    with query.connect(path) as con:
+        query.attach_repository(con, inputs)
+        for name, value in variables.items():
+            con.execute(f"SET VARIABLE {name} = {value!r}")
+        built = list(build(con, load_models(project.files("sql", "*.sql"))))
+    check = Check("suite", "curation.decisions", "expect_table_row_count_to_be_between", None, {}, True, 5, 0)
+    publish.publish(
+        project.published, "prod", path, inputs=inputs, checks=[check], models=built,
+        created_at=datetime(2026, 1, 5, tzinfo=UTC), run_id="run-1",
+    )  # fmt: skip

@@ -1,0 +1,229 @@
+"""What other thresholds would change, before anything runs: the decisions of one rule set now and then, by source.
+
+The models of ``sql/`` between the stored measurements and ``curation.decisions`` are made again in memory, from the
+project's files and with the variables set, over the published snapshot; tables that stand before the rules (near pairs)
+are the snapshot's. So copies and near duplicates are told apart anew, and an edit of a file counts like a variable.
+Nothing is written. Lost: every document is decided, some 7 CPU seconds a million for one rule set.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from warehouse.errors import NotFound, UsageError
+from warehouse.models import Model, create, load_models, refused
+from warehouse.project import Project
+from warehouse.publish import connect_current
+from warehouse.query import Connection, Error, fetch_all, literal
+
+DECISIONS, RULES = "curation.decisions", "curation.rules"
+PREFIXES = {"fineweb": ("fineweb_", "gopher_", "c4_")}
+"""Beginnings of the variables that a rule set reads, where it is made of the rules of others too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A variable with the value it would have and its default in the file."""
+
+    name: str
+    value: float
+    default: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceChange:
+    """Documents of a source and their bytes of text in UTF-8: all, kept now, kept then, and those that change."""
+
+    source: str
+    documents: int
+    kept_now: int
+    kept_then: int
+    newly_kept: int
+    newly_dropped: int
+    bytes: int
+    bytes_kept_now: int
+    bytes_kept_then: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReasonChange:
+    """Documents of a source that would be newly kept or newly dropped; reason: of the side that drops them."""
+
+    source: str
+    kept: bool
+    reason: str
+    documents: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A document that would change. kept: then; reason, value, threshold and twin: of the side that drops it."""
+
+    doc_id: str
+    source: str
+    uri: str
+    kept: bool
+    reason: str
+    value: float | None
+    threshold: float | None
+    twin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WhatIf:
+    """What would change. edited: models whose file differs from what the snapshot was built by, so they count too."""
+
+    rule_set: str
+    changes: tuple[Change, ...]
+    edited: tuple[str, ...]
+    sources: tuple[SourceChange, ...]
+    reasons: tuple[ReasonChange, ...]
+    examples: tuple[Example, ...]
+
+
+def whatif(project: Project, rules: str, values: Mapping[str, str], *, sample: int = 0, env: str = "prod") -> WhatIf:
+    """What the rule set (its name, or the file of its rules) would decide with these values of its variables.
+
+    values: by the variable's name, with or without the set's own before it (house_min_words, min_words). sample: how
+    many examples, chosen by a hash of the doc_id, so the same every time. Raises UsageError for a rule set, a variable
+    or a value that cannot be, NotFound where nothing is published.
+    """
+    models = _needed(load_models(project.files("sql", "*.sql")))
+    with connect_current(project.published, env) as con:
+        rule_set = _rule_set(con, rules)
+        changes = _changes(rule_set, _variables(models, rule_set), values)
+        edited = _edited(con, models)
+        for change in changes:
+            con.execute(f"SET VARIABLE {change.name} = {change.value!r}")
+        _decide(con, models, rule_set)
+        return WhatIf(rule_set, changes, edited, _sources(con), _reasons(con), _examples(con, sample))
+
+
+def _needed(models: Sequence[Model]) -> list[Model]:
+    """Decisions and the models they are made of, in the order of building; a table before them stands for its own."""
+    every = {model.name: model for model in models}
+    if DECISIONS not in every:
+        raise NotFound(f"the project has no model {DECISIONS}", do="see sql/curation")
+    wanted, waiting = {DECISIONS}, [*every[DECISIONS].depends_on]
+    while waiting:
+        name = waiting.pop()
+        if name not in wanted:
+            wanted.add(name)
+            waiting += every[name].depends_on if every[name].kind == "view" else ()
+    return [model for model in models if model.name in wanted]
+
+
+def _rule_set(con: Connection, rules: str) -> str:
+    """The rule set that a name or a file means: its own name, or that with which the file's begins."""
+    try:
+        known = [str(row[0]) for row in fetch_all(con, f"SELECT DISTINCT rule_set FROM {DECISIONS} ORDER BY rule_set")]
+    except Error:
+        known = []
+    name = Path(rules).stem if rules.endswith(".sql") else rules
+    for each in known:
+        if name == each or (rules.endswith(".sql") and name.startswith(f"{each}_")):
+            return each
+    allowed = ", ".join(known) or "none: this snapshot decides nothing"
+    raise UsageError(f"no rule set {rules!r}", allowed=allowed, do="name one, or its file sql/curation/<name>.sql")
+
+
+def _variables(models: Sequence[Model], rule_set: str) -> dict[str, str]:
+    """The variables that the set's decisions read, with their defaults."""
+    begins = PREFIXES.get(rule_set, (f"{rule_set}_",))
+    return {
+        name: default
+        for model in models
+        for name, default in model.variables.items()
+        if name.startswith(begins) or model.name in (DECISIONS, f"curation.{rule_set}")
+    }
+
+
+def _changes(rule_set: str, known: Mapping[str, str], values: Mapping[str, str]) -> tuple[Change, ...]:
+    found = []
+    for given, value in values.items():
+        name = given if given in known else f"{rule_set}_{given}"
+        if name not in known:
+            short = ", ".join(sorted(each.removeprefix(f"{rule_set}_") for each in known))
+            raise UsageError(f"{rule_set} has no variable {given!r}", allowed=short or "none")
+        found.append(Change(name, _number(given, value), known[name]))
+    return tuple(found)
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{name} came as {value!r}", allowed="a number such as 30 or 0.25")
+    return number
+
+
+def _edited(con: Connection, models: Sequence[Model]) -> tuple[str, ...]:
+    """Models whose file is not what the snapshot was built by."""
+    built = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models"))
+    return tuple(model.name for model in models if built.get(model.name) != model.fingerprint)
+
+
+def _decide(con: Connection, models: Sequence[Model], rule_set: str) -> None:
+    """``curation.decisions`` of this rule set in memory; the snapshot's own stays ``wh.curation.decisions``."""
+    con.execute("USE memory")
+    for model in models:
+        try:
+            create(con, _standing(model, rule_set))
+        except Error as error:
+            raise refused(model, error) from None
+    con.execute(_COMPARED, [rule_set])
+
+
+def _standing(model: Model, rule_set: str) -> Model:
+    """The model as it is built here: rules of the one set, and a table before them as the snapshot holds it."""
+    if model.name == RULES:
+        return replace(model, sql=f"FROM ({model.sql}\n) WHERE rule_set = {literal(rule_set)}")
+    if model.kind == "table" and model.name != DECISIONS:
+        return replace(model, kind="view", sql=f"FROM wh.{model.name}")
+    return model
+
+
+_COMPARED = """
+CREATE TEMP TABLE compared AS
+SELECT
+    after.doc_id,
+    after.source,
+    coalesce(signals.bytes, 0) AS bytes,
+    before.kept AS kept_now,
+    after.kept AS kept_then,
+    CASE WHEN after.kept THEN before ELSE after END AS drop
+FROM curation.decisions AS after
+JOIN wh.curation.decisions AS before ON before.doc_id = after.doc_id AND before.rule_set = $1
+LEFT JOIN staging.current_signals AS signals ON signals.doc_id = after.doc_id"""
+
+
+def _sources(con: Connection) -> tuple[SourceChange, ...]:
+    sql = """
+        SELECT source, count(*), count(*) FILTER (WHERE kept_now), count(*) FILTER (WHERE kept_then),
+               count(*) FILTER (WHERE kept_then AND NOT kept_now), count(*) FILTER (WHERE kept_now AND NOT kept_then),
+               sum(bytes)::BIGINT, coalesce(sum(bytes) FILTER (WHERE kept_now), 0)::BIGINT,
+               coalesce(sum(bytes) FILTER (WHERE kept_then), 0)::BIGINT
+        FROM compared GROUP BY source ORDER BY source"""
+    return tuple(SourceChange(*row) for row in fetch_all(con, sql))
+
+
+def _reasons(con: Connection) -> tuple[ReasonChange, ...]:
+    sql = """
+        SELECT source, kept_then, drop.reason, count(*) AS documents, sum(bytes)::BIGINT
+        FROM compared WHERE kept_now <> kept_then
+        GROUP BY ALL ORDER BY source, kept_then, documents DESC, drop.reason"""
+    return tuple(ReasonChange(*row) for row in fetch_all(con, sql))
+
+
+def _examples(con: Connection, sample: int) -> tuple[Example, ...]:
+    sql = """
+        SELECT doc_id, compared.source, uri, kept_then, drop.reason, drop.value, drop.threshold, drop.twin
+        FROM compared JOIN staging.current_documents USING (doc_id)
+        WHERE kept_now <> kept_then ORDER BY md5(doc_id), doc_id LIMIT $1"""
+    return tuple(Example(*row) for row in fetch_all(con, sql, [sample]))
