@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from warehouse import query
 from warehouse.contracts import DOCUMENTS, Snapshot
-from warehouse.curation import MINHASH, PAIRS, SIGNALS
+from warehouse.curation import CONTAMINATION, MINHASH, PAIRS, SIGNALS
 from warehouse.models import Model, build, load_models
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
@@ -94,7 +94,7 @@ def counted(con: query.Connection) -> int:
 
 
 def made_up(folder: Path, rows: int, rng: np.random.Generator) -> list[Snapshot]:
-    """The four tables as Parquet files, as the repository writes them."""
+    """The five tables as Parquet files, as the repository writes them."""
     ids = pa.array([f"{number:032x}" for number in rng.permutation(rows)])
     hashes = rng.integers(-(2**63), 2**63 - 1, rows)
     copies = rng.integers(0, rows, rows // 20)
@@ -104,6 +104,7 @@ def made_up(folder: Path, rows: int, rng: np.random.Generator) -> list[Snapshot]
         stored(folder, "signals", signals(ids, hashes, rng), SIGNALS),
         stored(folder, "minhash", bands(ids, rng), MINHASH),
         stored(folder, "pairs", pairs(ids, rng), PAIRS),
+        stored(folder, "contamination", {"doc_id": []}, CONTAMINATION),
     ]
 
 

@@ -46,7 +46,8 @@ def decided_project(
     _append(repository, "documents", batch, DOCUMENTS)
     for table, (function, schema) in MEASURES.items():
         _append(repository, table, function(batch.select(["doc_id", "text"])), schema)
-    _append(repository, "pairs", pa.RecordBatch.from_pylist([], curation.PAIRS), curation.PAIRS)
+    for table, schema in (("pairs", curation.PAIRS), ("contamination", curation.CONTAMINATION)):
+        _append(repository, table, pa.RecordBatch.from_pylist([], schema), schema)
     with query.connect() as con:
         query.attach_repository(con, [repository.snapshot(name) for name in repository.tables()])
         found = list(curation.pairs(con))
