@@ -218,13 +218,14 @@ def said(text: bytes, start: int, stop: int) -> bool:
     line = text.rfind(b"\n", 0, start) + 1
     if line and not re.search(rb"\w", text[line:start]):
         line = text.rfind(b"\n", 0, line - 1) + 1
-    near = any(match.end() > max(line, start - 64) for match in SPOKEN.finditer(text[:start]))
+    floor = max(line, start - 64)
+    near = any(match.end() > floor for match in SPOKEN.finditer(text, max(0, floor - 12), start))
     digits = re.sub(rb"\D", b"", text[start:stop])
     return near and not digits.startswith(b"0000") and len(digits.replace(b"0", b"")) > 1
 
 
 def spoken(text: bytes, at: int) -> Found | None:
-    if re.search(rb"(?:[\w.,/$#=-]|\d )\Z", text[:at]):
+    if re.search(rb"(?:[\w.,/$#=-]|\d )\Z", text[max(0, at - 2) : at]):
         return None
     digits, ends = groups(text, at)
     sizes = [len(group) for group in re.findall(rb"\d+", text[at : ends[-1]])]

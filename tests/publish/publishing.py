@@ -1,7 +1,7 @@
 """Publishing in a test: a generation whose every table says its own number; also run as a process of its own.
 
-``python publishing.py publish ROOT COUNT`` publishes COUNT generations; ``read ROOT SECONDS`` reads the current one
-again and again and prints how many times and which it saw.
+``python publishing.py publish ROOT COUNT`` publishes COUNT generations; ``read ROOT LAST`` reads the current one
+again and again until that is LAST and prints how many times and which it saw.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -74,11 +73,12 @@ def seen(con: query.Connection) -> tuple[Any, ...]:
     return query.fetch_all(con, sql)[0]
 
 
-def read(root: Root, seconds: float) -> None:
-    values, times, end = set[int](), 0, time.monotonic() + seconds
+def read(root: Root, last: int) -> None:
+    """Read until the ``last`` snapshot was seen, and more than 20 times."""
+    values, times = set[int](), 0
     held = connect_current(root.published, ENV)
     first = seen(held)
-    while time.monotonic() < end:
+    while last not in values or times <= 20:
         with connect_current(root.published, ENV) as con:
             low, high, rows = seen(con)
             ((n,),) = query.fetch_all(con, "SELECT n FROM meta.snapshot")
@@ -118,7 +118,7 @@ def main(verb: str, folder: str, number: str) -> None:
             last = max((each.n for each in generations(root.published, ENV)), default=0)
             print(make(root, last + 1).n, flush=True)
     else:
-        read(root, float(number))
+        read(root, int(number))
 
 
 if __name__ == "__main__":

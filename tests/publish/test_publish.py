@@ -131,7 +131,7 @@ def test_a_current_that_names_nothing_or_no_database_is_a_clear_error(root: Root
 
 def test_readers_survive_twenty_publishes_and_see_no_torn_result(root: Root) -> None:
     make(root, 1)
-    reader = start("read", root.folder, 5)
+    reader = start("read", root.folder, 21)
     publisher = start("publish", root.folder, 20)
     assert finished(publisher) == list(range(2, 22))
     times, *values = finished(reader)

@@ -9,6 +9,9 @@ import sys
 
 from warehouse.errors import MissingExtra
 
+STOPPED = 130
+"""Exit status after Ctrl-C: 128 + SIGINT, as shells report it."""
+
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with its exit status: 0 done, 1 a check failed, 2 wrong use."""
@@ -19,7 +22,8 @@ def main() -> None:
         print(f"warehouse: {refused}", file=sys.stderr)
         sys.exit(refused.exit_status)
     except KeyboardInterrupt:
-        sys.exit("warehouse: stopped before it began.")
+        print("warehouse: stopped before it began.", file=sys.stderr)
+        sys.exit(STOPPED)
     sys.exit(run(sys.argv[1:]))
 
 

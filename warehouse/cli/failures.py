@@ -18,10 +18,10 @@ from typing import Any
 
 import click
 
-from warehouse.cli import missing_extra
+from warehouse.cli import STOPPED, missing_extra
 from warehouse.errors import StorageFull, UsageError, WarehouseError
 
-CLOSED_PIPE, INTERRUPTED = 141, 130  # 128 + the signal's number, as shells report it
+CLOSED_PIPE = 141  # 128 + SIGPIPE, as shells report it
 GRACE_S = 2.0
 
 
@@ -76,7 +76,7 @@ def stoppable(verb: str, partial: Path | None) -> Iterator[None]:
 def _stopped(verb: str) -> int:
     said = f"\nwarehouse {verb}: stopped. What was committed stays; run it again to finish."
     print(said, file=sys.stderr, flush=True)
-    return INTERRUPTED
+    return STOPPED
 
 
 def _discard_output() -> None:
