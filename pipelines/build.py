@@ -17,6 +17,7 @@ from pipelines.contamination import contamination_asset
 from pipelines.costs import Meter, cost_metadata, metered
 from pipelines.gates import (
     Metadata,
+    Result,
     audit,
     check_results,
     check_specs,
@@ -131,7 +132,7 @@ def measure_asset(
         code_version=str(curation.VERSIONS.get(table, 1)),
         check_specs=check_specs(key, suites),
     )
-    def _measured(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def _measured(context: dg.AssetExecutionContext) -> Result:
         repository, limit = Repository(project.root), project.memory_limit
         run_id = context.run.run_id
         with metered(project, f"repository/{table}", run_id) as meter:

@@ -30,14 +30,11 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
-from warehouse.sources import BENCHMARKS, Source, load_source
+from warehouse.sources import BENCHMARKS, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
 
-MADE_HERE = (
-    *("documents", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination"),
-    *("rejects", "runs", "runway"),
-)
+MADE_HERE = ("documents", *WRITTEN_HERE)
 """Repository tables that a project has whatever its sources are."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,6 +15,12 @@ from warehouse.query import Connection, attach_repository, connect
 from warehouse.repository import Repository
 
 Metadata = Mapping[str, Any]
+
+if TYPE_CHECKING:
+    Result = dg.MaterializeResult[None]
+else:
+    Result = dg.MaterializeResult
+"""What an asset with checks returns: Dagster reads [None] as the type of an output and refuses that beside checks."""
 
 
 def check_specs(key: dg.AssetKey, suites: Iterable[Suite]) -> list[dg.AssetCheckSpec]:

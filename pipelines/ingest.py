@@ -17,7 +17,7 @@ import dagster as dg
 from tqdm import tqdm
 
 from pipelines.costs import metered
-from pipelines.gates import audit, check_specs, table_metadata
+from pipelines.gates import Result, audit, check_specs, table_metadata
 from pipelines.partitions import add_dynamic, asked_for, definition
 from warehouse.contracts import Freshness, ObjectFact, Receipt, digest
 from warehouse.errors import NetworkError
@@ -186,7 +186,7 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
             freshness_policy=freshness(source.fresh_within),
             check_specs=[dg.AssetCheckSpec("rows_are_conserved", asset=key, blocking=True)],
         )
-        def _source(context: dg.AssetExecutionContext, config: IngestConfig) -> dg.MaterializeResult:  # type: ignore[type-arg]
+        def _source(context: dg.AssetExecutionContext, config: IngestConfig) -> Result:
             prepare(project)
             repository = Repository(project.root)
             asked = asked_for(context, source)
@@ -334,7 +334,7 @@ def table_asset(
         owners=OWNERS,
         check_specs=check_specs(key, suites),
     )
-    def _table(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def _table(context: dg.AssetExecutionContext) -> Result:
         repository = Repository(project.root)
         with metered(project, f"repository/{table}", context.run.run_id) as meter:
             snapshot = repository.snapshot(table)

@@ -1,16 +1,14 @@
 """Documents that were not compared yet, compared with all: one asset, committed part by part."""
 
 from collections.abc import Sequence
-from itertools import chain
 
 import dagster as dg
-import pyarrow as pa
 
 from pipelines.costs import metered
-from pipelines.gates import audit, check_specs, table_metadata
+from pipelines.gates import Result, audit, check_specs, table_metadata
 from pipelines.ingest import OWNERS
+from pipelines.parts import append_parts, held
 from warehouse import curation
-from warehouse.contracts import Snapshot
 from warehouse.gate import Suite
 from warehouse.project import Project
 from warehouse.query import attach_repository, connect
@@ -18,8 +16,6 @@ from warehouse.repository import Repository
 
 KEY = dg.AssetKey(["repository", "pairs"])
 READS = ("documents", "signals", "minhash")
-NONE = Snapshot("pairs", -1, (), curation.PAIRS, rows=0, bytes=0)
-EMPTY = curation.Found(pa.RecordBatch.from_pylist([], curation.PAIRS), candidates=0, bytes=0)
 
 
 def pair(
@@ -30,18 +26,10 @@ def pair(
     Every part is a commit; a run killed between two is finished by the next. Raises Busy where another run has compared
     meanwhile.
     """
-    held = repository.snapshot("pairs") if "pairs" in repository.tables() else NONE
-    at, rows, candidates, size = held.version, 0, 0, 0
+    before = held(repository, "pairs", curation.PAIRS)
     with connect(memory_limit=memory_limit) as con:
-        attach_repository(con, [*map(repository.snapshot, READS), held])
-        parts = curation.pairs(con, read_bytes=read_bytes)
-        for found in chain(parts, [EMPTY]):  # the empty end makes the table where nothing was compared
-            receipt = repository.append(
-                "pairs", [found.rows], schema=curation.PAIRS, source="curation", run_id=run_id, after=at
-            )
-            at = max(at, receipt.version)
-            rows, candidates, size = rows + receipt.rows_out, candidates + found.candidates, size + found.bytes
-    return rows, candidates, size
+        attach_repository(con, [*map(repository.snapshot, READS), before])
+        return append_parts(repository, before, curation.pairs(con, read_bytes=read_bytes), run_id=run_id)
 
 
 def pairs_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinition:
@@ -57,7 +45,7 @@ def pairs_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
         code_version=str(curation.MINHASH_VERSION),
         check_specs=check_specs(KEY, suites),
     )
-    def _paired(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def _paired(context: dg.AssetExecutionContext) -> Result:
         repository, limit = Repository(project.root), project.memory_limit
         with metered(project, "repository/pairs", context.run.run_id) as meter:
             meter.rows, candidates, meter.bytes_read = pair(repository, run_id=context.run.run_id, memory_limit=limit)

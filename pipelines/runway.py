@@ -12,7 +12,7 @@ import dagster as dg
 
 from pipelines.build import PUBLISHED, Event, model_key
 from pipelines.costs import metered
-from pipelines.gates import Metadata, audit, check_specs, skipped_results, table_metadata
+from pipelines.gates import Metadata, Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.ingest import OWNERS, planned_at
 from warehouse import runway
 from warehouse.answers.runway import in_years, lasts, own_forecast, own_picture, world_picture
@@ -50,7 +50,7 @@ def world_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
         owners=OWNERS,
         check_specs=check_specs(WORLD, suites),
     )
-    def _world(context: dg.AssetExecutionContext) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    def _world(context: dg.AssetExecutionContext) -> Result:
         prepare(project)
         repository = Repository(project.root)
         with metered(project, "repository/runway", context.run.run_id) as meter:

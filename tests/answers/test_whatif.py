@@ -21,9 +21,10 @@ from warehouse.publish import connect_current
 from warehouse.query import fetch_all
 
 Decisions = dict[str, tuple[str, bool, str | None]]
-PROSE = """The warehouse holds every document that a model is trained on, and it keeps the raw bytes of each of them.
+_TEXT = """The warehouse holds every document that a model is trained on, and it keeps the raw bytes of each of them.
 Rules decide what is kept; they are written in SQL over numbers that were measured once. Nobody has to read the text
-again to change a threshold, for the numbers are stored with the document.""".split()  # noqa: SIM905 # read as prose
+again to change a threshold, for the numbers are stored with the document."""
+PROSE = _TEXT.split()
 
 
 TWINS = [

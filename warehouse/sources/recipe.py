@@ -30,6 +30,7 @@ NETWORK = ("http", "https")
 BENCHMARKS = "benchmarks"
 """The table of evaluation sets: its sources' records are items to keep out of training, never documents."""
 WRITTEN_HERE = ("rejects", "runs", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination", "runway")
+"""Tables that every project has and no source may write to."""
 PERIODS = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}
 """Partitions of time, and how their key is written in a uri unless ``format`` says otherwise."""
 
