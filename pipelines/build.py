@@ -30,7 +30,7 @@ from pipelines.pairs import pairs_asset
 from warehouse import curation, models, publish
 from warehouse.contracts import Batches, Check, Freshness, Snapshot
 from warehouse.energy import Rate
-from warehouse.gate import Suite, grain_suite, run_suite
+from warehouse.gate import Suite, grain_suite, run_suites
 from warehouse.models import Built, Model
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, fetch_one, stream
@@ -284,7 +284,7 @@ def _model_events(
         return
     cost = cost_metadata(built.cpu_s, built.wall_s, at)
     yield dg.MaterializeResult(asset_key=key, metadata={**columns_metadata(built.rows, built.columns), **cost})
-    verdicts = [check for suite in suites for check in run_suite(con, suite)]
+    verdicts = run_suites(con, suites)
     warns = [expectation.warns for suite in suites for expectation in suite.expectations]
     checks += [check for check, warning in zip(verdicts, warns, strict=True) if not warning]
     yield from check_results(key, suites, verdicts)

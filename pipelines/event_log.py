@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dagster import StringSource
+from dagster import EventLogEntry, StringSource
 from dagster._config.config_schema import UserConfigSchema
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, create_engine, event
 
 KEPT = 4
 """Databases kept open: the index, the run that writes, and those that a reader of the UI looks at."""
+
+_INSERT = SqlEventLogStorageTable.insert()
+_MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
+"""Kinds of events that the index holds too, for questions across runs."""
 
 
 class EventLog(SqliteEventLogStorage):
@@ -25,9 +31,10 @@ class EventLog(SqliteEventLogStorage):
     """
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._engines: dict[str, Engine] = {}
+        self._connections: dict[str, Connection] = {}
         self._tables: set[str] = set()
         super().__init__(base_dir, inst_data)
+        vars(self)["_db_lock"] = threading.RLock()  # what is asked for within a transaction is part of it
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -47,25 +54,63 @@ class EventLog(SqliteEventLogStorage):
 
     def dispose(self) -> None:
         """Close every database."""
-        while self._engines:
-            self._engines.popitem()[1].dispose()
+        while self._connections:
+            _close(self._connections.popitem()[1])
         super().dispose()
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """One event into the run's database and, where the index holds its kind, there."""
+        self.store_event_batch([event])
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Events of one run, in one transaction of each database."""
+        rows = [self._event_to_row(event) for event in events]
+        with self.run_connection(events[0].run_id) as run:
+            run.execute(_INSERT, rows)
+        mirrored = [pair for pair in zip(events, rows, strict=True) if pair[0].dagster_event_type in _MIRRORED]
+        if mirrored:
+            with self.index_connection() as index:
+                for each in mirrored:
+                    self._mirror(index, *each)
+
+    def _mirror(self, index: Connection, event: EventLogEntry, row: Mapping[str, Any]) -> None:
+        number = index.execute(_INSERT, row).lastrowid
+        if event.dagster_event_type in ASSET_EVENTS:
+            self._store_asset_event_tags(index, [event], [number])
+            self._store_asset_event(index, event, number)
+        elif event.dagster_event_type in ASSET_CHECK_EVENTS:
+            self.store_asset_check_event(event, number)
+
+    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
+        """Always: the tables are of this version of Dagster, which looks their columns up at every event."""
+        return True
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
-        with self._db_lock, self._engine(shard).begin() as connection:
-            yield connection
+        """A transaction, or the part of it that is asked for within it."""
+        with self._db_lock:
+            connection = self._connection(shard)
+            if connection.in_transaction():
+                yield connection
+            else:
+                with connection.begin():
+                    yield connection
 
-    def _engine(self, shard: str) -> Engine:
-        engine = self._engines.pop(shard, None) or self._opened(shard)
-        self._engines[shard] = engine
-        if len(self._engines) > KEPT:
-            self._engines.pop(next(iter(self._engines))).dispose()
-        return engine
+    def _connection(self, shard: str) -> Connection:
+        connection = self._connections.pop(shard, None) or self._opened(shard)
+        self._connections[shard] = connection
+        if len(self._connections) > KEPT:
+            _close(self._connections.pop(next(iter(self._connections))))
+        return connection
 
-    def _opened(self, shard: str) -> Engine:
-        waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}
+    def _opened(self, shard: str) -> Connection:
+        waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
         engine = create_engine(self.conn_string_for_shard(shard), connect_args=waits)
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
         self._initdb(engine)
-        return engine
+        return engine.connect()
+
+
+def _close(connection: Connection) -> None:
+    connection.close()
+    connection.engine.dispose()

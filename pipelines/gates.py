@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from warehouse.contracts import Check, Snapshot
-from warehouse.gate import Expectation, Suite, run_suite
+from warehouse.gate import Expectation, Suite, run_suites
 from warehouse.query import Connection, attach_repository, connect
 from warehouse.repository import Repository
 
@@ -104,7 +104,7 @@ def audit(
     """The verdicts of a repository table's suites on its newest version; table: where the asset has another name."""
     con = _auditor(memory_limit)
     attach_repository(con, [repository.snapshot(table or key.path[-1])])
-    checks = [check for suite in suites for check in run_suite(con, suite)]
+    checks = run_suites(con, suites)
     return list(check_results(key, suites, checks))
 
 

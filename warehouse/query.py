@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +145,12 @@ def statements(sql: str) -> list[Statement]:
         return [Statement(found.type.name, found.query) for found in con.extract_statements(sql)]
 
 
-def syntax_tree(sql: str) -> dict[str, Any]:
+@lru_cache(maxsize=512)
+def syntax_tree(sql: str) -> Mapping[str, Any]:
     """DuckDB's syntax tree of SELECTs: {"error": False, "statements": [...]}, or the error and its byte position.
 
-    A common table expression may hold COPY, INSERT, UPDATE or DELETE: a node whose type ends in _QUERY_NODE.
+    A common table expression may hold COPY, INSERT, UPDATE or DELETE: a node whose type ends in _QUERY_NODE. The next
+    who asks for the same text gets the same object.
     """
     with _parser().cursor() as con:
         row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()[0]

@@ -14,12 +14,17 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def binaries(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def binaries(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the command ``warehouse``."""
     folder = tmp_path_factory.mktemp("bin")
     address = str(folder / "socket")
     forks.client(folder / "warehouse", address)
-    quiet = {**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    quiet = {
+        **os.environ,
+        "PYTHONPATH": str(checkout / "tests"),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     with subprocess.Popen([sys.executable, forks.__file__, address], env=quiet) as server:
         while not Path(address).exists():
             assert server.poll() is None

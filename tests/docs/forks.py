@@ -1,4 +1,4 @@
-"""The command ``warehouse`` of a page, forked from one process that has imported everything: 5 s of CPU saved each.
+"""The command ``warehouse`` of a page, forked from one process that has loaded everything: 5 s of CPU saved each.
 
 ``forks.py SOCKET`` serves: a request is the arguments, folder and environment of a command line with its three
 streams, and the answer its exit status. ``client`` writes the program that asks.
@@ -6,21 +6,17 @@ streams, and the answer its exit status. ``client`` writes the program that asks
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import signal
 import socket
 import sys
 import traceback
-from importlib import import_module
 from pathlib import Path
 
-from warehouse.cli import main
-from warehouse.kernels.__main__ import warm
+from preloaded import preload
 
-LOADED = ("pipelines.run", "warehouse.cli.app")
-"""What a command line imports when it needs it."""
+from warehouse.cli import main
 
 _CLIENT = """\
 #!{python} -ISE
@@ -42,10 +38,7 @@ def client(path: Path, address: str) -> None:
 
 def serve(address: str) -> None:
     """Answer requests, each in a child, until killed."""
-    for name in LOADED:
-        import_module(name)
-    warm()
-    gc.freeze()
+    preload()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)

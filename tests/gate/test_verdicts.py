@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from warehouse import query
 from warehouse.errors import RecipeError
-from warehouse.gate import Expectation, Suite, grain_suite, run_suite
+from warehouse.gate import Expectation, Suite, grain_suite, run_suite, run_suites
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_failing_expectation_shows_at_most_five_values_in_order(con: query.Con
     assert check.samples == (0, 1, 2, 3, 4)
 
 
-def test_a_passing_suite_asks_one_query(con: query.Connection) -> None:
+def test_passing_suites_of_a_table_ask_one_query(con: query.Connection) -> None:
     con.execute("CREATE TABLE m.t AS SELECT range AS a FROM range(10)")
     asked = list[str]()
 
@@ -43,8 +43,16 @@ def test_a_passing_suite_asks_one_query(con: query.Connection) -> None:
             return con.execute(sql, parameters)
 
     expectations = [("expect_column_values_to_be_unique", {"column": "a"})] * 3
-    assert all(check.success for check in run_suite(Counting(), suite(*expectations)))
+    checks = run_suites(Counting(), [grain_suite("m.t", ["a"]), suite(*expectations)])
+    assert [(check.suite, check.success) for check in checks] == [("m.t grain", True), *[("s", True)] * 3]
     assert asked == ["DESCRIBE", "SELECT"]
+
+
+def test_of_suites_read_together_the_one_with_a_wrong_condition_is_named(con: query.Connection) -> None:
+    con.execute("CREATE TABLE m.t AS SELECT 1 AS a")
+    wrong = suite(("expect_column_values_to_be_null", {"column": "a", "row_condition": "nope = 0"}))
+    with pytest.raises(RecipeError, match=r"^s:1: .*nope"):
+        run_suites(con, [grain_suite("m.t", ["a"]), wrong])
 
 
 def test_an_absent_table_fails_every_expectation_unless_the_suite_is_optional(con: query.Connection) -> None:

@@ -1,8 +1,7 @@
 """Runs the small project's route in forked children, and kills one of them at a chosen call of a chosen function.
 
 Usage: kill_harness.py FOLDER RESULTS. FOLDER holds the pristine project; RESULTS gets a JSON object: of each kill point
-what was on disk after the kill, and after a second run. Importing once and forking makes a point cost a route without
-its imports.
+what was on disk after the kill, and after a second run. All is loaded once, so that a point costs its routes alone.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from preloaded import preload
 
 from pipelines.run import run_assets
-from warehouse import pictures, publish
+from warehouse import publish
 from warehouse.datasets import list_releases
 from warehouse.errors import NotFound
-from warehouse.kernels.__main__ import warm
 from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository, delta
@@ -171,8 +170,7 @@ def _inside(project: Project, path: Path) -> tuple[str, ...]:
 def main(pristine: Path, results: Path) -> None:
     """Baseline, then every kill point: between each pair of commits, inside file writes, after files are moved in."""
     scratch = results.parent
-    pictures.costs([("any", 1.0)], title="loads matplotlib before the forks")
-    warm()
+    preload()
     seen: dict[str, Any] = {}
     counts = scratch / "counts.json"
     base = _copy(pristine, scratch / "baseline")

@@ -20,16 +20,21 @@ VINTAGED = "known_at: {path: 'manual-(?P<date>\\d+)', format: '%Y'}\n"
 
 
 @pytest.fixture(scope="module")
-def seen(pristine: Path) -> dict[str, Any]:
+def seen(pristine: Path, checkout: Path) -> dict[str, Any]:
     """What the harness saw at every kill point, by name; ``baseline`` is the run that nobody killed."""
     results = pristine.parent / "results.json"
-    environment = {**os.environ, "DAGSTER_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(checkout / "tests"),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     done = subprocess.run(
         [sys.executable, str(HARNESS), str(pristine), str(results)],
         capture_output=True,
         text=True,
         env=environment,
-        timeout=500,
+        timeout=1000,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,7 +6,7 @@ Won: 21 expectations over 200,000 rows take 0.09 CPU s, on tables of any size, w
 
 from warehouse.gate.compile import Compiled, compile_suite
 from warehouse.gate.docs import Tables, data_docs
-from warehouse.gate.run import run_suite, table_columns
+from warehouse.gate.run import run_suite, run_suites, table_columns
 from warehouse.gate.suite import KWARGS, Expectation, Suite, grain_suite, load_suites
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "grain_suite",
     "load_suites",
     "run_suite",
+    "run_suites",
     "table_columns",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from warehouse import query
@@ -21,16 +21,26 @@ def run_suite(con: query.Connection, suite: Suite) -> list[Check]:
     Where there is no such table every check fails, or passes if the suite is optional. Raises RecipeError where DuckDB
     refuses the query (a row condition in SQL that names no column, for one).
     """
-    columns = table_columns(con, suite.table)
+    return run_suites(con, [suite])
+
+
+def run_suites(con: query.Connection, suites: Sequence[Suite]) -> list[Check]:
+    """The checks of suites of one table, which is read once for all of them."""
+    asked = [(suite, expectation) for suite in suites for expectation in suite.expectations]
+    columns = table_columns(con, suites[0].table) if suites else None
     if columns is None:
-        return [_absent(suite, expectation) for expectation in suite.expectations]
-    compiled = compile_suite(suite, columns)
+        return [_absent(*each) for each in asked]
+    whole = Suite(suites[0].name, suites[0].table, tuple(expectation for _, expectation in asked))
+    compiled = compile_suite(whole, columns)
     try:
         row = query.fetch_all(con, compiled.sql, compiled.values)[0]
-        return [_check(con, compiled, n, row) for n in range(len(compiled.measures))]
+        return [_check(con, suite, compiled, n, row) for n, (suite, _) in enumerate(asked)]
     except query.Error as error:
+        if len(suites) > 1:
+            return [check for suite in suites for check in run_suites(con, [suite])]
         said = " ".join(str(error).partition("\n\n")[0].split())
-        raise RecipeError(f"{suite.path or suite.name}:1: {said}", do="mend the suite's row conditions") from None
+        blamed = suites[0].path or suites[0].name
+        raise RecipeError(f"{blamed}:1: {said}", do="mend the suite's row conditions") from None
 
 
 def table_columns(con: query.Connection, table: str) -> dict[str, str] | None:
@@ -47,14 +57,14 @@ def _absent(suite: Suite, expectation: Expectation) -> Check:
     return Check(suite.name, suite.table, *about, suite.optional, 0, 0, observed=said)
 
 
-def _check(con: query.Connection, compiled: Compiled, n: int, row: tuple[Any, ...]) -> Check:
+def _check(con: query.Connection, suite: Suite, compiled: Compiled, n: int, row: tuple[Any, ...]) -> Check:
     found = compiled.measures[n]
     figures = {name: row[place] for name, place in compiled.places[n].items()}
     success = _holds(found, figures)
     unexpected = int(figures.get("unexpected") or 0)
     return Check(
-        suite=compiled.suite.name,
-        table=compiled.suite.table,
+        suite=suite.name,
+        table=suite.table,
         expectation=found.expectation.type,
         column=_column(found.expectation.kwargs),
         kwargs=found.expectation.kwargs,
@@ -62,7 +72,7 @@ def _check(con: query.Connection, compiled: Compiled, n: int, row: tuple[Any, ..
         element_count=int(figures.get("elements") or 0),
         unexpected_count=unexpected,
         observed=found.problem or figures.get("observed"),
-        samples=_samples(con, compiled.suite, found) if unexpected and not success else (),
+        samples=_samples(con, suite, found) if unexpected and not success else (),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def select_tree(path: Path, sql: str, sql_line: int) -> dict[str, Any]:
     return only
 
 
-def _refused(path: Path, sql: str, sql_line: int, tree: dict[str, Any]) -> RecipeError:
+def _refused(path: Path, sql: str, sql_line: int, tree: Mapping[str, Any]) -> RecipeError:
     if "position" in tree:
         before = sql.encode()[: int(tree["position"])]
         return RecipeError(f"{path}:{sql_line + before.count(10)}: {tree['error_message']}", allowed="one SELECT")
@@ -94,12 +94,15 @@ def _functions(tree: Any) -> Iterator[tuple[str, int]]:
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        tree = list(tree.values())
-    if isinstance(tree, list):
-        for item in tree:
-            yield from _nodes(item)
+    """Every object of a tree, in order."""
+    waiting = [tree]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield item
+            waiting.extend(reversed(item.values()))
+        elif isinstance(item, list):
+            waiting.extend(reversed(item))
 
 
 def variables(tree: Any) -> dict[str, str]:
