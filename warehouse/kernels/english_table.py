@@ -121,9 +121,9 @@ def block() -> npt.NDArray[np.uint8]:
     pool = np.frombuffer(b"".join(strings), np.uint8)
     block = np.concatenate([_flags(facts).view(np.uint8), np.zeros(STRINGS - FILTER, np.uint8), pool])
     slots, bare = block[SLOTS:BARE].view(np.int32).reshape(-1, 8), block[BARE:STRINGS].view(np.int32)
-    place = STRINGS
+    place, address = STRINGS, block.ctypes.data
     for string, (tokens, first, second, ends) in strings.items():
-        digest = hash_word(block.ctypes.data + place, block.ctypes.data + place + len(string))
+        digest = hash_word(address + place, address + place + len(string))
         block[FILTER + (digest & 0xFFFF) // 8] |= np.uint8(1 << (digest & 7))
         slot = digest >> 16 & SLOT_COUNT - 1
         while slots[slot, 4]:

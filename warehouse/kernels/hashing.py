@@ -6,7 +6,7 @@ Two different texts among n meet with probability n^2 / 2^65: 3e-8 for a million
 from __future__ import annotations
 
 from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import fold, load_i32, load_i64, load_u8, store_i64
+from warehouse.kernels.memory import fold, load_i64, load_u8, store_i64
 
 SEED = 0x2D358DCCAA6C78A5
 MULTIPLIER = 0x0BB67AE8584CAA73 | 1
@@ -41,19 +41,25 @@ def hash_bytes(begin: int, end: int) -> int:
 
 @compiled
 def hash_word(begin: int, end: int) -> int:
-    """Hash of the bytes begin..end, at least one, by two loads where they are at most 16: not the one of hash_bytes."""
+    """Hash of the bytes begin..end, at least one: not that of hash_bytes. Up to eight bytes are one load, one fold."""
     size, state = end - begin, SEED
+    if size <= 8:
+        return fold(head(begin, size) ^ state, MULTIPLIER + 2 * size)
     while end - begin > 16:
         state = step(state, load_i64(begin))
         begin += 8
-    if end - begin >= 8:
-        low, high = load_i64(begin), load_i64(end - 8)
-    elif end - begin >= 4:
-        low, high = load_i32(begin), load_i32(end - 4)
-    else:
-        low = load_u8(begin) << 16 | load_u8(begin + (end - begin >> 1)) << 8 | load_u8(end - 1)
-        high = 0
-    return finish(fold(low ^ state, high ^ MULTIPLIER) ^ low, size)
+    return finish(fold(load_i64(begin) ^ state, load_i64(end - 8) ^ MULTIPLIER), size)
+
+
+@compiled
+def head(begin: int, size: int) -> int:
+    """The first ``size`` (1 to 8) bytes as a number, the first one lowest; no load reaches into another page of 4 KiB."""
+    if begin & 0xFFF <= 0xFF8:
+        return load_i64(begin) & ((1 << 8 * size) - 1) if size < 8 else load_i64(begin)
+    packed = 0
+    for index in range(size):
+        packed |= load_u8(begin + index) << (8 * index)
+    return packed
 
 
 @compiled

@@ -72,3 +72,15 @@ def _fold(_context: Any, left: Any, right: Any) -> Any:
 
 fold = cast("Callable[[int, int], int]", _fold)
 """Both halves of the unsigned 128-bit product, combined by exclusive or: the step of wyhash."""
+
+
+@intrinsic
+def _trailing_zeros(_context: Any, number: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
+
+    return types.int64(types.int64), generate
+
+
+trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
+"""How many zero bits lie below the lowest one bit; 64 for zero."""

@@ -24,14 +24,17 @@ from typing import Literal
 import numpy as np
 
 from warehouse.kernels import characters, ngrams
-from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, read
-from warehouse.kernels.hashing import SEED, finish, step
+from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
+from warehouse.kernels.english import TOKENS, chunk_end, count_words, find, slot_of, spare_for, words_of
+from warehouse.kernels.english_table import block
+from warehouse.kernels.hashing import hash_word, head
 from warehouse.kernels.jit import compiled
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
-Words = Literal["unicode", "whitespace"]
-MODES: dict[Words, int] = {"unicode": 1, "whitespace": 0}
+Words = Literal["spacy_en", "unicode", "whitespace"]
+MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
+_SPACY = 2
 
 COLUMNS = (
     "words",
@@ -53,37 +56,41 @@ def measure(column: Texts, words: Words) -> Counts:
     """int64[n, len(COLUMNS)] of a column of texts."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
     classes, mode = characters.CLASSES, MODES[words]
+    spare = spare_for(column.longest if mode == _SPACY else 0)
+    tools = np.array([classes, block().ctypes.data if mode == _SPACY else 0, spare.ctypes.data], np.int64)
     most = column.longest
     if most > _SMALL:
-        most = _most(column.offsets, column.data, column.count, classes, mode)
+        most = _most(column.offsets, column.data, column.count, tools.ctypes.data, mode)
     scratch = np.empty(ngrams.scratch_bytes(most), np.uint8)
-    _documents(column.offsets, column.data, column.count, classes, mode, scratch.ctypes.data, most, out.ctypes.data)
+    place = scratch.ctypes.data
+    _documents(column.offsets, column.data, column.count, tools.ctypes.data, mode, place, most, out.ctypes.data)
     return out
 
 
 @compiled
 def _documents(
-    offsets: int, data: int, count: int, classes: int, mode: int, scratch: int, capacity: int, out: int
+    offsets: int, data: int, count: int, tools: int, mode: int, scratch: int, capacity: int, out: int
 ) -> None:
     ends = scratch + 8 * capacity
     for index in range(count):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         place = out + 136 * index
-        words = cut(begin, end, classes, mode, scratch, ends, place)
+        words = cut(begin, end, tools, mode, scratch, ends, place)
         distinct = ngrams.repetition(words, scratch, ends, ends + 8 * capacity + 8, capacity, place + 64)
         store_i64(place + 56, distinct)
 
 
 @compiled
-def _most(offsets: int, data: int, count: int, classes: int, mode: int) -> int:
+def _most(offsets: int, data: int, count: int, tools: int, mode: int) -> int:
     """The largest number of words in one document; for documents too long to take one byte as one word."""
     most = 0
+    classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     for index in range(count):
         at = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        words = 0
-        while at < end:
+        words = count_words(english, at, end, spare) if mode == _SPACY else 0
+        while at < end and mode != _SPACY:
             character = read(at, end)
             if flags(classes, character >> 3) & SPACE:
                 at += character & 7
@@ -124,58 +131,135 @@ def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: in
 
 
 @compiled
-def cut(begin: int, end: int, classes: int, mode: int, hashes: int, ends: int, out: int) -> int:
-    """The number of words; their hashes and running sums of their characters (one more than words), both int64."""
-    words = total = plain = plain_chars = alpha = stops = longest = 0
+def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
+    """The number of words; their hashes and running sums of their characters (one more than words), both int64.
+
+    ``tools``: addresses of the classes, of the table of English, and of memory to cut chunks in. The counts of COLUMNS go
+    to ``out``, which is zero. Words of ASCII letters are counted in registers, all others by ``_add`` in ``out``.
+    """
+    classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     store_i64(ends, 0)
-    at = begin
+    if mode == _SPACY:
+        store_i64(spare + 16, begin)
+        store_i64(spare + 24, end)
+    at, words, total, simple, simple_chars, stops, longest = begin, 0, 0, 0, 0, 0, 0
     while at < end:
+        byte = load_u8(at)
+        if byte == 0x20 or byte == 0x0A:
+            at += 1
+            continue
+        size = letters(at, end) if mode else 0
+        if size and _ends(at + size, end, mode):
+            digest = hash_word(at, at + size)
+            if mode != _SPACY or slot_of(english, at, at + size, digest) < 0:
+                total += size
+                store_i64(hashes + 8 * words, digest)
+                words += 1
+                store_i64(ends + 8 * words, total)
+                simple += 1
+                simple_chars += size
+                longest = max(longest, size)
+                if size <= 4:
+                    stops |= _stop_word(head(at, size))
+                at += size
+                continue
         character = read(at, end)
-        kind = flags(classes, character >> 3)
-        if kind & SPACE:
+        if flags(classes, character >> 3) & SPACE:
             at += character & 7
             continue
-        start, state, chars, any_kind, all_kinds = at, SEED, 0, 0, PUNCTUATION
-        first, inside = character, kind & WORD
-        while True:
-            at += character & 7
-            state = step(state, character >> 3)
-            chars += 1
-            any_kind |= kind
-            all_kinds &= kind
-            if at >= end:
-                break
-            character = read(at, end)
-            kind = flags(classes, character >> 3)
-            if not goes_on(at, end, character, kind, inside, first, classes, mode):
-                break
-        total += chars
-        store_i64(hashes + 8 * words, finish(state, chars))
-        words += 1
-        store_i64(ends + 8 * words, total)
-        alpha += any_kind & ALPHA != 0
-        longest = max(longest, chars)
-        if not all_kinds:
-            plain += 1
-            plain_chars += chars
-        if at - start <= 4:
-            stops |= _stop_word(start, at)
+        store_i64(out, words)
+        store_i64(out + 8, total)
+        at = _others(at, end, size, tools, mode, hashes, ends, out)
+        words, total = load_i64(out), load_i64(out + 8)
     store_i64(out, words)
     store_i64(out + 8, total)
-    store_i64(out + 16, plain)
-    store_i64(out + 24, plain_chars)
-    store_i64(out + 32, alpha)
-    store_i64(out + 40, _bits(stops))
-    store_i64(out + 48, longest)
+    store_i64(out + 16, load_i64(out + 16) + simple)
+    store_i64(out + 24, load_i64(out + 24) + simple_chars)
+    store_i64(out + 32, load_i64(out + 32) + simple)
+    store_i64(out + 40, _bits(load_i64(out + 40) | stops))
+    store_i64(out + 48, max(load_i64(out + 48), longest))
     return words
 
 
 @compiled
-def _stop_word(begin: int, end: int) -> int:
-    """The bit of one of Gopher's eight stop words, else 0; begin..end has at most 4 bytes."""
-    packed = 0
-    for at in range(begin, end):
-        packed |= load_u8(at) << (8 * (at - begin))
+def _ends(at: int, end: int, mode: int) -> bool:
+    """Whether letters that end at ``at`` are a whole word: a chunk, for spaCy; no word, for unicode, goes on so."""
+    if at >= end:
+        return True
+    byte = load_u8(at)
+    if byte == 0x20 or byte == 0x0A:
+        return True
+    if mode == _SPACY:
+        return False
+    if byte == 0x2E or byte == 0x27:
+        return at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A)
+    return byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80
+
+
+@compiled
+def _others(at: int, end: int, size: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
+    """Add what starts at ``at`` with ``size`` letters: a word, or spaCy's words of the chunk; where that ends."""
+    classes = load_i64(tools)
+    if mode != _SPACY:
+        after = word_end(at, end, classes, mode)
+        _add(at, after, classes, hashes, ends, out)
+        return after
+    english, spare = load_i64(tools + 8), load_i64(tools + 16)
+    after = at + size
+    if size > 1 and load_u8(after - 1) >= 0x61 and _single(after, end) and not _known(english, at, after):
+        _add(at, after, classes, hashes, ends, out)
+        _add(after, after + 1, classes, hashes, ends, out)
+        return after + 1
+    stop = chunk_end(english, at, end)
+    for index in range(words_of(english, at, stop, spare)):
+        after = load_i64(spare + TOKENS + 8 * index)
+        _add(at, after, classes, hashes, ends, out)
+        at = after
+    return stop
+
+
+@compiled
+def _known(english: int, begin: int, end: int) -> bool:
+    """Whether spaCy's table holds begin..end, or that and the byte after it."""
+    return find(english, begin, end) >= 0 or find(english, begin, end + 1) >= 0
+
+
+@compiled
+def _single(at: int, end: int) -> bool:
+    """Whether one mark that spaCy always cuts off a word, and then white space or nothing, lies at ``at``."""
+    if at >= end or (at + 1 < end and load_u8(at + 1) != 0x20 and load_u8(at + 1) != 0x0A):
+        return False
+    byte = load_u8(at)
+    return byte == 0x2C or byte == 0x2E or 0x3A <= byte <= 0x3B or byte in (0x21, 0x22, 0x29, 0x3F)
+
+
+@compiled
+def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> None:
+    """One more word, of any characters."""
+    words, total = load_i64(out), load_i64(out + 8)
+    store_i64(hashes + 8 * words, hash_word(at, end))
+    if end - at <= 4:
+        store_i64(out + 40, load_i64(out + 40) | _stop_word(head(at, end - at)))
+    chars, any_kind, all_kinds = 0, 0, PUNCTUATION
+    while at < end:
+        character = read(at, end)
+        kind = flags(classes, character >> 3)
+        any_kind |= kind
+        all_kinds &= kind
+        chars += 1
+        at += character & 7
+    store_i64(ends + 8 * words + 8, total + chars)
+    store_i64(out, words + 1)
+    store_i64(out + 8, total + chars)
+    store_i64(out + 16, load_i64(out + 16) + (all_kinds == 0))
+    store_i64(out + 24, load_i64(out + 24) + chars * (all_kinds == 0))
+    store_i64(out + 32, load_i64(out + 32) + (any_kind & ALPHA != 0))
+    store_i64(out + 48, max(load_i64(out + 48), chars))
+
+
+@compiled
+def _stop_word(packed: int) -> int:
+    """The bit of one of Gopher's eight stop words, given its bytes as a number, the first one lowest; else 0."""
     for index in range(8):
         if packed == _STOPS[index]:
             return 1 << index
