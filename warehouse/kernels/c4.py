@@ -83,7 +83,7 @@ _PHRASES = tuple(
         (b"use cookies", _POLICY),
     )
 )
-_INITIALS = sum(1 << (phrase[3] - 97) for phrase in _PHRASES)
+_INITIALS = sum(1 << letter for letter in {phrase[3] & 0x1F for phrase in _PHRASES})
 
 
 def measure(column: Texts) -> Counts:
@@ -228,12 +228,29 @@ def _outcome(begin: int, end: int) -> int:
             continue
         if byte == 0x7B:
             worst = min(worst, _CURLY)
-        letter = (byte & 0x5F) - 0x41
-        if 0 <= letter < 26 and _INITIALS >> letter & 1:
-            for low, high, size, initial, outcome in _PHRASES:
-                if initial == letter + 97 and outcome < worst and _same(at, end, low, high, size):
-                    worst = outcome
+        elif _INITIALS >> (byte & 0x1F) & 1 and at + 1 < end and _begins(byte | 0x20, load_u8(at + 1) | 0x20):
+            worst = min(worst, _phrase(at, end, byte | 0x20))
     return worst if worst < 6 else _KEPT
+
+
+@compiled
+def _begins(first: int, second: int) -> bool:
+    """Whether a phrase begins with these two letters: lo, ja, te, pr, co, us."""
+    if first in (0x6C, 0x63):
+        return second == 0x6F
+    if first == 0x6A:
+        return second == 0x61
+    return second == (0x65 if first == 0x74 else 0x72 if first == 0x70 else 0x73)
+
+
+@compiled
+def _phrase(at: int, end: int, initial: int) -> int:
+    """The outcome of the phrase at ``at``, which starts with ``initial``; 6: there is none."""
+    worst = 6
+    for low, high, size, first, outcome in _PHRASES:
+        if first == initial and outcome < worst and _same(at, end, low, high, size):
+            worst = outcome
+    return worst
 
 
 @compiled

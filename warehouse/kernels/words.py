@@ -34,7 +34,7 @@ from warehouse.kernels.texts import Counts, Texts
 
 Words = Literal["spacy_en", "unicode", "whitespace"]
 MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
-_SPACY = 2
+_UNICODE, _SPACY = 1, 2
 
 COLUMNS = (
     "words",
@@ -142,16 +142,18 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
     if mode == _SPACY:
         store_i64(spare + 16, begin)
         store_i64(spare + 24, end)
-    at, words, total, simple, simple_chars, stops, longest = begin, 0, 0, 0, 0, 0, 0
+    at, words, total, simple, simple_chars, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0
     while at < end:
         byte = load_u8(at)
         if byte == 0x20 or byte == 0x0A:
             at += 1
             continue
         size = letters(at, end) if mode else 0
-        if size and _ends(at + size, end, mode):
+        mark = 0
+        if size:
             digest = hash_word(at, at + size)
-            if mode != _SPACY or slot_of(english, at, at + size, digest) < 0:
+            mark = _after(english, at, at + size, end, digest, mode)
+            if mark >= 0:
                 total += size
                 store_i64(hashes + 8 * words, digest)
                 words += 1
@@ -162,19 +164,30 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
                 if size <= 4:
                     stops |= _stop_word(head(at, size))
                 at += size
-                continue
+        elif mode == _UNICODE and byte < 0x80:
+            mark = int(not flags(classes, byte) & (WORD | RUN | SPACE))
+        if mark > 0:
+            total += 1
+            store_i64(hashes + 8 * words, hash_word(at, at + 1))
+            words += 1
+            store_i64(ends + 8 * words, total)
+            marks += not flags(classes, load_u8(at)) & PUNCTUATION
+            longest = max(longest, 1)
+            at += 1
+        if mark > 0 or (size and mark == 0):
+            continue
         character = read(at, end)
         if flags(classes, character >> 3) & SPACE:
             at += character & 7
             continue
         store_i64(out, words)
         store_i64(out + 8, total)
-        at = _others(at, end, size, tools, mode, hashes, ends, out)
+        at = _others(at, end, tools, mode, hashes, ends, out)
         words, total = load_i64(out), load_i64(out + 8)
     store_i64(out, words)
     store_i64(out + 8, total)
-    store_i64(out + 16, load_i64(out + 16) + simple)
-    store_i64(out + 24, load_i64(out + 24) + simple_chars)
+    store_i64(out + 16, load_i64(out + 16) + simple + marks)
+    store_i64(out + 24, load_i64(out + 24) + simple_chars + marks)
     store_i64(out + 32, load_i64(out + 32) + simple)
     store_i64(out + 40, _bits(load_i64(out + 40) | stops))
     store_i64(out + 48, max(load_i64(out + 48), longest))
@@ -182,46 +195,36 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
 
 
 @compiled
-def _ends(at: int, end: int, mode: int) -> bool:
-    """Whether letters that end at ``at`` are a whole word: a chunk, for spaCy; no word, for unicode, goes on so."""
-    if at >= end:
-        return True
-    byte = load_u8(at)
-    if byte == 0x20 or byte == 0x0A:
-        return True
-    if mode == _SPACY:
-        return False
-    if byte == 0x2E or byte == 0x27:
-        return at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A)
-    return byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80
+def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
+    """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
+    byte = load_u8(at) if at < end else 0x20
+    space = byte == 0x20 or byte == 0x0A
+    if mode == _UNICODE:
+        if byte == 0x2E or byte == 0x27:
+            return 0 if at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A) else -1
+        return 0 if byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80 else -1
+    if space:
+        return 0 if slot_of(english, begin, at, digest) < 0 else -1
+    if not _single(at, end) or at - begin < 2 or load_u8(at - 1) < 0x61 or slot_of(english, begin, at, digest) >= 0:
+        return -1
+    return 1 if find(english, begin, at + 1) < 0 else -1
 
 
 @compiled
-def _others(at: int, end: int, size: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
-    """Add what starts at ``at`` with ``size`` letters: a word, or spaCy's words of the chunk; where that ends."""
+def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
+    """Add what starts at ``at``: a word, or spaCy's words of the chunk; where that ends."""
     classes = load_i64(tools)
     if mode != _SPACY:
         after = word_end(at, end, classes, mode)
         _add(at, after, classes, hashes, ends, out)
         return after
     english, spare = load_i64(tools + 8), load_i64(tools + 16)
-    after = at + size
-    if size > 1 and load_u8(after - 1) >= 0x61 and _single(after, end) and not _known(english, at, after):
-        _add(at, after, classes, hashes, ends, out)
-        _add(after, after + 1, classes, hashes, ends, out)
-        return after + 1
     stop = chunk_end(english, at, end)
     for index in range(words_of(english, at, stop, spare)):
         after = load_i64(spare + TOKENS + 8 * index)
         _add(at, after, classes, hashes, ends, out)
         at = after
     return stop
-
-
-@compiled
-def _known(english: int, begin: int, end: int) -> bool:
-    """Whether spaCy's table holds begin..end, or that and the byte after it."""
-    return find(english, begin, end) >= 0 or find(english, begin, end + 1) >= 0
 
 
 @compiled
@@ -259,11 +262,13 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
 
 @compiled
 def _stop_word(packed: int) -> int:
-    """The bit of one of Gopher's eight stop words, given its bytes as a number, the first one lowest; else 0."""
-    for index in range(8):
-        if packed == _STOPS[index]:
-            return 1 << index
-    return 0
+    """The bit of one of Gopher's eight stop words, given its bytes as a number, the first one lowest; else 0.
+
+    Written out, for a tuple that is indexed is copied at each step: 25 ns a word.
+    """
+    first = (packed == _STOPS[0]) | (packed == _STOPS[1]) << 1 | (packed == _STOPS[2]) << 2 | (packed == _STOPS[3]) << 3
+    second = (packed == _STOPS[4]) | (packed == _STOPS[5]) << 1 | (packed == _STOPS[6]) << 2 | (packed == _STOPS[7]) << 3
+    return first | second << 4
 
 
 @compiled
