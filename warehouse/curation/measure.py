@@ -34,7 +34,7 @@ class Found:
     bytes: int
 
 
-def measure(batch: pa.RecordBatch, *, words: Words = "unicode", threads: int = 1) -> pa.RecordBatch:
+def measure(batch: pa.RecordBatch, *, words: Words = "spacy_en", threads: int = 1) -> pa.RecordBatch:
     """One row of SIGNALS for each document of a batch with the columns doc_id and text, in its order.
 
     text may be any Arrow string type; a null one is measured as empty. Raises UsageError for other columns or modes.
@@ -82,7 +82,7 @@ def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.Record
 
 def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     column = texts(batch["text"])
-    parts = [profile.measure(column), lines.measure(column), c4.measure(column), word_kernel.measure(column, words)]
+    parts = [profile.measure(column), lines.measure(column), c4.measure(column, words), word_kernel.measure(column, words)]
     counts = [pa.array(column) for part in parts for column in part.T]
     languages = [said.cast(kind) for said, kind in zip(identify(batch["text"]), SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows

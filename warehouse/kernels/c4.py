@@ -6,31 +6,21 @@ ipsum" (drops the document); "javascript"; "{" (drops the document); a policy ph
 the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its dropped lines + its kept ones.
 
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
-phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign); sentences of a kept line are
-counted by characters (see ``_sentences``) where spaCy's sentencizer knows abbreviations. On 967 documents (books,
-Python packages, 67 languages) 99.9 % of decisions are datatrove's, 99.7 % in FineWeb's setting.
+phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign). Sentences of a kept line are
+spaCy's where the words are (benchmarks/curation.py compares), else counted by characters: then 99.9 % of decisions are
+datatrove's on 967 documents (books, Python packages, 67 languages), 99.7 % in FineWeb's setting.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from warehouse.kernels import characters
-from warehouse.kernels.characters import (
-    BREAK,
-    CATEGORY_P,
-    DIGIT,
-    SPACE,
-    TERMINAL,
-    WORD,
-    flags,
-    read,
-    skip_space,
-    trim_space,
-)
+from warehouse.kernels.characters import BREAK, DIGIT, SPACE, flags, read, skip_space, trim_space
 from warehouse.kernels.jit import compiled
 from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.sentences import by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
+from warehouse.kernels.words import Words, tools_for
 
 COLUMNS = (
     "lines",
@@ -86,23 +76,25 @@ _PHRASES = tuple(
 _INITIALS = sum(1 << letter for letter in {phrase[3] & 0x1F for phrase in _PHRASES})
 
 
-def measure(column: Texts) -> Counts:
-    """int64[n, len(COLUMNS)] of a column of texts."""
+def measure(column: Texts, words: Words) -> Counts:
+    """int64[n, len(COLUMNS)] of a column of texts; sentences are spaCy's where the words are."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
     line = np.empty(column.longest + 1, np.uint8)
-    _documents(column.offsets, column.data, column.count, characters.CLASSES, line.ctypes.data, out.ctypes.data)
+    tools, _spare = tools_for(words, column.longest)
+    _documents(column.offsets, column.data, column.count, tools.ctypes.data, line.ctypes.data, out.ctypes.data)
     return out
 
 
 @compiled
-def _documents(offsets: int, data: int, texts: int, classes: int, spare: int, out: int) -> None:
+def _documents(offsets: int, data: int, texts: int, tools: int, spare: int, out: int) -> None:
+    classes = load_i64(tools)
     for index in range(texts):
         at = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         while at < end:
             stop, after = _break(at, end, classes)
             first, last = skip_space(classes, at, stop), trim_space(classes, at, stop)
-            _line(first, max(first, last), classes, spare, out + 152 * index)
+            _line(first, max(first, last), tools, spare, out + 152 * index)
             at = after
 
 
@@ -129,8 +121,9 @@ def _add(place: int, number: int) -> None:
 
 
 @compiled
-def _line(begin: int, end: int, classes: int, spare: int, out: int) -> None:
+def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
     """Count one stripped line under its outcomes."""
+    classes, english = load_i64(tools), load_i64(tools + 8)
     _add(out, 1)
     _add(out + 8, _bullet(begin, end))
     _add(out + 16, _ellipsis(begin, end))
@@ -140,7 +133,11 @@ def _line(begin: int, end: int, classes: int, spare: int, out: int) -> None:
         return
     begin, end = _without_citations(begin, end, classes, spare)
     outcome = _FEW_WORDS if words < _MIN_WORDS else _outcome(begin, end)
-    sentences = _sentences(begin, end, classes) if outcome == _KEPT else 0
+    sentences = 0
+    if outcome == _KEPT and english:
+        sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
+    elif outcome == _KEPT:
+        sentences = by_characters(begin, end, classes)
     _add(out + 96 + 8 * outcome, 1)
     _add(out + 144, sentences)
     if _ends_sentence(begin, end):
@@ -302,23 +299,3 @@ def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[
         at += 1
     return spare, place
 
-
-@compiled
-def _sentences(begin: int, end: int, classes: int) -> int:
-    """Sentences of a line, at least 1: one more where something but punctuation or space follows a terminal mark.
-
-    An ASCII mark with a word character right after it ("3.14", "a.b") ends nothing.
-    """
-    sentences, ended, at = 1, False, begin
-    while at < end:
-        character = read(at, end)
-        at += character & 7
-        point = character >> 3
-        kind = flags(classes, point)
-        if kind & TERMINAL:
-            joined = point < 0x80 and at < end and flags(classes, read(at, end) >> 3) & WORD != 0
-            ended = ended or not joined
-        elif ended and not kind & (SPACE | CATEGORY_P):
-            sentences += 1
-            ended = False
-    return sentences

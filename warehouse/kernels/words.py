@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from warehouse.kernels import characters, ngrams
 from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
@@ -52,12 +53,22 @@ _SMALL = 1 << 20
 _STOPS = tuple(int.from_bytes(word, "little") for word in b"the be to of and that have with".split())
 
 
+def tools_for(words: Words, longest: int) -> tuple[Counts, npt.NDArray[np.uint8]]:
+    """(int64[3], memory that the third points into): addresses of the classes, of the table of English, of the memory.
+
+    The table is 0 where the words are not spaCy's. Documents have at most ``longest`` bytes.
+    """
+    spacy = words == "spacy_en"
+    spare = spare_for(longest if spacy else 0)
+    table = block().ctypes.data if spacy else 0
+    return np.array([characters.CLASSES, table, spare.ctypes.data], np.int64), spare
+
+
 def measure(column: Texts, words: Words) -> Counts:
     """int64[n, len(COLUMNS)] of a column of texts."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
-    classes, mode = characters.CLASSES, MODES[words]
-    spare = spare_for(column.longest if mode == _SPACY else 0)
-    tools = np.array([classes, block().ctypes.data if mode == _SPACY else 0, spare.ctypes.data], np.int64)
+    mode = MODES[words]
+    tools, _spare = tools_for(words, column.longest)
     most = column.longest
     if most > _SMALL:
         most = _most(column.offsets, column.data, column.count, tools.ctypes.data, mode)
