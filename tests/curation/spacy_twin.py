@@ -1,4 +1,4 @@
-"""spaCy's English tokenizer and sentencizer with Python's ``re``, from the facts in english.txt: the kernel's reference."""
+"""spaCy's English tokenizer and sentencizer with Python's ``re``, from the facts in english.txt."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LOWER, UPPER, ALPHA = of("lower", "uncased"), of("upper", "uncased"), of("lower"
 QUOTE, PUNCTUATION, CURRENCY, ICON = of("quote"), of("punctuation"), of("currency"), of("icon")
 MONEY = rf"(?:US\$|[CA]\$|[{CURRENCY}])"
 UNITS = "|".join(map(re.escape, FACTS["unit"].split()))
-PREFIX = re.compile(rf"[§%=—–]|\+(?![0-9])|[{PUNCTUATION}…]|\.\.+|[{QUOTE}]|{MONEY}|[{ICON}]")
+PREFIX = re.compile(rf"[§%=\u2014\u2013]|\+(?![0-9])|[{PUNCTUATION}…]|\.\.+|[{QUOTE}]|{MONEY}|[{ICON}]")
 SUFFIX = re.compile(
-    rf"(?:[{PUNCTUATION}]|……|\.\.+|[{QUOTE}]|[{ICON}]|['’][sS]|[—–]|(?<=[0-9])\+|(?<=°[FfCcKk])\.|(?<=[0-9]){MONEY}"
+    rf"(?:[{PUNCTUATION}]|……|\.\.+|[{QUOTE}]|[{ICON}]|['\u2019][sS]|[\u2014\u2013]|(?<=[0-9])\+|(?<=°[FfCcKk])\.|(?<=[0-9]){MONEY}"
     rf"|(?<=[0-9])(?:{UNITS})|(?<=[0-9{LOWER}%²\-+|(?:){PUNCTUATION}{QUOTE}])\.|(?<=[{UPPER}][{UPPER}])\.)$"
 )
 INFIX = re.compile(
     rf"\.\.+|…|[{ICON}]|(?<=[0-9])[+\-*^](?=[0-9-])|(?<=[{LOWER}{QUOTE}])\.(?=[{UPPER}{QUOTE}])|(?<=[{ALPHA}]),(?=[{ALPHA}])"
-    rf"|(?<=[{ALPHA}0-9])(?:-{{1,3}}|–|—{{1,2}}|~)(?=[{ALPHA}])|(?<=[{ALPHA}0-9])[:<>=/](?=[{ALPHA}])"
+    rf"|(?<=[{ALPHA}0-9])(?:-{{1,3}}|\u2013|\u2014{{1,2}}|~)(?=[{ALPHA}])|(?<=[{ALPHA}0-9])[:<>=/](?=[{ALPHA}])"
 )
 HOST = r"A-Za-z0-9\u00a1-\uffff"
 ADDRESS = (
@@ -89,10 +89,10 @@ def apart(text: str) -> list[tuple[str, bool]]:
         if not run.isspace():
             tokens += [(token, False) for token in cached(run)]
             continue
-        if run[0] == " " and tokens:
+        single = run[0] == " " and bool(tokens)
+        if single:
             tokens[-1] = (tokens[-1][0], True)
-            run = run[1:]
-        tokens += [(run, False)] if run else []
+        tokens += [(run[single:], False)] if run[single:] else []
     return tokens
 
 
@@ -100,7 +100,9 @@ def tokens(text: str) -> list[str]:
     """All tokens of a text: longest matches of special cases first, then leftmost; one that meets another is none."""
     found = apart(text)
     words = [token for token, _ in found]
-    spans = [(i, i + n) for n in range(2, MOST + 1) for i in range(len(words) - n + 1) if tuple(words[i : i + n]) in APART]
+    spans = [
+        (i, i + n) for n in range(2, MOST + 1) for i in range(len(words) - n + 1) if tuple(words[i : i + n]) in APART
+    ]
     seen: set[int] = set()
     kept: dict[int, int] = {}
     for start, stop in sorted(spans, key=lambda span: (span[0] - span[1], span[0])):

@@ -82,7 +82,12 @@ def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.Record
 
 def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     column = texts(batch["text"])
-    parts = [profile.measure(column), lines.measure(column), c4.measure(column, words), word_kernel.measure(column, words)]
+    parts = [
+        profile.measure(column),
+        lines.measure(column),
+        c4.measure(column, words),
+        word_kernel.measure(column, words),
+    ]
     counts = [pa.array(column) for part in parts for column in part.T]
     languages = [said.cast(kind) for said, kind in zip(identify(batch["text"]), SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows

@@ -298,4 +298,3 @@ def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[
         place += 1
         at += 1
     return spare, place
-

@@ -133,4 +133,3 @@ def block() -> npt.NDArray[np.uint8]:
         bare[slot] = ends - (1 << 32) if ends >> 31 else ends
         place += len(string)
     return block
-

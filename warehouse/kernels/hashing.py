@@ -53,7 +53,7 @@ def hash_word(begin: int, end: int) -> int:
 
 @compiled
 def head(begin: int, size: int) -> int:
-    """The first ``size`` (1 to 8) bytes as a number, the first one lowest; no load reaches into another page of 4 KiB."""
+    """The first ``size`` (1 to 8) bytes as a number, the first one lowest. No load reaches into another page."""
     if begin & 0xFFF <= 0xFF8:
         return load_i64(begin) & ((1 << 8 * size) - 1) if size < 8 else load_i64(begin)
     packed = 0

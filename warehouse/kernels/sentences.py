@@ -73,9 +73,7 @@ def _gap(at: int, end: int, classes: int) -> int:
 
 
 @compiled
-def _chunk(
-    begin: int, end: int, classes: int, english: int, spare: int, sentences: int, state: int
-) -> tuple[int, int]:
+def _chunk(begin: int, end: int, classes: int, english: int, spare: int, sentences: int, state: int) -> tuple[int, int]:
     """(sentences, state) after a chunk; one without a terminal mark need not be cut into its words."""
     if not _holds_mark(english, begin, end):
         fresh = state == 0 or (state == 2 and not _all_punctuation(begin, end, classes))

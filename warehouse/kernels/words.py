@@ -1,16 +1,17 @@
 """Words and repeated n-grams: each document is cut into words once; every rule on words reads the result.
 
-``unicode`` words are runs of letters, numbers, combining marks and underscores, with a full stop or an apostrophe (' or
-U+2019) between two of them ("don't", "3.14", "a.b" are one word each); else a run of full stops, of hyphens or of
-tildes ("...", "-----"); else one single character that is no white space. So punctuation counts, as in the thresholds'
-origin (spaCy, which makes two words of "don't" and one of a URL). ``whitespace`` words are runs of anything but white
-space.
+``spacy_en`` words are those of spaCy's English tokenizer (warehouse.kernels.english), whatever the language, for the
+published thresholds were set for them. ``unicode`` words are runs of letters, numbers, combining marks and underscores,
+with a full stop or an apostrophe (' or U+2019) between two of them ("don't", "3.14", "a.b" are one word each); else a
+run of full stops, of hyphens or of tildes ("...", "-----"); else one single character that is no white space. So
+punctuation counts, as in spaCy (which makes two words of "don't" and one of a URL). ``whitespace`` words are runs of
+anything but white space.
 
-Decisions equal to datatrove 0.10.1 with spaCy's words, on 967 documents (books, Python packages, 67 languages): Gopher
-quality 96 %, repetition 96 %, FineWeb 99.9 %; given whitespace words on both sides 100 % of decisions and of reasons.
-Tried on 250 pieces of books and 450 documents of packages: plain runs of word characters with every mark by itself
-agree on 89 and 95 % of quality decisions where this rule does on 94 and 97 %; whitespace words, on spaCy's thresholds,
-on 78 and 62 %.
+Decisions of ``unicode`` equal to datatrove 0.10.1 with spaCy's words, on 967 documents (books, Python packages, 67
+languages): Gopher quality 96 %, repetition 96 %, FineWeb 99.9 %; given whitespace words on both sides 100 % of
+decisions and of reasons. Tried on 250 pieces of books and 450 documents of packages: plain runs of word characters with
+every mark by itself agree on 89 and 95 % of quality decisions where this rule does on 94 and 97 %; whitespace words, on
+spaCy's thresholds, on 78 and 62 %.
 
 Won: nine n-gram sizes for the price of two, for an n-gram can repeat only if both its (n-1)-grams do, so the tables
 beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where datatrove joins the words of its 5- to
@@ -145,18 +146,17 @@ def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: in
 def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
     """The number of words; their hashes and running sums of their characters (one more than words), both int64.
 
-    ``tools``: addresses of the classes, of the table of English, and of memory to cut chunks in. The counts of COLUMNS go
+    ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in. Counts of COLUMNS go
     to ``out``, which is zero. Words of ASCII letters are counted in registers, all others by ``_add`` in ``out``.
     """
     classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     store_i64(ends, 0)
-    if mode == _SPACY:
-        store_i64(spare + 16, begin)
-        store_i64(spare + 24, end)
+    store_i64(spare + 16, begin)
+    store_i64(spare + 24, end)
     at, words, total, simple, simple_chars, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0
     while at < end:
         byte = load_u8(at)
-        if byte == 0x20 or byte == 0x0A:
+        if byte in (0x20, 0x0A):
             at += 1
             continue
         size = letters(at, end) if mode else 0
@@ -197,21 +197,27 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
         words, total = load_i64(out), load_i64(out + 8)
     store_i64(out, words)
     store_i64(out + 8, total)
+    _sum(out, simple, simple_chars, marks, stops, longest)
+    return words
+
+
+@compiled
+def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longest: int) -> None:
+    """Add what was counted in registers."""
     store_i64(out + 16, load_i64(out + 16) + simple + marks)
     store_i64(out + 24, load_i64(out + 24) + simple_chars + marks)
     store_i64(out + 32, load_i64(out + 32) + simple)
     store_i64(out + 40, _bits(load_i64(out + 40) | stops))
     store_i64(out + 48, max(load_i64(out + 48), longest))
-    return words
 
 
 @compiled
 def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
     """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
     byte = load_u8(at) if at < end else 0x20
-    space = byte == 0x20 or byte == 0x0A
+    space = byte in (0x20, 0x0A)
     if mode == _UNICODE:
-        if byte == 0x2E or byte == 0x27:
+        if byte in (0x2E, 0x27):
             return 0 if at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A) else -1
         return 0 if byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80 else -1
     if space:
@@ -244,7 +250,7 @@ def _single(at: int, end: int) -> bool:
     if at >= end or (at + 1 < end and load_u8(at + 1) != 0x20 and load_u8(at + 1) != 0x0A):
         return False
     byte = load_u8(at)
-    return byte == 0x2C or byte == 0x2E or 0x3A <= byte <= 0x3B or byte in (0x21, 0x22, 0x29, 0x3F)
+    return byte in (0x2C, 0x2E, 0x3A, 0x3B, 0x21, 0x22, 0x29, 0x3F)
 
 
 @compiled
@@ -278,7 +284,9 @@ def _stop_word(packed: int) -> int:
     Written out, for a tuple that is indexed is copied at each step: 25 ns a word.
     """
     first = (packed == _STOPS[0]) | (packed == _STOPS[1]) << 1 | (packed == _STOPS[2]) << 2 | (packed == _STOPS[3]) << 3
-    second = (packed == _STOPS[4]) | (packed == _STOPS[5]) << 1 | (packed == _STOPS[6]) << 2 | (packed == _STOPS[7]) << 3
+    second = (
+        (packed == _STOPS[4]) | (packed == _STOPS[5]) << 1 | (packed == _STOPS[6]) << 2 | (packed == _STOPS[7]) << 3
+    )
     return first | second << 4
 
 
