@@ -155,6 +155,17 @@ def letters(begin: int, end: int) -> int:
 
 
 @compiled
+def skip_plain(at: int, end: int, least: int) -> int:
+    """An address up to which all bytes from ``at`` are ASCII and at least ``least``: whole steps of eight bytes."""
+    while at + 8 <= end:
+        word = load_i64(at)
+        if ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F:
+            break
+        at += 8
+    return at
+
+
+@compiled
 def skip_space(classes: int, begin: int, end: int) -> int:
     """Where the white space at the start of begin..end ends (str.lstrip)."""
     while begin < end:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.kernels.characters import last, read
+from warehouse.kernels.characters import last, letters, read, skip_plain
 from warehouse.kernels.english_table import (
     AFFIX,
     ALPHA,
@@ -32,6 +32,7 @@ from warehouse.kernels.english_table import (
     INFIX,
     LONGEST,
     LOWER,
+    PAIRS,
     PREFIX,
     QUOTE,
     SLOT_COUNT,
@@ -271,6 +272,10 @@ def middle(english: int, begin: int, end: int, out: int) -> int:
     """How many tokens infixes make of begin..end; their ends at ``out``. An infix at its very start makes none."""
     count, start, at = 0, begin, begin
     while at < end:
+        size = letters(at, end)
+        if size:
+            at += size
+            continue
         size = infix(english, begin, at, end)
         if size == 0:
             at += read(at, end) & 7
@@ -483,6 +488,7 @@ def _append(top: int, taken: int, stop: int, out: int, count: int) -> int:
 @compiled
 def chunk_end(english: int, at: int, end: int) -> int:
     """Where the chunk that starts at ``at`` ends: at white space."""
+    at = skip_plain(at, end, 0x21)
     while at < end:
         byte = load_u8(at)
         if 0x20 < byte < 0x7F:
@@ -534,8 +540,11 @@ def _match(english: int, base: int, ends: int, first: int, tokens: int) -> int:
 def _changes(english: int, begin: int, ends: int, count: int) -> bool:
     """Whether a special case came apart within these tokens and is to be cut otherwise than they are."""
     for first in range(count - 1):
+        start = load_i64(ends + 8 * first - 8) if first else begin
+        pair = load_u8(start) | load_u8(load_i64(ends + 8 * first)) << 8
+        if not load_u8(english + PAIRS + (pair >> 3)) >> (pair & 7) & 1:
+            continue
         for tokens in range(2, min(_MOST_TOKENS, count - first) + 1):
-            start = load_i64(ends + 8 * first - 8) if first else begin
             if load_i64(ends + 8 * (first + tokens) - 8) - start > LONGEST:
                 break
             slot = _match(english, begin, ends, first, tokens)

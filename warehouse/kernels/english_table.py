@@ -11,7 +11,8 @@ The block, from its address on::
     0x222000   4096 slots of 32 bytes: int64 hash, int64 place of the bytes in the block, int32 bytes (0: empty),
                int32 tokens, int32 bytes of the first, int32 bytes of the second token; the sign bits see ``UNIT``
     0x242000   4096 times int32: by slot, where affixes end a token: bit i for byte i + 1 (0: never put together)
-    0x246000   the strings
+    0x246000   64 Ki bits: the first bytes of the first (low) and second token of strings that affixes cut so
+    0x248000   the strings
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ SPACE = 32768  # str.isspace
 FILTER = 0x220000
 SLOTS = 0x222000
 BARE = 0x242000
-STRINGS = 0x246000
+PAIRS = 0x246000
+STRINGS = 0x248000
 SLOT_COUNT = 4096
 LONGEST = 29  # bytes of the longest string
 UNIT = 1 << 30  # set in a slot's tokens: the string is a unit of measure
@@ -120,7 +122,7 @@ def block() -> npt.NDArray[np.uint8]:
     strings = _strings(facts)
     pool = np.frombuffer(b"".join(strings), np.uint8)
     block = np.concatenate([_flags(facts).view(np.uint8), np.zeros(STRINGS - FILTER, np.uint8), pool])
-    slots, bare = block[SLOTS:BARE].view(np.int32).reshape(-1, 8), block[BARE:STRINGS].view(np.int32)
+    slots, bare = block[SLOTS:BARE].view(np.int32).reshape(-1, 8), block[BARE:PAIRS].view(np.int32)
     place, address = STRINGS, block.ctypes.data
     for string, (tokens, first, second, ends) in strings.items():
         digest = hash_word(address + place, address + place + len(string))
@@ -130,6 +132,9 @@ def block() -> npt.NDArray[np.uint8]:
             slot = slot + 1 & SLOT_COUNT - 1
         slots[slot, :4] = np.array([digest, place], np.int64).view(np.int32)
         slots[slot, 4:] = len(string), tokens, first, second
+        if ends:
+            pair = string[0] | string[(ends & -ends).bit_length()] << 8
+            block[PAIRS + pair // 8] |= np.uint8(1 << (pair & 7))
         bare[slot] = ends - (1 << 32) if ends >> 31 else ends
         place += len(string)
     return block

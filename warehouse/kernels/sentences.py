@@ -22,6 +22,10 @@ def by_characters(begin: int, end: int, classes: int) -> int:
     """
     sentences, ended, at = 1, False, begin
     while at < end:
+        if not ended:
+            at += letters(at, end)
+        if at == end:
+            break
         character = read(at, end)
         at += character & 7
         point = character >> 3
@@ -96,6 +100,10 @@ def _chunk(begin: int, end: int, classes: int, english: int, spare: int, sentenc
 def _holds_mark(english: int, at: int, end: int) -> bool:
     """Whether a character that may end a sentence is among at..end."""
     while at < end:
+        size = letters(at, end)
+        if size:
+            at += size
+            continue
         character = read(at, end)
         if kind(english, character) & SENTENCE:
             return True
