@@ -49,15 +49,3 @@ ascii_word = _mapped(_ascii_word)
 
 high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
-
-
-@intrinsic
-def _trailing_zeros(_context: Any, bits: Any) -> Any:
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.int64), generate
-
-
-trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
-"""The place of the lowest bit that is set; 64 where none is."""

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import characters
-from warehouse.kernels.blocks import BYTES, ascii_word, high, trailing_zeros
+from warehouse.kernels.blocks import BYTES, ascii_word, high
 from warehouse.kernels.characters import WORD, flags, read
 from warehouse.kernels.hashing import SEED, finish, slots_for, step
 from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.texts import Counts, Texts
 
 WORDS = 13
