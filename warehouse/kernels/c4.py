@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from warehouse.kernels.characters import BREAK, DIGIT, SPACE, flags, letters, read, skip_plain, skip_space, trim_space
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
 from warehouse.kernels.sentences import by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
@@ -93,7 +93,7 @@ def _documents(offsets: int, data: int, texts: int, tools: int, spare: int, out:
             at = after
 
 
-@compiled
+@internal
 def _break(at: int, end: int, classes: int) -> tuple[int, int]:
     """(where the line ends, where the next begins), as str.splitlines does."""
     while at < end:
@@ -113,12 +113,12 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
     return end, end
 
 
-@compiled
+@internal
 def _add(place: int, number: int) -> None:
     store_i64(place, load_i64(place) + number)
 
 
-@compiled
+@internal
 def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
     """Count one stripped line under its outcomes."""
     classes, english = load_i64(tools), load_i64(tools + 8)
@@ -147,7 +147,7 @@ def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
         _add(out + 88, 1)
 
 
-@compiled
+@internal
 def _bullet(begin: int, end: int) -> int:
     """Whether the line starts with a hyphen or U+2022."""
     if begin >= end:
@@ -155,19 +155,19 @@ def _bullet(begin: int, end: int) -> int:
     return int(load_u8(begin) == 0x2D or (end - begin >= 3 and read(begin, end) >> 3 == 0x2022))
 
 
-@compiled
+@internal
 def _dots(begin: int, end: int) -> bool:
     """Whether the line ends with three dots."""
     return end - begin >= 3 and load_u8(end - 1) == 0x2E and load_u8(end - 2) == 0x2E and load_u8(end - 3) == 0x2E
 
 
-@compiled
+@internal
 def _ellipsis(begin: int, end: int) -> int:
     """Whether the line ends with three dots or U+2026."""
     return int(_dots(begin, end) or (end - begin >= 3 and read(end - 3, end) == 0x2026 * 8 + 3))
 
 
-@compiled
+@internal
 def _ends_sentence(begin: int, end: int) -> bool:
     """Whether the line ends in one of . ? ! " ' but not in three dots."""
     if begin >= end:
@@ -177,7 +177,7 @@ def _ends_sentence(begin: int, end: int) -> bool:
     return ends and not _dots(begin, end)
 
 
-@compiled
+@internal
 def _words(begin: int, end: int, classes: int) -> int:
     """Words between white space, less 2^32 if a bracket opens somewhere; -1: one has more than 1,000 characters."""
     words = chars = bracket = 0
@@ -207,12 +207,12 @@ def _words(begin: int, end: int, classes: int) -> int:
     return words - _BRACKET * bracket
 
 
-@compiled
+@internal
 def _lower(byte: int) -> int:
     return byte + 32 if 0x41 <= byte <= 0x5A else byte
 
 
-@compiled
+@internal
 def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
     """Whether ``size`` bytes at ``at``, letters in lower case, are the packed phrase."""
     if end - at < size:
@@ -224,7 +224,7 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
     return True
 
 
-@compiled
+@internal
 def _outcome(begin: int, end: int) -> int:
     """The first of lorem ipsum, javascript, curly bracket, policy that the line holds, else kept."""
     worst = 6
@@ -239,7 +239,7 @@ def _outcome(begin: int, end: int) -> int:
     return worst if worst < 6 else _KEPT
 
 
-@compiled
+@internal
 def _begins(first: int, second: int) -> bool:
     """Whether a phrase begins with these two letters: lo, ja, te, pr, co, us."""
     if first in (0x6C, 0x63):
@@ -249,7 +249,7 @@ def _begins(first: int, second: int) -> bool:
     return second == (0x65 if first == 0x74 else 0x72 if first == 0x70 else 0x73)
 
 
-@compiled
+@internal
 def _phrase(at: int, end: int, initial: int) -> int:
     """The outcome of the phrase at ``at``, which starts with ``initial``; 6: there is none.
 
@@ -268,7 +268,7 @@ def _phrase(at: int, end: int, initial: int) -> int:
     return _POLICY if found or _same(at, end, _PHRASES[4][0], _PHRASES[4][1], _PHRASES[4][2]) else 6
 
 
-@compiled
+@internal
 def _citation(at: int, end: int, classes: int) -> int:
     r"""Where the citation that opens at ``at`` ends: [\d*], [edit] or [citation needed]; else ``at``."""
     inner = at + 1
@@ -286,7 +286,7 @@ def _citation(at: int, end: int, classes: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _exact(at: int, end: int, low: int, size: int) -> bool:
     """Whether ``size`` (at most 8) bytes at ``at`` are the packed ones."""
     if end - at < size:
@@ -297,7 +297,7 @@ def _exact(at: int, end: int, low: int, size: int) -> bool:
     return True
 
 
-@compiled
+@internal
 def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[int, int]:
     """A copy of the line in ``spare``, without citations."""
     place, at = spare, begin

@@ -6,11 +6,12 @@ again. Every regular expression of spaCy is a function here that reads the flags
 of spaCy's tokenizer (MIT licence, Copyright ExplosionAI GmbH), the code is not.
 
 Won: no table of chunks met before, so the first batch is as fast as any other; equal to spaCy on 635,704 distinct
-chunks that are not letters only. Lost: 34 s more of compiling at install time; other languages get English words too.
+chunks that are not letters only. Lost: 13 s more of compiling at install time; other languages get English words too.
 
 Tokens come as int64 addresses of their ends in ``spare``. It holds, from its address on: the addresses of its second
-and third part, the bounds of the document, then the ends of a chunk's tokens (8 bytes for each byte of the chunk). The
-other parts are the same for the tokens around a chunk, and the bytes of those.
+and third part, the bounds of the document, the address of the function that cuts a chunk, then the ends of a chunk's
+tokens (8 bytes for each byte of the chunk). The other parts are the same for the tokens around a chunk, and the bytes
+of those.
 """
 
 from __future__ import annotations
@@ -44,10 +45,11 @@ from warehouse.kernels.english_table import (
     UPPER,
 )
 from warehouse.kernels.hashing import hash_word
-from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
+from warehouse.kernels.jit import by_address, compiled, internal
+from warehouse.kernels.memory import call, load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
 
-TOKENS = 32  # where the ends of a chunk's tokens begin in ``spare``
+_CUT = 32  # where the address of ``_words_of`` lies in ``spare``
+TOKENS = 40  # where the ends of a chunk's tokens begin in ``spare``
 _MOST_TOKENS = 11  # of one special case that came apart
 
 
@@ -56,6 +58,7 @@ def spare_for(longest: int) -> npt.NDArray[np.uint8]:
     spare = np.empty(TOKENS + 17 * (longest + 1), np.uint8)
     second = spare.ctypes.data + TOKENS + 8 * (longest + 1)
     spare[:16].view(np.int64)[:] = second, second + 8 * (longest + 1)
+    spare[_CUT:TOKENS].view(np.int64)[:] = _words_of()
     return spare
 
 
@@ -81,7 +84,7 @@ def slot_of(english: int, begin: int, end: int, digest: int) -> int:
         slot = (slot + 1) & (SLOT_COUNT - 1)
 
 
-@compiled
+@internal
 def _equal(left: int, right: int, size: int) -> bool:
     for at in range(size):
         if load_u8(left + at) != load_u8(right + at):
@@ -171,13 +174,13 @@ def suffix(english: int, begin: int, end: int) -> int:  # noqa: PLR0911 - a retu
     return _unit(english, begin, end) if flags & UNIT_END else 0
 
 
-@compiled
+@internal
 def _ellipses(begin: int, end: int) -> int:
     """Bytes of one U+2026 at the end, of two where there are two."""
     return 6 if end - begin >= 6 and last(begin, end - 3) >> 3 == 0x2026 else 3
 
 
-@compiled
+@internal
 def _stop(english: int, begin: int, end: int) -> int:
     """Bytes of full stops at the end that are a suffix."""
     at = end - 1
@@ -200,7 +203,7 @@ def _stop(english: int, begin: int, end: int) -> int:
     return int(earlier >> 3 == 0xB0 and before >> 3 in (0x46, 0x43, 0x4B))
 
 
-@compiled
+@internal
 def _currency(begin: int, end: int, size: int) -> int:
     """Bytes of the currency sign of ``size`` bytes at the end, with US, C or A before a dollar; a digit precedes it."""
     if load_u8(end - 1) == 0x24:
@@ -211,7 +214,7 @@ def _currency(begin: int, end: int, size: int) -> int:
     return size if end - size > begin and digit(end - size - 1, end) else 0
 
 
-@compiled
+@internal
 def _unit(english: int, begin: int, end: int) -> int:
     """Bytes of what follows the last digit, if that is a unit of measure."""
     at = end
@@ -253,7 +256,7 @@ def infix(english: int, begin: int, at: int, end: int) -> int:  # noqa: PLR0911 
     return _hyphens(english, at, end, character)
 
 
-@compiled
+@internal
 def _hyphens(english: int, at: int, end: int, character: int) -> int:
     """Bytes of a hyphen (up to three of -, up to two of U+2014) before a letter."""
     point, size = character >> 3, character & 7
@@ -313,7 +316,7 @@ def url(english: int, begin: int, end: int) -> bool:
     return False
 
 
-@compiled
+@internal
 def _scheme(english: int, begin: int, end: int) -> int:
     """The address after a scheme of at least two characters and ://, else 0."""
     at, size = begin, 0
@@ -327,7 +330,7 @@ def _scheme(english: int, begin: int, end: int) -> int:
     return at + 3 if found else 0
 
 
-@compiled
+@internal
 def _host(english: int, begin: int, end: int) -> bool:
     """Whether a public IPv4 address or a name, then a port or path or nothing, is all of begin..end."""
     if digit(begin, end) and _address(english, begin, end):
@@ -343,7 +346,7 @@ def _host(english: int, begin: int, end: int) -> bool:
     return False
 
 
-@compiled
+@internal
 def _label(english: int, at: int, end: int) -> int:
     """The address after a label of 1 to 64 characters and its full stop, else 0."""
     size, flags = 0, 0
@@ -360,7 +363,7 @@ def _label(english: int, at: int, end: int) -> int:
     return 0
 
 
-@compiled
+@internal
 def _top(english: int, at: int, end: int) -> bool:
     """Whether 2 to 63 lower-case letters and what may follow a host are all of at..end."""
     size = 0
@@ -373,7 +376,7 @@ def _top(english: int, at: int, end: int) -> bool:
     return 2 <= size <= 63 and _tail(english, at, end)
 
 
-@compiled
+@internal
 def _tail(english: int, at: int, end: int) -> bool:
     """Whether at..end is empty, a port of 2 to 5 digits, a path that starts with one of / ? #, or both."""
     if at < end and load_u8(at) == 0x3A:
@@ -390,7 +393,7 @@ def _tail(english: int, at: int, end: int) -> bool:
     return at == end or load_u8(at) in (0x2F, 0x3F, 0x23)
 
 
-@compiled
+@internal
 def _address(english: int, begin: int, end: int) -> bool:
     """Whether a public IPv4 address and what may follow it are all of begin..end."""
     first, at = _octet(english, begin, end)
@@ -407,7 +410,7 @@ def _address(english: int, begin: int, end: int) -> bool:
     return 1 <= fourth <= 254 and digit(start, end) and load_u8(start) != 0x30 and _tail(english, at, end)
 
 
-@compiled
+@internal
 def _private(first: int, second: int) -> bool:
     """Whether an address that starts so belongs to a private or local network."""
     if first in (10, 127) or (first == 172 and 16 <= second <= 31):
@@ -415,7 +418,7 @@ def _private(first: int, second: int) -> bool:
     return (first == 169 and second == 254) or (first == 192 and second == 168)
 
 
-@compiled
+@internal
 def _octet(english: int, at: int, end: int) -> tuple[int, int]:
     """(number, address after it) of one to three digits up to 255, three of them not from 0; -1 where there is none.
 
@@ -464,7 +467,7 @@ def tokenise(english: int, begin: int, end: int, out: int) -> int:
     return _append(top, taken, stop, out, count)
 
 
-@compiled
+@internal
 def _core(english: int, begin: int, end: int, out: int) -> int:
     """Tokens of what is left without prefixes and suffixes: a special case, a URL, or parts between infixes."""
     slot = find(english, begin, end)
@@ -476,7 +479,7 @@ def _core(english: int, begin: int, end: int, out: int) -> int:
     return middle(english, begin, end, out)
 
 
-@compiled
+@internal
 def _append(top: int, taken: int, stop: int, out: int, count: int) -> int:
     """Tokens with the suffixes, whose starts lie below ``top``, the first one (last of the chunk) highest."""
     for index in range(taken - 1, -1, -1):
@@ -515,6 +518,12 @@ def chunk_start(english: int, begin: int, at: int) -> int:
 @compiled
 def words_of(english: int, begin: int, end: int, spare: int) -> int:
     """How many words the chunk begin..end has; their ends lie at spare + TOKENS. spare holds the document's bounds."""
+    return call(load_i64(spare + _CUT), english, begin, end, spare)
+
+
+@by_address
+def _words_of(english: int, begin: int, end: int, spare: int) -> int:
+    """``words_of``, compiled once: called by its address, it is no part of the functions that need it."""
     out = spare + TOKENS
     count = tokenise(english, begin, end, out)
     if count > 1 and _changes(english, begin, out, count):
@@ -522,7 +531,7 @@ def words_of(english: int, begin: int, end: int, spare: int) -> int:
     return count
 
 
-@compiled
+@internal
 def _match(english: int, base: int, ends: int, first: int, tokens: int) -> int:
     """The slot of the special case that came apart into just these tokens, else -1."""
     begin = load_i64(ends + 8 * first - 8) if first else base
@@ -536,7 +545,7 @@ def _match(english: int, base: int, ends: int, first: int, tokens: int) -> int:
     return slot if load_i32(english + BARE + 4 * slot) == bits else -1
 
 
-@compiled
+@internal
 def _changes(english: int, begin: int, ends: int, count: int) -> bool:
     """Whether a special case came apart within these tokens and is to be cut otherwise than they are."""
     for first in range(count - 1):
@@ -553,7 +562,7 @@ def _changes(english: int, begin: int, ends: int, count: int) -> bool:
     return False
 
 
-@compiled
+@internal
 def _rule_bits(english: int, slot: int) -> int:
     """Where the tokens of a special case end: bit i for byte i + 1."""
     place = english + SLOTS + 32 * slot
@@ -566,12 +575,12 @@ def _rule_bits(english: int, slot: int) -> int:
     return bits
 
 
-@compiled
+@internal
 def _together(english: int, begin: int, end: int, count: int, spare: int) -> int:
     """Words of a chunk with special cases put together, which tokens across single spaces around it may hinder."""
     ends, base = load_i64(spare), load_i64(spare + 8)
     left, right = _reach(english, begin, end, load_i64(spare + 16), load_i64(spare + 24))
-    tokens, packed, at, first, shift = 0, base, left, 0, 0
+    tokens, packed, at, first, shift = 0, base, left, left, left
     while at < right:
         stop = chunk_end(english, at, right)
         if at == begin:
@@ -585,7 +594,7 @@ def _together(english: int, begin: int, end: int, count: int, spare: int) -> int
     return _rewrite(english, base, ends, tokens, first, first + count, shift, spare + TOKENS)
 
 
-@compiled
+@internal
 def _reach(english: int, begin: int, end: int, left: int, right: int) -> tuple[int, int]:
     """The chunks around one that single spaces join to it, as many as one special case can have tokens."""
     for _ in range(_MOST_TOKENS):
@@ -605,7 +614,7 @@ def _reach(english: int, begin: int, end: int, left: int, right: int) -> tuple[i
     return begin, end
 
 
-@compiled
+@internal
 def _hindered(english: int, base: int, ends: int, count: int, first: int, tokens: int) -> bool:
     """Whether a longer match, or one as long that starts earlier, holds the first or last of these tokens."""
     final = first + tokens - 1
@@ -617,7 +626,7 @@ def _hindered(english: int, base: int, ends: int, count: int, first: int, tokens
     return False
 
 
-@compiled
+@internal
 def _rewrite(english: int, base: int, ends: int, count: int, first: int, stop: int, shift: int, out: int) -> int:
     """How many words the tokens first..stop make; their ends, less ``shift``, at ``out``."""
     words = 0
@@ -636,7 +645,7 @@ def _rewrite(english: int, base: int, ends: int, count: int, first: int, stop: i
     return words
 
 
-@compiled
+@internal
 def _accepted(english: int, base: int, ends: int, count: int, first: int) -> tuple[int, int]:
     """(slot, tokens) of the match that starts at a token and is not hindered, else (-1, 0)."""
     for tokens in range(min(_MOST_TOKENS, count - first), 1, -1):

@@ -84,3 +84,17 @@ def _trailing_zeros(_context: Any, number: Any) -> Any:
 
 trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
 """How many zero bits lie below the lowest one bit; 64 for zero."""
+
+
+@intrinsic
+def _call(_context: Any, function: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        kind = ir.FunctionType(word, [word] * 4)
+        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+
+    return types.int64(*[types.int64] * 5), generate
+
+
+call = cast("Callable[[int, int, int, int, int], int]", _call)
+"""What the function at an address (``jit.by_address``) makes of four numbers."""

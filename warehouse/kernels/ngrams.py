@@ -7,7 +7,7 @@ An n-gram is named by the pair of names of its two (n-1)-grams; only positions w
 from __future__ import annotations
 
 from warehouse.kernels.hashing import MULTIPLIER, SEED, clear, slots_for
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import fold, load_i32, load_i64, store_i32, store_i64
 
 COLUMNS = (
@@ -47,7 +47,7 @@ def repetition(words: int, hashes: int, ends: int, scratch: int, capacity: int, 
     return distinct
 
 
-@compiled
+@internal
 def _name(table: int, slots: int, key: int, fresh: int) -> int:
     """The name under ``key``, or ``fresh``, which it then has. A slot is a key and its name plus one (0: empty)."""
     slot = fold(key ^ SEED, MULTIPLIER) & (slots - 1)
@@ -63,7 +63,7 @@ def _name(table: int, slots: int, key: int, fresh: int) -> int:
         slot = (slot + 1) & (slots - 1)
 
 
-@compiled
+@internal
 def _count(counts: int, name: int, fresh: int) -> int:
     """Count one more of ``name``; how many names there are now."""
     if name == fresh:
@@ -73,7 +73,7 @@ def _count(counts: int, name: int, fresh: int) -> int:
     return fresh
 
 
-@compiled
+@internal
 def _name_words(words: int, hashes: int, positions: int, names: int, counts: int, table: int) -> int:
     """How many distinct words there are; all positions, their names and counts."""
     slots = slots_for(words)
@@ -87,7 +87,7 @@ def _name_words(words: int, hashes: int, positions: int, names: int, counts: int
     return kinds
 
 
-@compiled
+@internal
 def _pair(
     entries: int,
     positions: int,
@@ -120,7 +120,7 @@ def _pair(
     return found, kinds
 
 
-@compiled
+@internal
 def _top(n: int, words: int, kinds: int, counts: int, firsts: int, ends: int) -> int:
     """Characters of the most frequent n-gram, spaces between words included, times its count; the first of equals."""
     if words < n:
@@ -133,7 +133,7 @@ def _top(n: int, words: int, kinds: int, counts: int, firsts: int, ends: int) ->
     return (load_i64(ends + 8 * (position + n)) - load_i64(ends + 8 * position) + n - 1) * most
 
 
-@compiled
+@internal
 def _duplicates(n: int, entries: int, positions: int, names: int, counts: int, firsts: int, ends: int) -> int:
     """Characters in n-grams met before, taken from left to right without overlap; ``firsts`` becomes -1 where met."""
     chars = resume = 0

@@ -7,7 +7,7 @@ import numpy as np
 from warehouse.kernels import characters
 from warehouse.kernels.characters import ALPHA, CONTROL, DIGIT, PUNCTUATION, SPACE, UPPER, flags, read
 from warehouse.kernels.hashing import SEED, finish, step
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
@@ -44,7 +44,7 @@ def _documents(offsets: int, data: int, count: int, classes: int, out: int) -> N
         store_i64(place + 16, normalised(begin, end, classes))
 
 
-@compiled
+@internal
 def _kinds(begin: int, end: int, classes: int, out: int) -> None:
     """Every count of COLUMNS; dots in threes make an ellipsis, as str.count("...") finds them."""
     chars = alpha = digit = upper = space = punctuation = control = replaced = hashes = ellipses = dots = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, flags, letters, read
 from warehouse.kernels.english import TOKENS, chunk_end, kind, words_of
 from warehouse.kernels.english_table import SENTENCE
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 
 
@@ -47,7 +47,7 @@ def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> in
     """
     store_i64(spare + 16, begin)
     store_i64(spare + 24, end)
-    sentences, state, at = 0, 0, begin
+    sentences, state, at = begin - begin, begin - begin, begin  # no literal 0, for which _chunk would be compiled too
     while at < end:
         after = _gap(at, end, classes)
         if state == 2 and after > at and (after - at > 1 or load_u8(at) != 0x20):
@@ -65,7 +65,7 @@ def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> in
     return sentences
 
 
-@compiled
+@internal
 def _gap(at: int, end: int, classes: int) -> int:
     """Where the white space that starts at ``at`` ends."""
     while at < end:
@@ -76,7 +76,7 @@ def _gap(at: int, end: int, classes: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _chunk(begin: int, end: int, classes: int, english: int, spare: int, sentences: int, state: int) -> tuple[int, int]:
     """(sentences, state) after a chunk; one without a terminal mark need not be cut into its words."""
     if not _holds_mark(english, begin, end):
@@ -96,7 +96,7 @@ def _chunk(begin: int, end: int, classes: int, english: int, spare: int, sentenc
     return sentences, state
 
 
-@compiled
+@internal
 def _holds_mark(english: int, at: int, end: int) -> bool:
     """Whether a character that may end a sentence is among at..end."""
     while at < end:
@@ -111,7 +111,7 @@ def _holds_mark(english: int, at: int, end: int) -> bool:
     return False
 
 
-@compiled
+@internal
 def _all_punctuation(at: int, end: int, classes: int) -> bool:
     """Whether every character of at..end is punctuation by its category."""
     while at < end:

@@ -30,7 +30,7 @@ from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE,
 from warehouse.kernels.english import TOKENS, chunk_end, count_words, find, slot_of, spare_for, words_of
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
@@ -60,7 +60,7 @@ def tools_for(words: Words, longest: int) -> tuple[Counts, npt.NDArray[np.uint8]
     The table is 0 where the words are not spaCy's. Documents have at most ``longest`` bytes.
     """
     spacy = words == "spacy_en"
-    spare = spare_for(longest if spacy else 0)
+    spare = spare_for(longest) if spacy else np.empty(TOKENS, np.uint8)
     table = block().ctypes.data if spacy else 0
     return np.array([characters.CLASSES, table, spare.ctypes.data], np.int64), spare
 
@@ -201,7 +201,7 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
     return words
 
 
-@compiled
+@internal
 def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longest: int) -> None:
     """Add what was counted in registers."""
     store_i64(out + 16, load_i64(out + 16) + simple + marks)
@@ -211,7 +211,7 @@ def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longe
     store_i64(out + 48, max(load_i64(out + 48), longest))
 
 
-@compiled
+@internal
 def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
     """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
     byte = load_u8(at) if at < end else 0x20
@@ -227,7 +227,7 @@ def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) 
     return 1 if find(english, begin, at + 1) < 0 else -1
 
 
-@compiled
+@internal
 def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
     """Add what starts at ``at``: a word, or spaCy's words of the chunk; where that ends."""
     classes = load_i64(tools)
@@ -244,7 +244,7 @@ def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, ou
     return stop
 
 
-@compiled
+@internal
 def _single(at: int, end: int) -> bool:
     """Whether one mark that spaCy always cuts off a word, and then white space or nothing, lies at ``at``."""
     if at >= end or (at + 1 < end and load_u8(at + 1) != 0x20 and load_u8(at + 1) != 0x0A):
@@ -253,7 +253,7 @@ def _single(at: int, end: int) -> bool:
     return byte in (0x2C, 0x2E, 0x3A, 0x3B, 0x21, 0x22, 0x29, 0x3F)
 
 
-@compiled
+@internal
 def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> None:
     """One more word, of any characters."""
     words, total = load_i64(out), load_i64(out + 8)
@@ -277,7 +277,7 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
     store_i64(out + 48, max(load_i64(out + 48), chars))
 
 
-@compiled
+@internal
 def _stop_word(packed: int) -> int:
     """The bit of one of Gopher's eight stop words, given its bytes as a number, the first one lowest; else 0.
 
@@ -290,7 +290,7 @@ def _stop_word(packed: int) -> int:
     return first | second << 4
 
 
-@compiled
+@internal
 def _bits(mask: int) -> int:
     bits = 0
     while mask:
