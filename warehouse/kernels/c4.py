@@ -15,9 +15,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from warehouse.kernels.characters import BREAK, DIGIT, SPACE, flags, letters, read, skip_plain, skip_space, trim_space
+from warehouse.kernels.blocks import BYTES, starts
+from warehouse.kernels.characters import (
+    BREAK,
+    DIGIT,
+    SPACE,
+    find_byte,
+    flags,
+    letters,
+    read,
+    skip_plain,
+    skip_space,
+    trim_space,
+)
 from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
 from warehouse.kernels.words import Words, tools_for
@@ -68,7 +80,7 @@ _PHRASES = tuple(
         *(b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"),
     )
 )
-_INITIALS = sum(1 << letter for letter in {phrase[3] & 0x1F for phrase in _PHRASES})
+_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), ord("{"))
 
 
 def measure(column: Texts, words: Words) -> Counts:
@@ -179,32 +191,24 @@ def _ends_sentence(begin: int, end: int) -> bool:
 
 @internal
 def _words(begin: int, end: int, classes: int) -> int:
-    """Words between white space, less 2^32 if a bracket opens somewhere; -1: one has more than 1,000 characters."""
-    words = chars = bracket = 0
+    """Words between white space, but 3 for more, less 2^32 if a bracket opens; -1: one has over 1,000 characters."""
+    bracket = find_byte(begin, end, 0x5B) < end
+    words = chars = 0
     at = begin
-    while at < end:
+    while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
         size = letters(at, end)
-        if size:
-            words += chars == 0
-            chars += size
-            at += size
-            if chars > _MAX_WORD_CHARS:
-                return -1
-            continue
-        bracket |= load_u8(at) == 0x5B
-        if 0x20 < load_u8(at) < 0x80:
-            at += 1
-        else:
+        if size == 0:
             character = read(at, end)
-            at += character & 7
             if flags(classes, character >> 3) & SPACE:
+                at += character & 7
                 chars = 0
                 continue
         words += chars == 0
-        chars += 1
+        chars += size if size else 1
+        at += size if size else character & 7
         if chars > _MAX_WORD_CHARS:
             return -1
-    return words - _BRACKET * bracket
+    return min(words, _MIN_WORDS) - _BRACKET * bracket
 
 
 @internal
@@ -227,26 +231,23 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
 @internal
 def _outcome(begin: int, end: int) -> int:
     """The first of lorem ipsum, javascript, curly bracket, policy that the line holds, else kept."""
-    worst = 6
-    for at in range(begin, end):
-        byte = load_u8(at)
-        if byte < 0x40:
-            continue
-        if byte == 0x7B:
-            worst = min(worst, _CURLY)
-        elif _INITIALS >> (byte & 0x1F) & 1 and at + 1 < end and _begins(byte | 0x20, load_u8(at + 1) | 0x20):
-            worst = min(worst, _phrase(at, end, byte | 0x20))
+    worst, at = 6, begin
+    while at < end:
+        whole = at & 0xFFF <= 0x1000 - BYTES - 2  # what is read lies in one page, which the line is in
+        bits = _starts(at) if whole else 1
+        if end - at < BYTES:
+            bits &= (1 << (end - at)) - 1
+        while bits:
+            worst = min(worst, _found(at + trailing_zeros(bits), end))
+            bits &= bits - 1
+        at += BYTES if whole else 1
     return worst if worst < 6 else _KEPT
 
 
 @internal
-def _begins(first: int, second: int) -> bool:
-    """Whether a phrase begins with these two letters: lo, ja, te, pr, co, us."""
-    if first in (0x6C, 0x63):
-        return second == 0x6F
-    if first == 0x6A:
-        return second == 0x61
-    return second == (0x65 if first == 0x74 else 0x72 if first == 0x70 else 0x73)
+def _found(at: int, end: int) -> int:
+    """The outcome of the bracket or phrase at ``at``; 6: there is none."""
+    return _CURLY if load_u8(at) == 0x7B else _phrase(at, end, load_u8(at) | 0x20)
 
 
 @internal

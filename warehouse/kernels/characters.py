@@ -166,6 +166,37 @@ def skip_plain(at: int, end: int, least: int) -> int:
 
 
 @compiled
+def find_byte(at: int, end: int, byte: int) -> int:
+    """Where the first such byte from ``at`` on stands, or ``end``; looking at eight bytes at a time."""
+    wanted = 0x0101010101010101 * byte
+    while at + 8 <= end:
+        word = load_i64(at) ^ wanted
+        found = (word - 0x0101010101010101) & ~word & ~0x7F7F7F7F7F7F7F7F
+        if found:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    while at < end and load_u8(at) != byte:
+        at += 1
+    return at
+
+
+@compiled
+def find_mark(at: int, end: int) -> int:
+    """Where the first of . ! ? or a byte beyond ASCII stands, or ``end``; looking at eight bytes at a time."""
+    while at + 8 <= end:
+        word = load_i64(at)
+        dot, call, ask = word ^ 0x2E2E2E2E2E2E2E2E, word ^ 0x2121212121212121, word ^ 0x3F3F3F3F3F3F3F3F
+        found = (dot - 0x0101010101010101) & ~dot | (call - 0x0101010101010101) & ~call
+        found = (found | (ask - 0x0101010101010101) & ~ask | word) & ~0x7F7F7F7F7F7F7F7F
+        if found:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    while at < end and load_u8(at) < 0x80 and load_u8(at) not in (0x2E, 0x21, 0x3F):
+        at += 1
+    return at
+
+
+@compiled
 def skip_space(classes: int, begin: int, end: int) -> int:
     """Where the white space at the start of begin..end ends (str.lstrip)."""
     while begin < end:

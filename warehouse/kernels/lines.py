@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from warehouse.kernels import characters
-from warehouse.kernels.characters import TERMINAL, count, flags, last, skip_space, trim_space
+from warehouse.kernels.characters import TERMINAL, count, find_byte, flags, last, skip_space, trim_space
 from warehouse.kernels.hashing import clear, hash_bytes, insert, slots_for
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
@@ -74,9 +74,7 @@ def _documents(offsets: int, data: int, texts: int, classes: int, table: int, ou
 @compiled
 def line_end(begin: int, end: int) -> int:
     """Where the next \\n stands, or ``end``."""
-    while begin < end and load_u8(begin) != 0x0A:
-        begin += 1
-    return begin
+    return find_byte(begin, end, 0x0A)
 
 
 @internal

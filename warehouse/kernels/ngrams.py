@@ -100,24 +100,32 @@ def _pair(
     table: int,
 ) -> tuple[int, int]:
     """(positions, distinct n-grams) of the next n, from neighbours that both repeat; ``firsts``: where a name began."""
-    slots = slots_for(entries)
+    found = _neighbours(entries, positions, names, counts, next_positions, next_names)
+    slots = slots_for(found)
     clear(table, 2 * slots)
-    found = kinds = 0
-    for index in range(entries - 1):
-        position = load_i32(positions + 4 * index)
-        if load_i32(positions + 4 * index + 4) != position + 1:
-            continue
-        left, right = load_i32(names + 4 * index), load_i32(names + 4 * index + 4)
-        if load_i32(counts + 4 * left) < 2 or load_i32(counts + 4 * right) < 2:
-            continue
-        name = _name(table, slots, left << 32 | right, kinds)
+    kinds = 0
+    for index in range(found):
+        pair = names + 4 * load_i32(next_names + 4 * index)
+        name = _name(table, slots, load_i32(pair) << 32 | load_i32(pair + 4), kinds)
         if name == kinds:
-            store_i32(firsts + 4 * name, position)
+            store_i32(firsts + 4 * name, load_i32(next_positions + 4 * index))
         kinds = _count(next_counts, name, kinds)
-        store_i32(next_positions + 4 * found, position)
-        store_i32(next_names + 4 * found, name)
-        found += 1
+        store_i32(next_names + 4 * index, name)
     return found, kinds
+
+
+@internal
+def _neighbours(entries: int, positions: int, names: int, counts: int, next_positions: int, indexes: int) -> int:
+    """How many neighbours both repeat; their positions and indexes. Without a branch, for it would be guessed wrong."""
+    found = 0
+    for index in range(entries - 1):
+        at = 4 * index
+        position = load_i32(positions + at)
+        store_i32(next_positions + 4 * found, position)
+        store_i32(indexes + 4 * found, index)
+        left, right = load_i32(counts + 4 * load_i32(names + at)), load_i32(counts + 4 * load_i32(names + at + 4))
+        found += (load_i32(positions + at + 4) == position + 1) & (left > 1) & (right > 1)
+    return found
 
 
 @internal

@@ -7,8 +7,8 @@ drops sentences of white space alone.
 
 from __future__ import annotations
 
-from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, flags, letters, read
-from warehouse.kernels.english import TOKENS, chunk_end, kind, words_of
+from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read
+from warehouse.kernels.english import TOKENS, chunk_end, chunk_start, kind, words_of
 from warehouse.kernels.english_table import SENTENCE
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
@@ -23,7 +23,7 @@ def by_characters(begin: int, end: int, classes: int) -> int:
     sentences, ended, at = 1, False, begin
     while at < end:
         if not ended:
-            at += letters(at, end)
+            at = find_mark(at, end)
         if at == end:
             break
         character = read(at, end)
@@ -43,12 +43,15 @@ def by_characters(begin: int, end: int, classes: int) -> int:
 def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> int:
     """Sentences of a line as spaCy's sentencizer finds them; ``spare`` as for ``english.words_of``.
 
-    ``state`` is 0 before a sentence's first word, 1 within one, 2 after its terminal mark.
+    ``state`` is 0 before a sentence's first word, 1 within one, where only a mark counts, 2 after its terminal mark.
     """
     store_i64(spare + 16, begin)
     store_i64(spare + 24, end)
     sentences, state, at = begin - begin, begin - begin, begin  # no literal 0, for which _chunk would be compiled too
     while at < end:
+        if state == 1:
+            mark = find_mark(at, end)
+            at = chunk_start(english, at, mark) if mark < end else end
         after = _gap(at, end, classes)
         if state == 2 and after > at and (after - at > 1 or load_u8(at) != 0x20):
             state = 0

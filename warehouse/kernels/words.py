@@ -262,12 +262,13 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
         store_i64(out + 40, load_i64(out + 40) | _stop_word(head(at, end - at)))
     chars, any_kind, all_kinds = 0, 0, PUNCTUATION
     while at < end:
-        character = read(at, end)
-        kind = flags(classes, character >> 3)
+        byte = load_u8(at)
+        character = read(at, end) if byte >= 0x80 else 0
+        kind = flags(classes, character >> 3 if byte >= 0x80 else byte)
         any_kind |= kind
         all_kinds &= kind
         chars += 1
-        at += character & 7
+        at += character & 7 if byte >= 0x80 else 1
     store_i64(ends + 8 * words + 8, total + chars)
     store_i64(out, words + 1)
     store_i64(out + 8, total + chars)
