@@ -651,6 +651,16 @@ def _accepted(english: int, base: int, ends: int, count: int, first: int) -> tup
 
 
 @compiled
+def marked(english: int, begin: int, at: int, end: int, digest: int) -> bool:
+    """Whether a chunk is the letters begin..at, whose hash_word is ``digest``, and a mark, and these are its words."""
+    if at - begin < 2 or at >= end or (at + 1 < end and load_u8(at + 1) != 0x20 and load_u8(at + 1) != 0x0A):
+        return False
+    if load_u8(at) not in (0x2C, 0x2E, 0x3A, 0x3B, 0x21, 0x22, 0x29, 0x3F) or load_u8(at - 1) < 0x61:
+        return False
+    return slot_of(english, begin, at, digest) < 0 and find(english, begin, at + 1) < 0
+
+
+@compiled
 def count_words(english: int, begin: int, end: int, spare: int) -> int:
     """How many words a document has."""
     store_i64(spare + 16, begin)

@@ -8,8 +8,9 @@ drops sentences of white space alone.
 from __future__ import annotations
 
 from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read
-from warehouse.kernels.english import TOKENS, chunk_end, chunk_start, kind, words_of
+from warehouse.kernels.english import TOKENS, chunk_end, chunk_start, kind, marked, words_of
 from warehouse.kernels.english_table import SENTENCE
+from warehouse.kernels.hashing import hash_word
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 
@@ -61,11 +62,22 @@ def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> in
         if stop == end or (stop > after and load_u8(stop) == 0x20):
             sentences += state != 1
             state = 1
+        elif _ended(english, after, stop, end):
+            sentences += state != 1
+            state = 2
+            stop += 1
         else:
             stop = chunk_end(english, after, end)
             sentences, state = _chunk(after, stop, classes, english, spare, sentences, state)
         at = stop
     return sentences
+
+
+@internal
+def _ended(english: int, begin: int, at: int, end: int) -> bool:
+    """Whether the letters begin..at are a word that a terminal mark, a word by itself, ends with the chunk."""
+    ends = at < end and load_u8(at) in (0x2E, 0x21, 0x3F) and at - begin > 1
+    return ends and marked(english, begin, at, end, hash_word(begin, at))
 
 
 @internal

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from warehouse.kernels import characters, ngrams
 from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
-from warehouse.kernels.english import TOKENS, chunk_end, count_words, find, slot_of, spare_for, words_of
+from warehouse.kernels.english import TOKENS, chunk_end, count_words, marked, slot_of, spare_for, words_of
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
 from warehouse.kernels.jit import compiled, internal
@@ -215,16 +215,13 @@ def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longe
 def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
     """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
     byte = load_u8(at) if at < end else 0x20
-    space = byte in (0x20, 0x0A)
     if mode == _UNICODE:
         if byte in (0x2E, 0x27):
             return 0 if at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A) else -1
         return 0 if byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80 else -1
-    if space:
+    if byte in (0x20, 0x0A):
         return 0 if slot_of(english, begin, at, digest) < 0 else -1
-    if not _single(at, end) or at - begin < 2 or load_u8(at - 1) < 0x61 or slot_of(english, begin, at, digest) >= 0:
-        return -1
-    return 1 if find(english, begin, at + 1) < 0 else -1
+    return 1 if marked(english, begin, at, end, digest) else -1
 
 
 @internal
@@ -242,15 +239,6 @@ def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, ou
         _add(at, after, classes, hashes, ends, out)
         at = after
     return stop
-
-
-@internal
-def _single(at: int, end: int) -> bool:
-    """Whether one mark that spaCy always cuts off a word, and then white space or nothing, lies at ``at``."""
-    if at >= end or (at + 1 < end and load_u8(at + 1) != 0x20 and load_u8(at + 1) != 0x0A):
-        return False
-    byte = load_u8(at)
-    return byte in (0x2C, 0x2E, 0x3A, 0x3B, 0x21, 0x22, 0x29, 0x3F)
 
 
 @internal
