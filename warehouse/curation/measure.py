@@ -1,8 +1,8 @@
 """Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
 
-Won: 60 statistics in one thread at 17 MB of UTF-8 a CPU second with spaCy's words, at 27 with ``unicode`` words (5,600
-documents, benchmarks/curation.py); the language takes 0.05 ms a document beside them. The result never depends on how
-documents are batched or on the number of threads.
+Won: 60 statistics in one thread at 32 MB of UTF-8 a CPU second with spaCy's words, at 42 with ``unicode`` words (5,600
+documents, benchmarks/curation.py; a third less where other processes share the cores); the language takes 0.05 ms a
+document beside them. The result never depends on how documents are batched or on the number of threads.
 """
 
 from __future__ import annotations

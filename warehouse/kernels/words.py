@@ -15,7 +15,7 @@ spaCy's thresholds, on 78 and 62 %.
 
 Won: nine n-gram sizes for the price of two, for an n-gram can repeat only if both its (n-1)-grams do, so the tables
 beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where datatrove joins the words of its 5- to
-10-grams ("ab c" equals "a bc"); no document was seen where that matters. A document of 20 MB takes 420 MB of memory.
+10-grams ("ab c" equals "a bc"); no document was seen where that matters. A document of 20 MB takes 290 MB of memory.
 """
 
 from __future__ import annotations
