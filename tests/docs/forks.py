@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 from warehouse.cli import main
-from warehouse.kernels.warm import warm
+from warehouse.kernels.__main__ import warm
 
 LOADED = ("pipelines.run", "warehouse.cli.app")
 """What a command line imports when it needs it."""

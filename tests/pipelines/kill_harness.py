@@ -22,7 +22,7 @@ from pipelines.run import run_assets
 from warehouse import pictures, publish
 from warehouse.datasets import list_releases
 from warehouse.errors import NotFound
-from warehouse.kernels.warm import warm
+from warehouse.kernels.__main__ import warm
 from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository, delta

@@ -1,6 +1,8 @@
 """``python -m warehouse.kernels``: compile every kernel, at install time."""
 
-from warehouse.kernels.warm import main
+from warehouse.kernels.warm import main, warm
+
+__all__ = ["main", "warm"]
 
 if __name__ == "__main__":
     main()
