@@ -20,7 +20,7 @@ def share(part: float, whole: float) -> float:
 
 
 def gopher_quality(text: str) -> Iterator[Rule]:
-    words = twins.cut(text, "unicode")
+    words = twins.cut(text, "spacy_en")
     plain = [word for word in words if any(char not in twins.PUNCTUATION for char in word)]
     mean = share(sum(map(len, plain)), len(plain))
     lines = [line.strip() for line in text.splitlines()]
@@ -44,7 +44,7 @@ def gopher_repetition(text: str) -> Iterator[Rule]:
     yield "dup_para_char_frac", share(measured["duplicate_paragraph_chars"], chars), ">", 0.2
     yield "dup_line_frac", measured["duplicate_lines"] / measured["split_lines"], ">", 0.3
     yield "dup_line_char_frac", share(measured["duplicate_line_chars"], chars), ">", 0.2
-    words = twins.cut(text, "unicode")
+    words = twins.cut(text, "spacy_en")
     for n, limit in ((2, 0.2), (3, 0.18), (4, 0.16)):
         yield f"top_{n}_gram", share(twins.top(words, n), chars), ">", limit
     for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)):
@@ -57,7 +57,7 @@ def c4(text: str, *, needs_mark: bool) -> Iterator[Rule]:
     kept = [twins.CITATION.sub("", line) for line, how in zip(lines, outcomes, strict=True) if how == "kept"]
     yield "lorem_ipsum", outcomes.count("lorem_ipsum"), ">", 0
     yield "curly_bracket", outcomes.count("curly_bracket"), ">", 0
-    yield "too_few_sentences", sum(map(twins.sentences, kept)), "<", 5
+    yield "too_few_sentences", sum(twins.sentences(line, "spacy_en") for line in kept), "<", 5
 
 
 def fineweb(text: str) -> Iterator[Rule]:
@@ -67,7 +67,7 @@ def fineweb(text: str) -> Iterator[Rule]:
     yield "line_punct_ratio", share(sum(x.endswith(tuple(twins.TERMINALS)) for x in lines), len(lines)), "<", 0.12
     yield "short_line_ratio", share(sum(len(line) <= 30 for line in lines), len(lines)), ">", 0.67
     yield "char_dup_ratio", share(copies, len(text.replace("\n", ""))), ">", 0.01
-    yield "list_ratio", share(text.count("\n"), len(twins.cut(text, "unicode"))), ">", 0.3
+    yield "list_ratio", share(text.count("\n"), len(twins.cut(text, "spacy_en"))), ">", 0.3
 
 
 def decide(text: str) -> dict[str, Verdict | None]:

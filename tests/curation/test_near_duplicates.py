@@ -301,7 +301,7 @@ def test_the_sql_states_the_window_and_the_floor_of_the_code(checkout: Path) -> 
 
 
 def test_started_anew_after_any_part_the_rest_follows_and_nothing_comes_twice() -> None:
-    rows = made_up(3, bases=12)
+    rows = made_up(3, bases=16)
     whole = empty()
     arrive(whole, rows)
     wanted = query.fetch_all(whole, "FROM repository.pairs ORDER BY ALL")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS, measure, paragraphs
 from warehouse.curation.signals import COUNTS
 from warehouse.errors import UsageError
+from warehouse.kernels.words import MODES, Words
 
 PIECES = [
     *["abc", "the", "be", "to", "of", "and", "that", "have", "with", "don't", "näive", "e.g.", "3.14", "a.b", ""],
@@ -103,27 +104,23 @@ def batch_of(texts: list[str | None], kind: pa.DataType | None = None) -> pa.Rec
     return pa.RecordBatch.from_arrays([ids, pa.array(texts, kind or pa.large_string())], ["doc_id", "text"])
 
 
-def counts(batch: pa.RecordBatch, **options: str) -> list[dict[str, int]]:
+def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, int]]:
     rows = measure(batch, **options).to_pylist()
     return [{name: row[name] for name in COUNTS if name != "text_hash"} for row in rows]
 
 
+@pytest.mark.parametrize("mode", MODES)
 @given(TEXTS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @example("")
 @example("\n")
 @example("\na\n")
 @example("a\n\n\nb\n\na \n\n b")
 @example("x" * 1001)
 @example("a b c.\x1c")
-def test_every_count_equals_its_definition(text: str) -> None:
-    assert counts(batch_of([text])) == [twins.signals(text)]
-
-
-@given(TEXTS)
-@settings(max_examples=150, deadline=None)
-def test_every_count_equals_its_definition_with_whitespace_words(text: str) -> None:
-    assert counts(batch_of([text]), words="whitespace") == [twins.signals(text, "whitespace")]
+@example("a b c.  [1] d e f. :) ok. (x:) )")
+def test_every_count_equals_its_definition(mode: Words, text: str) -> None:
+    assert counts(batch_of([text]), words=mode) == [twins.signals(text, mode)]
 
 
 def library_texts() -> Iterator[str]:
@@ -134,16 +131,17 @@ def library_texts() -> Iterator[str]:
             yield path.read_bytes()[:60_000].decode("utf-8", "replace")
 
 
-def test_every_count_equals_its_definition_on_the_standard_library() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_every_count_equals_its_definition_on_the_standard_library(mode: Words) -> None:
     texts = list(library_texts())
-    assert counts(batch_of(texts)) == [twins.signals(text) for text in texts]
+    assert counts(batch_of(texts), words=mode) == [twins.signals(text, mode) for text in texts]
 
 
 def test_every_count_equals_its_definition_on_pages_of_many_languages(shared_data: Path) -> None:
     with zipfile.ZipFile(shared_data / "udhr_xml.zip") as archive:
         names = sorted(name for name in archive.namelist() if name.endswith(".xml"))[::40]
         texts = [archive.read(name)[:8_000].decode("utf-8", "ignore") for name in names]
-    assert counts(batch_of(texts)) == [twins.signals(text) for text in texts]
+    assert counts(batch_of(texts)) == [twins.signals(text, "spacy_en") for text in texts]
 
 
 @given(TEXTS, TEXTS)
@@ -173,7 +171,7 @@ def test_a_batch_means_the_same_in_every_string_type_and_slice(kind: pa.DataType
     sliced = batch_of(MIXED, kind).slice(bounds[0], bounds[1] - bounds[0])
     whole = measure(batch_of(MIXED)).to_pylist()[slice(*bounds)]
     assert measure(sliced).to_pylist() == whole
-    assert counts(sliced) == [twins.signals(text or "") for text in MIXED[slice(*bounds)]]
+    assert counts(sliced) == [twins.signals(text or "", "spacy_en") for text in MIXED[slice(*bounds)]]
 
 
 def test_dictionary_encoded_texts_are_measured_too() -> None:
@@ -236,7 +234,7 @@ def test_a_batch_of_other_columns_is_refused() -> None:
         measure(pa.RecordBatch.from_pydict({"text": ["a"]}))
     with pytest.raises(UsageError, match="string_view"):
         measure(pa.RecordBatch.from_pydict({"doc_id": ["a"], "text": [1]}))
-    with pytest.raises(UsageError, match="unicode, whitespace"):
+    with pytest.raises(UsageError, match="spacy_en, unicode, whitespace"):
         measure(batch_of(["a"]), words="letters")  # type: ignore[arg-type]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from typing import Literal
+
+import spacy_twin
 
 from warehouse.kernels.characters import _PUNCTUATION, _TERMINALS, _ranges
+from warehouse.kernels.words import Words
 
 TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
 PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS
@@ -22,7 +24,9 @@ def is_word(char: str) -> bool:
     return char == "_" or unicodedata.category(char)[0] in "LMN"
 
 
-def cut(text: str, mode: Literal["unicode", "whitespace"]) -> list[str]:
+def cut(text: str, mode: Words) -> list[str]:
+    if mode == "spacy_en":
+        return spacy_twin.cut(text)
     if mode == "whitespace":
         return text.split()
     words: list[str] = []
@@ -78,8 +82,10 @@ def lines(text: str) -> dict[str, int]:
     }
 
 
-def sentences(line: str) -> int:
+def sentences(line: str, mode: Words) -> int:
     """One more wherever something but punctuation or space follows a terminal mark that joins no word to another."""
+    if mode == "spacy_en":
+        return spacy_twin.sentences(line)
     found, ended = 1, False
     for char, after in zip(line, line[1:] + " ", strict=False):
         if char in TERMINALS:
@@ -107,7 +113,7 @@ def c4_line(line: str, *, needs_mark: bool) -> str:
     return next((name for name, breaks in broken.items() if breaks), "kept")
 
 
-def c4(text: str) -> dict[str, int]:
+def c4(text: str, mode: Words) -> dict[str, int]:
     stripped = [line.strip() for line in text.splitlines()]
     found = {
         "lines": len(stripped),
@@ -119,7 +125,7 @@ def c4(text: str) -> dict[str, int]:
         outcomes = [c4_line(line, needs_mark=needs_mark) for line in stripped]
         found |= {f"{prefix}{rule}_lines": outcomes.count(rule) for rule in rules}
         kept = [line for line, outcome in zip(stripped, outcomes, strict=True) if outcome == "kept"]
-        found[f"{prefix}sentences"] = sum(sentences(CITATION.sub("", line)) for line in kept)
+        found[f"{prefix}sentences"] = sum(sentences(CITATION.sub("", line), mode) for line in kept)
         if needs_mark:
             found |= {f"c4_{rule}_lines": outcomes.count(rule) for rule in ("long_word", "no_terminal")}
     return found
@@ -142,7 +148,7 @@ def duplicates(words: list[str], n: int) -> int:
     return chars
 
 
-def words(text: str, mode: Literal["unicode", "whitespace"]) -> dict[str, int]:
+def words(text: str, mode: Words) -> dict[str, int]:
     found = cut(text, mode)
     plain = [word for word in found if not set(word) <= PUNCTUATION]
     return {
@@ -159,8 +165,8 @@ def words(text: str, mode: Literal["unicode", "whitespace"]) -> dict[str, int]:
     }
 
 
-def signals(text: str, mode: Literal["unicode", "whitespace"] = "unicode") -> dict[str, int]:
-    return profile(text) | lines(text) | c4(text) | words(text, mode)
+def signals(text: str, mode: Words) -> dict[str, int]:
+    return profile(text) | lines(text) | c4(text, mode) | words(text, mode)
 
 
 def paragraphs(text: str) -> list[str]:

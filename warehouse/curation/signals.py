@@ -13,13 +13,13 @@ import pyarrow as pa
 
 from warehouse.kernels import c4, lines, profile, words
 
-SIGNALS_VERSION = 2
+SIGNALS_VERSION = 3
 """Raised whenever a column changes its meaning; signals of another version are measured again."""
 
 MEANING = {
     "doc_id": "the document",
     "version": "SIGNALS_VERSION that measured it",
-    "words_mode": "unicode | whitespace: how words were cut (warehouse.kernels.words)",
+    "words_mode": "spacy_en | unicode | whitespace: how words and sentences were cut (warehouse.kernels.words)",
     "chars": "code points: gopher_repetition, fineweb",
     "bytes": "of UTF-8: funnel",
     "text_hash": "hash of the text, A-Z as a-z, white space as single spaces, trimmed: exact duplicates",
@@ -55,7 +55,7 @@ MEANING = {
     "c4_javascript_lines": "lines dropped by C4: 'javascript'",
     "c4_curly_bracket_lines": "lines holding '{': c4 drops the document",
     "c4_policy_lines": "lines dropped by C4: 'terms of use', 'use cookies' and their like",
-    "c4_sentences": "sentences in kept lines: c4",
+    "c4_sentences": "sentences in kept lines, by words_mode: c4",
     "c4_no_terminal_lines": "lines dropped by C4: not ending in . ? ! \" ', or ending in '...'",
     "c4_open_kept_lines": "as c4_kept_lines, without the rule of terminal marks: fineweb",
     "c4_open_few_words_lines": "the same of few words: fineweb",

@@ -7,7 +7,8 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, cast
 
 from llvmlite import ir
@@ -51,13 +52,32 @@ high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
 
 
-@intrinsic
-def _trailing_zeros(_context: Any, bits: Any) -> Any:
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+def starts(beginnings: Sequence[bytes], byte: int) -> Callable[[int], int]:
+    """A function from an address to which of 64 bytes are ``byte`` or begin one of these letters, in either case.
 
-    return types.int64(types.int64), generate
+    It reads as many bytes more as a beginning has letters after its first.
+    """
 
+    @intrinsic
+    def starting(_context: Any, address: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            def block(shift: int) -> Any:
+                place = builder.inttoptr(builder.add(arguments[0], _WORD(shift)), _BLOCK.as_pointer())
+                return builder.load(place, align=1)
 
-trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
-"""The place of the lowest bit that is set; 64 where none is."""
+            def lower(shift: int) -> Any:
+                return builder.or_(block(shift), _all(32))
+
+            shifted = [lower(shift) for shift in range(max(map(len, beginnings)))]
+            bits = builder.icmp_unsigned("==", block(0), _all(byte))
+            for letters in beginnings:
+                same = [
+                    builder.icmp_unsigned("==", part, _all(letter))
+                    for part, letter in zip(shifted, letters, strict=False)
+                ]
+                bits = builder.or_(bits, reduce(builder.and_, same))
+            return builder.bitcast(bits, _WORD)
+
+        return types.int64(types.int64), generate
+
+    return cast("Callable[[int], int]", starting)

@@ -6,31 +6,33 @@ ipsum" (drops the document); "javascript"; "{" (drops the document); a policy ph
 the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its dropped lines + its kept ones.
 
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
-phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign); sentences of a kept line are
-counted by characters (see ``_sentences``) where spaCy's sentencizer knows abbreviations. On 967 documents (books,
-Python packages, 67 languages) 99.9 % of decisions are datatrove's, 99.7 % in FineWeb's setting.
+phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign). Sentences of a kept line are
+spaCy's where the words are (benchmarks/curation.py compares), else counted by characters: then 99.9 % of decisions are
+datatrove's on 967 documents (books, Python packages, 67 languages), 99.7 % in FineWeb's setting.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from warehouse.kernels import characters
+from warehouse.kernels.blocks import BYTES, starts
 from warehouse.kernels.characters import (
     BREAK,
-    CATEGORY_P,
     DIGIT,
     SPACE,
-    TERMINAL,
-    WORD,
+    find_byte,
     flags,
+    letters,
     read,
+    skip_plain,
     skip_space,
     trim_space,
 )
-from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.jit import compiled, internal
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.sentences import by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
+from warehouse.kernels.words import Words, tools_for
 
 COLUMNS = (
     "lines",
@@ -56,6 +58,7 @@ COLUMNS = (
 _KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY = range(6)
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
+_BRACKET = 1 << 32
 
 
 def _packed(phrase: bytes) -> tuple[int, int, int, int]:
@@ -71,45 +74,44 @@ def _packed(phrase: bytes) -> tuple[int, int, int, int]:
 _EDIT = _packed(b"edit]")
 _NEEDED = (_packed(b"citation"), _packed(b" needed]"))
 _PHRASES = tuple(
-    (*_packed(phrase), outcome)
-    for phrase, outcome in (
-        (b"lorem ipsum", _LOREM),
-        (b"javascript", _JAVASCRIPT),
-        (b"terms of use", _POLICY),
-        (b"privacy policy", _POLICY),
-        (b"cookie policy", _POLICY),
-        (b"uses cookies", _POLICY),
-        (b"use of cookies", _POLICY),
-        (b"use cookies", _POLICY),
+    _packed(phrase)
+    for phrase in (
+        *(b"lorem ipsum", b"javascript", b"terms of use", b"privacy policy"),
+        *(b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"),
     )
 )
-_INITIALS = sum(1 << (phrase[3] - 97) for phrase in _PHRASES)
+_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), ord("{"))
 
 
-def measure(column: Texts) -> Counts:
-    """int64[n, len(COLUMNS)] of a column of texts."""
+def measure(column: Texts, words: Words) -> Counts:
+    """int64[n, len(COLUMNS)] of a column of texts; sentences are spaCy's where the words are."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
     line = np.empty(column.longest + 1, np.uint8)
-    _documents(column.offsets, column.data, column.count, characters.CLASSES, line.ctypes.data, out.ctypes.data)
+    tools, _spare = tools_for(words, column.longest)
+    _documents(column.offsets, column.data, column.count, tools.ctypes.data, line.ctypes.data, out.ctypes.data)
     return out
 
 
 @compiled
-def _documents(offsets: int, data: int, texts: int, classes: int, spare: int, out: int) -> None:
+def _documents(offsets: int, data: int, texts: int, tools: int, spare: int, out: int) -> None:
+    classes = load_i64(tools)
     for index in range(texts):
         at = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         while at < end:
             stop, after = _break(at, end, classes)
             first, last = skip_space(classes, at, stop), trim_space(classes, at, stop)
-            _line(first, max(first, last), classes, spare, out + 152 * index)
+            _line(first, max(first, last), tools, spare, out + 152 * index)
             at = after
 
 
-@compiled
+@internal
 def _break(at: int, end: int, classes: int) -> tuple[int, int]:
     """(where the line ends, where the next begins), as str.splitlines does."""
     while at < end:
+        at = skip_plain(at, end, 0x20)
+        if at == end:
+            break
         if 0x20 <= load_u8(at) < 0x80:
             at += 1
             continue
@@ -123,24 +125,31 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
     return end, end
 
 
-@compiled
+@internal
 def _add(place: int, number: int) -> None:
     store_i64(place, load_i64(place) + number)
 
 
-@compiled
-def _line(begin: int, end: int, classes: int, spare: int, out: int) -> None:
+@internal
+def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
     """Count one stripped line under its outcomes."""
+    classes, english = load_i64(tools), load_i64(tools + 8)
     _add(out, 1)
     _add(out + 8, _bullet(begin, end))
     _add(out + 16, _ellipsis(begin, end))
     words = _words(begin, end, classes)
-    if words < 0:
+    if words == -1:
         _add(out + 24, 1)
         return
-    begin, end = _without_citations(begin, end, classes, spare)
+    if words < 0:
+        begin, end = _without_citations(begin, end, classes, spare)
+        words += _BRACKET
     outcome = _FEW_WORDS if words < _MIN_WORDS else _outcome(begin, end)
-    sentences = _sentences(begin, end, classes) if outcome == _KEPT else 0
+    sentences = 0
+    if outcome == _KEPT and english:
+        sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
+    elif outcome == _KEPT:
+        sentences = by_characters(begin, end, classes)
     _add(out + 96 + 8 * outcome, 1)
     _add(out + 144, sentences)
     if _ends_sentence(begin, end):
@@ -150,7 +159,7 @@ def _line(begin: int, end: int, classes: int, spare: int, out: int) -> None:
         _add(out + 88, 1)
 
 
-@compiled
+@internal
 def _bullet(begin: int, end: int) -> int:
     """Whether the line starts with a hyphen or U+2022."""
     if begin >= end:
@@ -158,19 +167,19 @@ def _bullet(begin: int, end: int) -> int:
     return int(load_u8(begin) == 0x2D or (end - begin >= 3 and read(begin, end) >> 3 == 0x2022))
 
 
-@compiled
+@internal
 def _dots(begin: int, end: int) -> bool:
     """Whether the line ends with three dots."""
     return end - begin >= 3 and load_u8(end - 1) == 0x2E and load_u8(end - 2) == 0x2E and load_u8(end - 3) == 0x2E
 
 
-@compiled
+@internal
 def _ellipsis(begin: int, end: int) -> int:
     """Whether the line ends with three dots or U+2026."""
     return int(_dots(begin, end) or (end - begin >= 3 and read(end - 3, end) == 0x2026 * 8 + 3))
 
 
-@compiled
+@internal
 def _ends_sentence(begin: int, end: int) -> bool:
     """Whether the line ends in one of . ? ! " ' but not in three dots."""
     if begin >= end:
@@ -180,33 +189,34 @@ def _ends_sentence(begin: int, end: int) -> bool:
     return ends and not _dots(begin, end)
 
 
-@compiled
+@internal
 def _words(begin: int, end: int, classes: int) -> int:
-    """Words between white space; -1 if one has more than 1,000 characters."""
+    """Words between white space, but 3 for more, less 2^32 if a bracket opens; -1: one has over 1,000 characters."""
+    bracket = find_byte(begin, end, 0x5B) < end
     words = chars = 0
     at = begin
-    while at < end:
-        if 0x20 < load_u8(at) < 0x80:
-            at += 1
-        else:
+    while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
+        size = letters(at, end)
+        if size == 0:
             character = read(at, end)
-            at += character & 7
             if flags(classes, character >> 3) & SPACE:
+                at += character & 7
                 chars = 0
                 continue
         words += chars == 0
-        chars += 1
+        chars += size if size else 1
+        at += size if size else character & 7
         if chars > _MAX_WORD_CHARS:
             return -1
-    return words
+    return min(words, _MIN_WORDS) - _BRACKET * bracket
 
 
-@compiled
+@internal
 def _lower(byte: int) -> int:
     return byte + 32 if 0x41 <= byte <= 0x5A else byte
 
 
-@compiled
+@internal
 def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
     """Whether ``size`` bytes at ``at``, letters in lower case, are the packed phrase."""
     if end - at < size:
@@ -218,25 +228,48 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
     return True
 
 
-@compiled
+@internal
 def _outcome(begin: int, end: int) -> int:
     """The first of lorem ipsum, javascript, curly bracket, policy that the line holds, else kept."""
-    worst = 6
-    for at in range(begin, end):
-        byte = load_u8(at)
-        if byte < 0x40:
-            continue
-        if byte == 0x7B:
-            worst = min(worst, _CURLY)
-        letter = (byte & 0x5F) - 0x41
-        if 0 <= letter < 26 and _INITIALS >> letter & 1:
-            for low, high, size, initial, outcome in _PHRASES:
-                if initial == letter + 97 and outcome < worst and _same(at, end, low, high, size):
-                    worst = outcome
+    worst, at = 6, begin
+    while at < end:
+        whole = at & 0xFFF <= 0x1000 - BYTES - 2  # what is read lies in one page, which the line is in
+        bits = _starts(at) if whole else 1
+        if end - at < BYTES:
+            bits &= (1 << (end - at)) - 1
+        while bits:
+            worst = min(worst, _found(at + trailing_zeros(bits), end))
+            bits &= bits - 1
+        at += BYTES if whole else 1
     return worst if worst < 6 else _KEPT
 
 
-@compiled
+@internal
+def _found(at: int, end: int) -> int:
+    """The outcome of the bracket or phrase at ``at``; 6: there is none."""
+    return _CURLY if load_u8(at) == 0x7B else _phrase(at, end, load_u8(at) | 0x20)
+
+
+@internal
+def _phrase(at: int, end: int, initial: int) -> int:
+    """The outcome of the phrase at ``at``, which starts with ``initial``; 6: there is none.
+
+    Written out, for a tuple that is indexed is copied at each step: c4 took half as long again.
+    """
+    if initial == 0x6C:
+        return _LOREM if _same(at, end, _PHRASES[0][0], _PHRASES[0][1], _PHRASES[0][2]) else 6
+    if initial == 0x6A:
+        return _JAVASCRIPT if _same(at, end, _PHRASES[1][0], _PHRASES[1][1], _PHRASES[1][2]) else 6
+    if initial == 0x75:
+        found = _same(at, end, _PHRASES[5][0], _PHRASES[5][1], _PHRASES[5][2])
+        found |= _same(at, end, _PHRASES[6][0], _PHRASES[6][1], _PHRASES[6][2])
+        return _POLICY if found or _same(at, end, _PHRASES[7][0], _PHRASES[7][1], _PHRASES[7][2]) else 6
+    found = _same(at, end, _PHRASES[2][0], _PHRASES[2][1], _PHRASES[2][2])
+    found |= _same(at, end, _PHRASES[3][0], _PHRASES[3][1], _PHRASES[3][2])
+    return _POLICY if found or _same(at, end, _PHRASES[4][0], _PHRASES[4][1], _PHRASES[4][2]) else 6
+
+
+@internal
 def _citation(at: int, end: int, classes: int) -> int:
     r"""Where the citation that opens at ``at`` ends: [\d*], [edit] or [citation needed]; else ``at``."""
     inner = at + 1
@@ -254,7 +287,7 @@ def _citation(at: int, end: int, classes: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _exact(at: int, end: int, low: int, size: int) -> bool:
     """Whether ``size`` (at most 8) bytes at ``at`` are the packed ones."""
     if end - at < size:
@@ -265,14 +298,9 @@ def _exact(at: int, end: int, low: int, size: int) -> bool:
     return True
 
 
-@compiled
+@internal
 def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[int, int]:
-    """The line without citations: itself if it holds no bracket, else a copy in ``spare``."""
-    at = begin
-    while at < end and load_u8(at) != 0x5B:
-        at += 1
-    if at == end:
-        return begin, end
+    """A copy of the line in ``spare``, without citations."""
     place, at = spare, begin
     while at < end:
         byte = load_u8(at)
@@ -284,24 +312,3 @@ def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[
         place += 1
         at += 1
     return spare, place
-
-
-@compiled
-def _sentences(begin: int, end: int, classes: int) -> int:
-    """Sentences of a line, at least 1: one more where something but punctuation or space follows a terminal mark.
-
-    An ASCII mark with a word character right after it ("3.14", "a.b") ends nothing.
-    """
-    sentences, ended, at = 1, False, begin
-    while at < end:
-        character = read(at, end)
-        at += character & 7
-        point = character >> 3
-        kind = flags(classes, point)
-        if kind & TERMINAL:
-            joined = point < 0x80 and at < end and flags(classes, read(at, end) >> 3) & WORD != 0
-            ended = ended or not joined
-        elif ended and not kind & (SPACE | CATEGORY_P):
-            sentences += 1
-            ended = False
-    return sentences

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_u8, load_u16
+from warehouse.kernels.memory import load_i64, load_u8, load_u16, trailing_zeros
 
 SPACE = 1  # str.isspace
 WORD = 2  # letters, numbers, combining marks and the underscore: Python's \w and category M
@@ -135,6 +135,65 @@ def count(begin: int, end: int) -> int:
     for at in range(begin, end):
         points += load_u8(at) & 0xC0 != 0x80
     return points
+
+
+@compiled
+def letters(begin: int, end: int) -> int:
+    """How many ASCII letters begin..end starts with, looking at eight bytes at a time."""
+    at = begin
+    while at + 8 <= end:
+        word = load_i64(at)
+        low = (word | 0x2020202020202020) & 0x7F7F7F7F7F7F7F7F
+        inside = (low + 0x1F1F1F1F1F1F1F1F) & ~(low + 0x0505050505050505) & ~word
+        others = ~inside & ~0x7F7F7F7F7F7F7F7F
+        if others:
+            return at - begin + (trailing_zeros(others) >> 3)
+        at += 8
+    while at < end and 0x61 <= load_u8(at) | 0x20 <= 0x7A:
+        at += 1
+    return at - begin
+
+
+@compiled
+def skip_plain(at: int, end: int, least: int) -> int:
+    """An address up to which all bytes from ``at`` are ASCII and at least ``least``: whole steps of eight bytes."""
+    while at + 8 <= end:
+        word = load_i64(at)
+        if ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F:
+            break
+        at += 8
+    return at
+
+
+@compiled
+def find_byte(at: int, end: int, byte: int) -> int:
+    """Where the first such byte from ``at`` on stands, or ``end``; looking at eight bytes at a time."""
+    wanted = 0x0101010101010101 * byte
+    while at + 8 <= end:
+        word = load_i64(at) ^ wanted
+        found = (word - 0x0101010101010101) & ~word & ~0x7F7F7F7F7F7F7F7F
+        if found:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    while at < end and load_u8(at) != byte:
+        at += 1
+    return at
+
+
+@compiled
+def find_mark(at: int, end: int) -> int:
+    """Where the first of . ! ? or a byte beyond ASCII stands, or ``end``; looking at eight bytes at a time."""
+    while at + 8 <= end:
+        word = load_i64(at)
+        dot, call, ask = word ^ 0x2E2E2E2E2E2E2E2E, word ^ 0x2121212121212121, word ^ 0x3F3F3F3F3F3F3F3F
+        found = (dot - 0x0101010101010101) & ~dot | (call - 0x0101010101010101) & ~call
+        found = (found | (ask - 0x0101010101010101) & ~ask | word) & ~0x7F7F7F7F7F7F7F7F
+        if found:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    while at < end and load_u8(at) < 0x80 and load_u8(at) not in (0x2E, 0x21, 0x3F):
+        at += 1
+    return at
 
 
 @compiled

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import characters
-from warehouse.kernels.blocks import BYTES, ascii_word, high, trailing_zeros
+from warehouse.kernels.blocks import BYTES, ascii_word, high
 from warehouse.kernels.characters import WORD, flags, read
 from warehouse.kernels.hashing import SEED, finish, slots_for, step
-from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
+from warehouse.kernels.jit import compiled, internal
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.texts import Counts, Texts
 
 WORDS = 13
@@ -146,7 +146,7 @@ def _all_words(offsets: int, data: int, count: int, classes: int, hashes: int, e
         used += counts[index]
 
 
-@compiled
+@internal
 def _words(begin: int, end: int, safe: int, classes: int, hashes: int, edges: int) -> int:
     """The number of words; at ``hashes`` the hash of the 13-gram that each begins, at ``edges`` where each lies.
 
@@ -165,7 +165,7 @@ def _words(begin: int, end: int, safe: int, classes: int, hashes: int, edges: in
     return words
 
 
-@compiled
+@internal
 def _edges(begin: int, end: int, safe: int, classes: int, bounce: int, out: int) -> int:
     """The number of words; at ``out`` the first byte of each and the byte after it. bounce: room for a block."""
     place, inside, skip, carried = out, 0, 0, 0
@@ -185,7 +185,7 @@ def _edges(begin: int, end: int, safe: int, classes: int, bounce: int, out: int)
     return (place - out) // 16
 
 
-@compiled
+@internal
 def _block(at: int, end: int, safe: int, bounce: int) -> tuple[int, int]:
     """Which of the 64 bytes from ``at`` on, up to ``end``, are ASCII of words, and which are beyond ASCII."""
     known = -1 if at + BYTES <= end else (1 << end - at) - 1
@@ -196,7 +196,7 @@ def _block(at: int, end: int, safe: int, bounce: int) -> tuple[int, int]:
     return ascii_word(at) & known, high(at) & known
 
 
-@compiled
+@internal
 def _beyond_ascii(
     at: int, end: int, classes: int, bits: int, beyond: int, skip: int, carried: int
 ) -> tuple[int, int, int]:
@@ -218,7 +218,7 @@ def _beyond_ascii(
     return bits, skip, carried
 
 
-@compiled
+@internal
 def _hash(at: int, stop: int, safe: int) -> int:
     """A hash of the bytes at..stop, folded."""
     state, size = SEED, stop - at
@@ -236,7 +236,7 @@ def _hash(at: int, stop: int, safe: int) -> int:
     return finish(step(state, _folded(tail)), size)
 
 
-@compiled
+@internal
 def _folded(eight: int) -> int:
     """Eight bytes with bit 5 set in each that is ASCII: A-Z become a-z, and no two word characters become one."""
     return eight | (~eight & -0x7F7F7F7F7F7F7F80) >> 2 & 0x2020202020202020
@@ -267,7 +267,7 @@ def _fill(header: int) -> None:
             store_i64(firsts + 8 * slot, entry)
 
 
-@compiled
+@internal
 def _slot(keys: int, slots: int, key: int) -> int:
     """Where the key stands, or the empty slot where it would."""
     slot = key & slots - 1
@@ -299,7 +299,7 @@ def _scan(
         hits[index] = _hits(begin, words[index], hashes, edges, header, index, places[index])
 
 
-@compiled
+@internal
 def _hits(begin: int, words: int, hashes: int, edges: int, header: int, document: int, out: int) -> int:
     """How many entries the 13-grams of a text meet; written at ``out``, unless that is 0."""
     mask, bits, met = 8 * load_i64(header + 8) - 1, load_i64(header + 48), 0
@@ -315,7 +315,7 @@ def _hits(begin: int, words: int, hashes: int, edges: int, header: int, document
     return met
 
 
-@compiled
+@internal
 def _note(out: int, document: int, gram: int, edges: int, begin: int, entry: int) -> None:
     """A hit: document, number of its first word, first byte and the byte after it, entry."""
     store_i64(out, document)
@@ -325,7 +325,7 @@ def _note(out: int, document: int, gram: int, edges: int, begin: int, entry: int
     store_i64(out + 32, entry)
 
 
-@compiled
+@internal
 def _entries(header: int, key: int, edges: int) -> tuple[int, int]:
     """First and end of the entries of a hash, where their words are those at ``edges``; else an empty range."""
     slots, keys = load_i64(header + 8), load_i64(header + 32)
@@ -341,7 +341,7 @@ def _entries(header: int, key: int, edges: int) -> tuple[int, int]:
     return first, after
 
 
-@compiled
+@internal
 def _equal(edges: int, others: int) -> bool:
     """Whether the 13 words at two places are the same."""
     for word in range(0, 16 * WORDS, 16):

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from warehouse.kernels import characters
 from warehouse.kernels.characters import SPACE, flags, read
 from warehouse.kernels.hashing import hash_bytes
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i32, load_i64, load_u8, store_i32, store_u8
 from warehouse.kernels.texts import Texts
 
@@ -155,7 +155,7 @@ def _documents(
         _two_best(reached, labels[index], chances[index])
 
 
-@compiled
+@internal
 def _features(begin: int, end: int, tables: _Tables, max_chars: int, out: int) -> int:
     """How many rows were written at ``out``; -1 where the text has no word."""
     found, at, left, words = 0, begin, max_chars, 0
@@ -172,7 +172,7 @@ def _features(begin: int, end: int, tables: _Tables, max_chars: int, out: int) -
         at = stop
 
 
-@compiled
+@internal
 def _skip_space(at: int, end: int, left: int, classes: int) -> tuple[int, int]:
     """Where the next word begins, and how many characters may still be read."""
     while left and at < end:
@@ -184,7 +184,7 @@ def _skip_space(at: int, end: int, left: int, classes: int) -> tuple[int, int]:
     return at, left
 
 
-@compiled
+@internal
 def _word_end(at: int, end: int, left: int, classes: int) -> tuple[int, int]:
     """Where the word at ``at`` ends, and how many characters may still be read."""
     while left and at < end:
@@ -196,12 +196,12 @@ def _word_end(at: int, end: int, left: int, classes: int) -> tuple[int, int]:
     return at, left
 
 
-@compiled
+@internal
 def _separates(point: int, classes: int) -> bool:
     return point == 0 or flags(classes, point) & SPACE != 0
 
 
-@compiled
+@internal
 def _word(begin: int, end: int, tables: _Tables, out: int, found: int) -> int:
     """Write the word's own row and those of its n-grams; how many rows there are now."""
     row = _row_of_word(begin, end, tables)
@@ -221,7 +221,7 @@ def _word(begin: int, end: int, tables: _Tables, out: int, found: int) -> int:
     return found
 
 
-@compiled
+@internal
 def _row_of_word(begin: int, end: int, tables: _Tables) -> int:
     key = hash_bytes(begin, end)
     slot = key & (tables.slots - 1)
@@ -234,7 +234,7 @@ def _row_of_word(begin: int, end: int, tables: _Tables) -> int:
         slot = (slot + 1) & (tables.slots - 1)
 
 
-@compiled
+@internal
 def _next(at: int) -> int:
     """Where the next character starts."""
     at += 1
@@ -243,7 +243,7 @@ def _next(at: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _grams(start: int, begin: int, end: int, tables: _Tables, out: int, found: int) -> int:
     """Write the rows of the n-grams of begin..end (with "<" and ">") that start at ``start``."""
     state, at = FNV_START, start
@@ -272,13 +272,13 @@ def bucket_of(state: int, buckets: int, inverse: int, shift: int) -> int:
     return left
 
 
-@compiled
+@internal
 def _fnv(state: int, byte: int) -> int:
     """FNV-1a as fastText has it: a byte from 0x80 on is a negative number."""
     return ((state ^ (byte | 0xFFFFFF00 if byte & 0x80 else byte)) * FNV_PRIME) & LOW_32
 
 
-@compiled
+@internal
 def _mean(rows: I4, count: int, vectors: F4, out: F4) -> None:
     out[:] = 0
     for place in range(count):
@@ -289,7 +289,7 @@ def _mean(rows: I4, count: int, vectors: F4, out: F4) -> None:
         out[axis] /= count
 
 
-@compiled
+@internal
 def _descend(mean: F4, split: F4, children: I4, reached: F4) -> None:
     """The probability of every node of the tree, labels first."""
     labels = split.shape[0] + 1
@@ -304,7 +304,7 @@ def _descend(mean: F4, split: F4, children: I4, reached: F4) -> None:
         reached[children[inner, 1]] = here * (right + EPSILON)
 
 
-@compiled
+@internal
 def _two_best(reached: F4, labels: I4, chances: F4) -> None:
     """The two labels with the highest probability, the first of equals."""
     for label in range(reached.size // 2 + 1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.texts import Counts
 
 
@@ -32,7 +32,7 @@ def _unite(left: Counts, right: Counts, parents: Counts) -> None:
         parents[node] = _root(parents, node)
 
 
-@compiled
+@internal
 def _root(parents: Counts, node: int) -> int:
     while parents[node] != node:
         parents[node] = parents[parents[node]]

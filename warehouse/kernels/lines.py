@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from warehouse.kernels import characters
-from warehouse.kernels.characters import TERMINAL, count, flags, last, skip_space, trim_space
+from warehouse.kernels.characters import TERMINAL, count, find_byte, flags, last, skip_space, trim_space
 from warehouse.kernels.hashing import clear, hash_bytes, insert, slots_for
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
@@ -74,12 +74,10 @@ def _documents(offsets: int, data: int, texts: int, classes: int, table: int, ou
 @compiled
 def line_end(begin: int, end: int) -> int:
     """Where the next \\n stands, or ``end``."""
-    while begin < end and load_u8(begin) != 0x0A:
-        begin += 1
-    return begin
+    return find_byte(begin, end, 0x0A)
 
 
-@compiled
+@internal
 def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int) -> None:
     """Of re.split("\\n+"): lines, those met before, their characters; of split("\\n"): the lines that are not blank."""
     split = repeated = repeated_chars = filled = terminal = short = filled_chars = long_lines = longest = 0
@@ -112,7 +110,7 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
     store_i64(out + 64, longest)
 
 
-@compiled
+@internal
 def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
     """Of re.split("\\n{2,}") on the stripped text: paragraphs, those met before, their characters."""
     paragraphs = repeated = repeated_chars = 0

@@ -72,3 +72,29 @@ def _fold(_context: Any, left: Any, right: Any) -> Any:
 
 fold = cast("Callable[[int, int], int]", _fold)
 """Both halves of the unsigned 128-bit product, combined by exclusive or: the step of wyhash."""
+
+
+@intrinsic
+def _trailing_zeros(_context: Any, number: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.cttz(arguments[0], ir.IntType(1)(0))
+
+    return types.int64(types.int64), generate
+
+
+trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
+"""How many zero bits lie below the lowest one bit; 64 for zero."""
+
+
+@intrinsic
+def _call(_context: Any, function: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        word = ir.IntType(64)
+        kind = ir.FunctionType(word, [word] * 4)
+        return builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), arguments[1:])
+
+    return types.int64(*[types.int64] * 5), generate
+
+
+call = cast("Callable[[int, int, int, int, int], int]", _call)
+"""What the function at an address (``jit.by_address``) makes of four numbers."""

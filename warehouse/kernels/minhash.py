@@ -21,7 +21,7 @@ import numpy.typing as npt
 from warehouse.kernels import characters
 from warehouse.kernels.characters import WORD, flags, read
 from warehouse.kernels.hashing import MULTIPLIER, SEED, clear, finish, insert, slots_for, step
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import fold, load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
@@ -180,7 +180,7 @@ def next_word(at: int, end: int, folded: int, classes: int) -> tuple[int, int]:
     return at, fold(state, MULTIPLIER)
 
 
-@compiled
+@internal
 def _permute(hashes: int, count: int, multipliers: Lanes, additions: Lanes, lanes: Lanes) -> None:
     """The least of every permutation over ``count`` hashes, into ``lanes``."""
     for index in range(count):
@@ -190,7 +190,7 @@ def _permute(hashes: int, count: int, multipliers: Lanes, additions: Lanes, lane
             lanes[lane] = min(lanes[lane], value)
 
 
-@compiled
+@internal
 def _keys(lanes: int, out: int) -> None:
     """A hash of each band at ``out``, from the uint32 lanes at ``lanes``, two at a time."""
     for band in range(BANDS):
@@ -213,7 +213,7 @@ def _sets(offsets: int, data: int, count: int, folded: int, classes: int, table:
     return used
 
 
-@compiled
+@internal
 def _distinct(hashes: int, count: int, table: int) -> int:
     """How many distinct hashes there are; they come to stand first, in order of first occurrence."""
     slots = slots_for(count)
@@ -242,14 +242,14 @@ def _jaccard(
         out[pair] = shared / either if either else 0.0
 
 
-@compiled
+@internal
 def _fill(table: int, slots: int, hashes: int, count: int) -> None:
     clear(table, slots)
     for index in range(count):
         insert(table, slots, load_i64(hashes + 8 * index))
 
 
-@compiled
+@internal
 def _shared(table: int, slots: int, hashes: int, count: int) -> int:
     """How many of ``count`` distinct hashes are in the table."""
     shared = 0

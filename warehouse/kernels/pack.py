@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.errors import UsageError
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -63,20 +63,20 @@ def _place(sizes: Ints, order: Ints, capacity: int, bins: Ints) -> None:
         _mark(fine, coarse, left)
 
 
-@compiled
+@internal
 def _mark(fine: Words, coarse: Words, room: int) -> None:
     fine[room >> 6] |= np.uint64(1) << np.uint64(room & 63)
     coarse[room >> 12] |= np.uint64(1) << np.uint64((room >> 6) & 63)
 
 
-@compiled
+@internal
 def _clear(fine: Words, coarse: Words, room: int) -> None:
     fine[room >> 6] &= ~(np.uint64(1) << np.uint64(room & 63))
     if fine[room >> 6] == 0:
         coarse[room >> 12] &= ~(np.uint64(1) << np.uint64((room >> 6) & 63))
 
 
-@compiled
+@internal
 def _least(fine: Words, coarse: Words, size: int) -> int:
     """The least marked room that is at least ``size``, or -1."""
     word = size >> 6
@@ -98,7 +98,7 @@ def _least(fine: Words, coarse: Words, size: int) -> int:
     return -1
 
 
-@compiled
+@internal
 def _lowest(bits: np.uint64) -> int:
     """Index of the lowest set bit of a uint64 that is not 0."""
     index = 0

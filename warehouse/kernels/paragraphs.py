@@ -7,7 +7,7 @@ import numpy as np
 from warehouse.kernels import characters
 from warehouse.kernels.characters import count, skip_space, trim_space
 from warehouse.kernels.hashing import hash_bytes
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.lines import line_end
 from warehouse.kernels.memory import load_i64, store_i64
 from warehouse.kernels.texts import Counts, Texts
@@ -33,7 +33,7 @@ def _documents(offsets: int, data: int, texts: int, classes: int, out: int) -> i
     return found
 
 
-@compiled
+@internal
 def _lines(begin: int, end: int, classes: int, document: int, out: int) -> int:
     ordinal = 0
     while begin < end:

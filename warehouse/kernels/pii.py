@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import registries
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
 from warehouse.kernels.texts import Counts, Texts
 
@@ -175,7 +175,7 @@ def _documents(offsets: int, data: int, texts: int, tables: _Tables, out: int) -
     return found
 
 
-@compiled
+@internal
 def _store(out: int, document: int, code: int, start: int, stop: int) -> int:
     store_i64(out, document)
     store_i64(out + 8, code)
@@ -184,25 +184,25 @@ def _store(out: int, document: int, code: int, start: int, stop: int) -> int:
     return 1
 
 
-@compiled
+@internal
 def _kind(classes: int, byte: int) -> int:
     """The flags of a byte."""
     return load_u16(classes + 2 * byte)
 
 
-@compiled
+@internal
 def _flags(classes: int, at: int, begin: int, end: int) -> int:
     """The flags of the byte at ``at``, 0 outside the document."""
     return _kind(classes, load_u8(at)) if begin <= at < end else 0
 
 
-@compiled
+@internal
 def _byte(at: int, begin: int, end: int) -> int:
     """The byte at ``at``, 0 outside the document."""
     return load_u8(at) if begin <= at < end else 0
 
 
-@compiled
+@internal
 def _addresses(begin: int, end: int, document: int, tables: _Tables, out: int) -> int:
     """Mail addresses; each, reserved ones too, is overwritten with x, so that the second walk meets a letter there."""
     found, at, floor = 0, begin, begin
@@ -229,7 +229,7 @@ def _addresses(begin: int, end: int, document: int, tables: _Tables, out: int) -
     return found
 
 
-@compiled
+@internal
 def _local(floor: int, at: int, classes: int) -> int:
     """Where the part before the @ at ``at`` starts; ``at`` itself if there is none."""
     start = at
@@ -244,7 +244,7 @@ def _local(floor: int, at: int, classes: int) -> int:
     return start
 
 
-@compiled
+@internal
 def _domain(begin: int, end: int, classes: int, domains: int, domains_end: int) -> int:
     """Where the domain name from ``begin`` ends, negative where it is reserved for examples; 0: it is none."""
     stop = begin
@@ -270,7 +270,7 @@ def _domain(begin: int, end: int, classes: int, domains: int, domains_end: int) 
     return -stop if reserved else stop
 
 
-@compiled
+@internal
 def _packed(begin: int, end: int, classes: int) -> int:
     """registries.packed of the letters begin..end in lower case; 0 for anything else or more than 12."""
     value = 0
@@ -283,7 +283,7 @@ def _packed(begin: int, end: int, classes: int) -> int:
     return value
 
 
-@compiled
+@internal
 def _among(first: int, end: int, value: int) -> bool:
     """Whether the ascending int64 from ``first`` to ``end`` hold ``value``."""
     low, high = 0, (end - first) // 8
@@ -296,7 +296,7 @@ def _among(first: int, end: int, value: int) -> bool:
     return first + 8 * low < end and load_i64(first + 8 * low) == value
 
 
-@compiled
+@internal
 def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> int:
     """Everything else, by the first digit of each run of digits."""
     classes, found, at = tables.classes, 0, begin
@@ -342,7 +342,7 @@ def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> 
     return found
 
 
-@compiled
+@internal
 def _run(at: int, end: int, classes: int) -> int:
     """Where the digits from ``at`` on end."""
     while at < end and _kind(classes, load_u8(at)) & DIGIT:
@@ -350,7 +350,7 @@ def _run(at: int, end: int, classes: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _ipv4(at: int, begin: int, end: int, classes: int) -> int:
     """The end of an address; negative for one that nobody is reached by, and for versions; 0: it is none."""
     before, second = _byte(at - 1, begin, end), _byte(at - 2, begin, end)
@@ -389,7 +389,7 @@ def routable(value: int) -> bool:
     return three not in (0xC00000, 0xC00002, 0xC63364, 0xCB0071)
 
 
-@compiled
+@internal
 def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
     """The end of an address of 2000::/3 or of eight groups, negative for the ranges of documentation; 0: it is none."""
     before, worldwide = _byte(at - 1, begin, end), load_u8(at) & 0xFE == 0x32
@@ -431,7 +431,7 @@ def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
     return -stop if (first == 0x2001 and second == 0xDB8) or (first == 0x3FFF and second < 0x1000) else stop
 
 
-@compiled
+@internal
 def _account(at: int, begin: int, end: int, classes: int, lengths: int) -> int:
     """The end of an IBAN (ISO 13616), in one piece or in groups of four; 0: it is none."""
     if not _flags(classes, at, begin, end) & UPPER or _flags(classes, at - 1, begin, end) & WORD:
@@ -457,7 +457,7 @@ def _account(at: int, begin: int, end: int, classes: int, lengths: int) -> int:
     return at if valid and not _flags(classes, at, begin, end) & WORD else 0
 
 
-@compiled
+@internal
 def _card(at: int, begin: int, end: int, classes: int) -> int:
     """The end of a card number (ISO/IEC 7812): in one piece, 4-4-4-4, 4-6-5 or 4-6-4; 0: it is none."""
     before, stop = _byte(at - 1, begin, end), _run(at, min(end, at + 20), classes)
@@ -487,7 +487,7 @@ def _card(at: int, begin: int, end: int, classes: int) -> int:
     return stop if _checked(at, stop, classes) else 0
 
 
-@compiled
+@internal
 def _checked(at: int, stop: int, classes: int) -> bool:
     """Luhn's sum, and an issuer's first digits with one of its lengths, of the digits at..stop."""
     size = first = total = 0
@@ -518,7 +518,7 @@ def issued(first: int, size: int) -> bool:
     return long and (first == 6011 or 644 <= three <= 649 or two in (62, 65) or 3528 <= first <= 3589)
 
 
-@compiled
+@internal
 def _international(at: int, end: int, classes: int, fewest: int) -> int:
     """The end of the groups of at most 15 digits from ``at``, negative for less than ``fewest``; 0: there is none.
 
@@ -540,7 +540,7 @@ def _international(at: int, end: int, classes: int, fewest: int) -> int:
     return stop if digits >= fewest else -stop
 
 
-@compiled
+@internal
 def _national(at: int, begin: int, end: int, classes: int) -> int:
     """The end of a number as North America writes it, (212) 555-0123, 1 or 001 before it or not; 0: it is none."""
     if _flags(classes, at - 1, begin, end) & WORD:
@@ -585,7 +585,7 @@ def _national(at: int, begin: int, end: int, classes: int) -> int:
     return last
 
 
-@compiled
+@internal
 def _three(at: int, begin: int, end: int, classes: int) -> int:
     """The end of three digits of which the first is 2 to 9; 0: they are not there."""
     if not _byte(at, begin, end) >= 0x32:
@@ -594,7 +594,7 @@ def _three(at: int, begin: int, end: int, classes: int) -> int:
     return stop if stop - at == 3 else 0
 
 
-@compiled
+@internal
 def _security(at: int, begin: int, end: int, classes: int) -> int:
     """The end of a US social security number, 3-2-4, of an area, group and serial number that exist; 0: it is none."""
     before, area, group = _byte(at - 1, begin, end), at + 3, at + 6
@@ -615,7 +615,7 @@ def _security(at: int, begin: int, end: int, classes: int) -> int:
     return stop if known else 0
 
 
-@compiled
+@internal
 def _number(at: int, stop: int) -> int:
     """The value of the digits at..stop."""
     value = 0
@@ -624,7 +624,7 @@ def _number(at: int, stop: int) -> int:
     return value
 
 
-@compiled
+@internal
 def _spoken(at: int, begin: int, end: int, tables: _Tables) -> int:
     """The end of 7 to 15 digits in groups, no date, after a word that makes them a telephone number; 0: it is none."""
     before, classes = _byte(at - 1, begin, end), tables.classes
@@ -636,7 +636,7 @@ def _spoken(at: int, begin: int, end: int, tables: _Tables) -> int:
     return stop if stop > 0 and not _dated(at, stop, classes) and _said(at, stop, begin, tables) else 0
 
 
-@compiled
+@internal
 def _dated(at: int, stop: int, classes: int) -> bool:
     """Whether these are three groups, the first or the last of four digits and the others of two at most."""
     groups = first = middle = size = 0
@@ -651,7 +651,7 @@ def _dated(at: int, stop: int, classes: int) -> bool:
     return groups == 3 and middle <= 2 and ((first == 4 and last <= 2) or (first <= 2 and last == 4))
 
 
-@compiled
+@internal
 def _said(start: int, stop: int, begin: int, tables: _Tables) -> bool:
     """Whether one of SPOKEN_WORDS stands before ``start``, and the digits are no mask.
 
@@ -680,7 +680,7 @@ def _said(start: int, stop: int, begin: int, tables: _Tables) -> bool:
     return False
 
 
-@compiled
+@internal
 def _secrets(begin: int, end: int, document: int, classes: int, out: int) -> int:
     """Keys and tokens; each, masked ones too, is overwritten with !, which is in no address and no number."""
     found, at, inside = 0, begin, False
@@ -701,7 +701,7 @@ def _secrets(begin: int, end: int, document: int, classes: int, out: int) -> int
     return found
 
 
-@compiled
+@internal
 def _secret(at: int, end: int, classes: int) -> tuple[int, int]:
     """Where the secret that begins at ``at`` starts and ends; 0, 0: none does."""
     stop = _access_key(at, end, classes)
@@ -716,7 +716,7 @@ def _secret(at: int, end: int, classes: int) -> tuple[int, int]:
     return (body, stop) if stop else (0, 0)
 
 
-@compiled
+@internal
 def _filled(at: int, stop: int, classes: int) -> bool:
     """Whether a secret is more than the words that name its kind and zeros: what masks leave."""
     at += _prefix(at)
@@ -730,7 +730,7 @@ def _filled(at: int, stop: int, classes: int) -> bool:
     return False
 
 
-@compiled
+@internal
 def _prefix(at: int) -> int:
     """How many bytes name the kind of the secret at ``at``."""
     first = load_i32(at)
@@ -743,7 +743,7 @@ def _prefix(at: int) -> int:
     return 4 if first & 0xFFFF == _GH else 0
 
 
-@compiled
+@internal
 def _access_key(at: int, end: int, classes: int) -> int:
     """The end of the identifier of an AWS access key: AKIA or ASIA and 16 of A-Z and 2-7; 0: it is none."""
     if load_i32(at) not in (_AKIA, _ASIA) or at + 20 > end:
@@ -755,7 +755,7 @@ def _access_key(at: int, end: int, classes: int) -> int:
     return at + 20 if not _flags(classes, at + 20, at, end) & TOKEN else 0
 
 
-@compiled
+@internal
 def _alphanumeric(at: int, end: int, classes: int) -> int:
     """Where the letters and digits from ``at`` on end."""
     while at < end and _kind(classes, load_u8(at)) & (LETTER | DIGIT):
@@ -763,7 +763,7 @@ def _alphanumeric(at: int, end: int, classes: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _token(at: int, end: int, classes: int) -> int:
     """The end of a GitHub token: gh, one of pousr, _ and 36 to 251 more, or github_pat_, 22, _ and 59; 0: none."""
     first = load_i32(at)
@@ -783,7 +783,7 @@ def _token(at: int, end: int, classes: int) -> int:
     return stop if fits and not _flags(classes, stop, at, end) & TOKEN else 0
 
 
-@compiled
+@internal
 def _web_token(at: int, end: int, classes: int) -> int:
     """The end of a signed JSON Web Token (RFC 7519): two objects and a signature in base64url; 0: it is none."""
     if load_i32(at) & LOW_24 != _EYJ:
@@ -798,7 +798,7 @@ def _web_token(at: int, end: int, classes: int) -> int:
     return last if last > stop + 1 else 0
 
 
-@compiled
+@internal
 def _base64(at: int, end: int, classes: int) -> int:
     """Where the bytes of base64url from ``at`` on end."""
     while at < end and _kind(classes, load_u8(at)) & TOKEN:
@@ -806,7 +806,7 @@ def _base64(at: int, end: int, classes: int) -> int:
     return at
 
 
-@compiled
+@internal
 def _key_begins(at: int, end: int, classes: int) -> int:
     """Where the first line of a private key (RFC 7468) ends; 0: there is none."""
     if load_i64(at) != _BEGIN or load_i32(at + 8) & LOW_24 != _IN:
@@ -819,7 +819,7 @@ def _key_begins(at: int, end: int, classes: int) -> int:
     return place + 5 if load_i32(place) == _DASHES and load_u8(place + 4) == DASH else 0
 
 
-@compiled
+@internal
 def _key_ends(at: int, end: int) -> int:
     """Where the last line of a private key begins; 0: it does not within PEM_BYTES."""
     for place in range(at, min(end - 8, at + PEM_BYTES) + 1):

@@ -1,20 +1,21 @@
 """Words and repeated n-grams: each document is cut into words once; every rule on words reads the result.
 
-``unicode`` words are runs of letters, numbers, combining marks and underscores, with a full stop or an apostrophe (' or
-U+2019) between two of them ("don't", "3.14", "a.b" are one word each); else a run of full stops, of hyphens or of
-tildes ("...", "-----"); else one single character that is no white space. So punctuation counts, as in the thresholds'
-origin (spaCy, which makes two words of "don't" and one of a URL). ``whitespace`` words are runs of anything but white
-space.
+``spacy_en`` words are those of spaCy's English tokenizer (warehouse.kernels.english), whatever the language, for the
+published thresholds were set for them. ``unicode`` words are runs of letters, numbers, combining marks and underscores,
+with a full stop or an apostrophe (' or U+2019) between two of them ("don't", "3.14", "a.b" are one word each); else a
+run of full stops, of hyphens or of tildes ("...", "-----"); else one single character that is no white space. So
+punctuation counts, as in spaCy (which makes two words of "don't" and one of a URL). ``whitespace`` words are runs of
+anything but white space.
 
-Decisions equal to datatrove 0.10.1 with spaCy's words, on 967 documents (books, Python packages, 67 languages): Gopher
-quality 96 %, repetition 96 %, FineWeb 99.9 %; given whitespace words on both sides 100 % of decisions and of reasons.
-Tried on 250 pieces of books and 450 documents of packages: plain runs of word characters with every mark by itself
-agree on 89 and 95 % of quality decisions where this rule does on 94 and 97 %; whitespace words, on spaCy's thresholds,
-on 78 and 62 %.
+Decisions of ``unicode`` equal to datatrove 0.10.1 with spaCy's words, on 967 documents (books, Python packages, 67
+languages): Gopher quality 96 %, repetition 96 %, FineWeb 99.9 %; given whitespace words on both sides 100 % of
+decisions and of reasons. Tried on 250 pieces of books and 450 documents of packages: plain runs of word characters with
+every mark by itself agree on 89 and 95 % of quality decisions where this rule does on 94 and 97 %; whitespace words, on
+spaCy's thresholds, on 78 and 62 %.
 
 Won: nine n-gram sizes for the price of two, for an n-gram can repeat only if both its (n-1)-grams do, so the tables
 beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where datatrove joins the words of its 5- to
-10-grams ("ab c" equals "a bc"); no document was seen where that matters. A document of 20 MB takes 420 MB of memory.
+10-grams ("ab c" equals "a bc"); no document was seen where that matters. A document of 20 MB takes 290 MB of memory.
 """
 
 from __future__ import annotations
@@ -22,16 +23,20 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from warehouse.kernels import characters, ngrams
-from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, read
-from warehouse.kernels.hashing import SEED, finish, step
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
+from warehouse.kernels.english import TOKENS, chunk_end, count_words, marked, slot_of, spare_for, words_of
+from warehouse.kernels.english_table import block
+from warehouse.kernels.hashing import hash_word, head
+from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
-Words = Literal["unicode", "whitespace"]
-MODES: dict[Words, int] = {"unicode": 1, "whitespace": 0}
+Words = Literal["spacy_en", "unicode", "whitespace"]
+MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
+_UNICODE, _SPACY = 1, 2
 
 COLUMNS = (
     "words",
@@ -49,41 +54,55 @@ _SMALL = 1 << 20
 _STOPS = tuple(int.from_bytes(word, "little") for word in b"the be to of and that have with".split())
 
 
+def tools_for(words: Words, longest: int) -> tuple[Counts, npt.NDArray[np.uint8]]:
+    """(int64[3], memory that the third points into): addresses of the classes, of the table of English, of the memory.
+
+    The table is 0 where the words are not spaCy's. Documents have at most ``longest`` bytes.
+    """
+    spacy = words == "spacy_en"
+    spare = spare_for(longest) if spacy else np.empty(TOKENS, np.uint8)
+    table = block().ctypes.data if spacy else 0
+    return np.array([characters.CLASSES, table, spare.ctypes.data], np.int64), spare
+
+
 def measure(column: Texts, words: Words) -> Counts:
     """int64[n, len(COLUMNS)] of a column of texts."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
-    classes, mode = characters.CLASSES, MODES[words]
+    mode = MODES[words]
+    tools, _spare = tools_for(words, column.longest)
     most = column.longest
     if most > _SMALL:
-        most = _most(column.offsets, column.data, column.count, classes, mode)
+        most = _most(column.offsets, column.data, column.count, tools.ctypes.data, mode)
     scratch = np.empty(ngrams.scratch_bytes(most), np.uint8)
-    _documents(column.offsets, column.data, column.count, classes, mode, scratch.ctypes.data, most, out.ctypes.data)
+    place = scratch.ctypes.data
+    _documents(column.offsets, column.data, column.count, tools.ctypes.data, mode, place, most, out.ctypes.data)
     return out
 
 
 @compiled
 def _documents(
-    offsets: int, data: int, count: int, classes: int, mode: int, scratch: int, capacity: int, out: int
+    offsets: int, data: int, count: int, tools: int, mode: int, scratch: int, capacity: int, out: int
 ) -> None:
     ends = scratch + 8 * capacity
     for index in range(count):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         place = out + 136 * index
-        words = cut(begin, end, classes, mode, scratch, ends, place)
+        words = cut(begin, end, tools, mode, scratch, ends, place)
         distinct = ngrams.repetition(words, scratch, ends, ends + 8 * capacity + 8, capacity, place + 64)
         store_i64(place + 56, distinct)
 
 
 @compiled
-def _most(offsets: int, data: int, count: int, classes: int, mode: int) -> int:
+def _most(offsets: int, data: int, count: int, tools: int, mode: int) -> int:
     """The largest number of words in one document; for documents too long to take one byte as one word."""
     most = 0
+    classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     for index in range(count):
         at = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        words = 0
-        while at < end:
+        words = count_words(english, at, end, spare) if mode == _SPACY else 0
+        while at < end and mode != _SPACY:
             character = read(at, end)
             if flags(classes, character >> 3) & SPACE:
                 at += character & 7
@@ -124,65 +143,143 @@ def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: in
 
 
 @compiled
-def cut(begin: int, end: int, classes: int, mode: int, hashes: int, ends: int, out: int) -> int:
-    """The number of words; their hashes and running sums of their characters (one more than words), both int64."""
-    words = total = plain = plain_chars = alpha = stops = longest = 0
+def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
+    """The number of words; their hashes and running sums of their characters (one more than words), both int64.
+
+    ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in. Counts of COLUMNS go
+    to ``out``, which is zero. Words of ASCII letters are counted in registers, all others by ``_add`` in ``out``.
+    """
+    classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     store_i64(ends, 0)
-    at = begin
+    store_i64(spare + 16, begin)
+    store_i64(spare + 24, end)
+    at, words, total, simple, simple_chars, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0
     while at < end:
+        byte = load_u8(at)
+        if byte in (0x20, 0x0A):
+            at += 1
+            continue
+        size = letters(at, end) if mode else 0
+        mark = 0
+        if size:
+            digest = hash_word(at, at + size)
+            mark = _after(english, at, at + size, end, digest, mode)
+            if mark >= 0:
+                total += size
+                store_i64(hashes + 8 * words, digest)
+                words += 1
+                store_i64(ends + 8 * words, total)
+                simple += 1
+                simple_chars += size
+                longest = max(longest, size)
+                if size <= 4:
+                    stops |= _stop_word(head(at, size))
+                at += size
+        elif mode == _UNICODE and byte < 0x80:
+            mark = int(not flags(classes, byte) & (WORD | RUN | SPACE))
+        if mark > 0:
+            total += 1
+            store_i64(hashes + 8 * words, hash_word(at, at + 1))
+            words += 1
+            store_i64(ends + 8 * words, total)
+            marks += not flags(classes, load_u8(at)) & PUNCTUATION
+            longest = max(longest, 1)
+            at += 1
+        if mark > 0 or (size and mark == 0):
+            continue
         character = read(at, end)
-        kind = flags(classes, character >> 3)
-        if kind & SPACE:
+        if flags(classes, character >> 3) & SPACE:
             at += character & 7
             continue
-        start, state, chars, any_kind, all_kinds = at, SEED, 0, 0, PUNCTUATION
-        first, inside = character, kind & WORD
-        while True:
-            at += character & 7
-            state = step(state, character >> 3)
-            chars += 1
-            any_kind |= kind
-            all_kinds &= kind
-            if at >= end:
-                break
-            character = read(at, end)
-            kind = flags(classes, character >> 3)
-            if not goes_on(at, end, character, kind, inside, first, classes, mode):
-                break
-        total += chars
-        store_i64(hashes + 8 * words, finish(state, chars))
-        words += 1
-        store_i64(ends + 8 * words, total)
-        alpha += any_kind & ALPHA != 0
-        longest = max(longest, chars)
-        if not all_kinds:
-            plain += 1
-            plain_chars += chars
-        if at - start <= 4:
-            stops |= _stop_word(start, at)
+        store_i64(out, words)
+        store_i64(out + 8, total)
+        at = _others(at, end, tools, mode, hashes, ends, out)
+        words, total = load_i64(out), load_i64(out + 8)
     store_i64(out, words)
     store_i64(out + 8, total)
-    store_i64(out + 16, plain)
-    store_i64(out + 24, plain_chars)
-    store_i64(out + 32, alpha)
-    store_i64(out + 40, _bits(stops))
-    store_i64(out + 48, longest)
+    _sum(out, simple, simple_chars, marks, stops, longest)
     return words
 
 
-@compiled
-def _stop_word(begin: int, end: int) -> int:
-    """The bit of one of Gopher's eight stop words, else 0; begin..end has at most 4 bytes."""
-    packed = 0
-    for at in range(begin, end):
-        packed |= load_u8(at) << (8 * (at - begin))
-    for index in range(8):
-        if packed == _STOPS[index]:
-            return 1 << index
-    return 0
+@internal
+def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longest: int) -> None:
+    """Add what was counted in registers."""
+    store_i64(out + 16, load_i64(out + 16) + simple + marks)
+    store_i64(out + 24, load_i64(out + 24) + simple_chars + marks)
+    store_i64(out + 32, load_i64(out + 32) + simple)
+    store_i64(out + 40, _bits(load_i64(out + 40) | stops))
+    store_i64(out + 48, max(load_i64(out + 48), longest))
 
 
-@compiled
+@internal
+def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
+    """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
+    byte = load_u8(at) if at < end else 0x20
+    if mode == _UNICODE:
+        if byte in (0x2E, 0x27):
+            return 0 if at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A) else -1
+        return 0 if byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80 else -1
+    if byte in (0x20, 0x0A):
+        return 0 if slot_of(english, begin, at, digest) < 0 else -1
+    return 1 if marked(english, begin, at, end, digest) else -1
+
+
+@internal
+def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
+    """Add what starts at ``at``: a word, or spaCy's words of the chunk; where that ends."""
+    classes = load_i64(tools)
+    if mode != _SPACY:
+        after = word_end(at, end, classes, mode)
+        _add(at, after, classes, hashes, ends, out)
+        return after
+    english, spare = load_i64(tools + 8), load_i64(tools + 16)
+    stop = chunk_end(english, at, end)
+    for index in range(words_of(english, at, stop, spare)):
+        after = load_i64(spare + TOKENS + 8 * index)
+        _add(at, after, classes, hashes, ends, out)
+        at = after
+    return stop
+
+
+@internal
+def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> None:
+    """One more word, of any characters."""
+    words, total = load_i64(out), load_i64(out + 8)
+    store_i64(hashes + 8 * words, hash_word(at, end))
+    if end - at <= 4:
+        store_i64(out + 40, load_i64(out + 40) | _stop_word(head(at, end - at)))
+    chars, any_kind, all_kinds = 0, 0, PUNCTUATION
+    while at < end:
+        byte = load_u8(at)
+        character = read(at, end) if byte >= 0x80 else 0
+        kind = flags(classes, character >> 3 if byte >= 0x80 else byte)
+        any_kind |= kind
+        all_kinds &= kind
+        chars += 1
+        at += character & 7 if byte >= 0x80 else 1
+    store_i64(ends + 8 * words + 8, total + chars)
+    store_i64(out, words + 1)
+    store_i64(out + 8, total + chars)
+    store_i64(out + 16, load_i64(out + 16) + (all_kinds == 0))
+    store_i64(out + 24, load_i64(out + 24) + chars * (all_kinds == 0))
+    store_i64(out + 32, load_i64(out + 32) + (any_kind & ALPHA != 0))
+    store_i64(out + 48, max(load_i64(out + 48), chars))
+
+
+@internal
+def _stop_word(packed: int) -> int:
+    """The bit of one of Gopher's eight stop words, given its bytes as a number, the first one lowest; else 0.
+
+    Written out, for a tuple that is indexed is copied at each step: 25 ns a word.
+    """
+    first = (packed == _STOPS[0]) | (packed == _STOPS[1]) << 1 | (packed == _STOPS[2]) << 2 | (packed == _STOPS[3]) << 3
+    second = (
+        (packed == _STOPS[4]) | (packed == _STOPS[5]) << 1 | (packed == _STOPS[6]) << 2 | (packed == _STOPS[7]) << 3
+    )
+    return first | second << 4
+
+
+@internal
 def _bits(mask: int) -> int:
     bits = 0
     while mask:

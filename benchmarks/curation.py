@@ -1,0 +1,236 @@
+"""Signals and published rules beside datatrove: words, decisions and first reasons of documents, MB a CPU second.
+
+    make bench AREA=curation                                          ours alone
+    PEERS=python-with-datatrove make bench AREA=curation              and datatrove 0.10.1 with spaCy 3.8.18, compared
+    make bench AREA=curation ARGS="--documents 1000 --data FOLDER"
+
+Documents: books in pieces, mail, JSON Lines, web pages as text, Project Gutenberg's near copies, and Python modules, of
+../shared/data and the installed packages. Ours: the kernels over one batch, one thread, without language and SQL; the
+rules are read from the signals by the SQL of sql/curation. Compile time apart. There is no memo of chunks, so cold and
+warm are one figure: the first pass and the best of three. datatrove: each filter called on each document, without
+readers and writers.
+
+What differs: in the chain datatrove's C4 hands on the text without the lines that it drops, and FineWeb's rules read
+that; the warehouse keeps the text and its rules read it whole ("unedited" is datatrove's chain so). The agreement in
+the JSON is over the four filters and the chain. The last line is one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import io
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pyarrow as pa
+
+from warehouse import query
+from warehouse.curation import measure
+from warehouse.kernels import c4, lines, profile, words
+from warehouse.kernels.texts import Texts, texts
+from warehouse.kernels.words import Words
+from warehouse.sources.page import page
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT / "tests/curation"))
+FILTERS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
+PIECE = 2_500  # characters of a piece of a book
+MOST = 4_000  # characters of any document
+
+
+def main() -> None:
+    """Measure, compare if a peer is there, print a line each and the JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--own", action="store_true", help="without the peer")
+    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
+    arguments.add_argument("--documents", type=int, default=5_600, help="at most so many, of all kinds alike")
+    given = arguments.parse_args()
+    documents = sample(list(corpus(given.data)), given.documents)
+    figures = speeds(documents)
+    peers = None if given.own else os.environ.get("PEERS")
+    if peers:
+        figures |= compared(documents, peers)
+    else:
+        print("no peer: set PEERS to a Python that has datatrove 0.10.1 and spaCy 3.8.18")
+    print(json.dumps(figures))
+
+
+def corpus(data: Path) -> Iterator[tuple[str, str]]:
+    """(kind, text) of every document."""
+    for kind, name in (("book", "books_en"), ("mail", "mail_spamassassin"), ("page", "multilingual_html")):
+        if (data / f"{name}.zip").is_file():
+            yield from ((kind, text) for text in archived(data / f"{name}.zip", kind))
+    if (data / "near_dup_pgdocs.zip").is_file():
+        yield from (("copy", text) for text in archived(data / "near_dup_pgdocs.zip", "copy"))
+    for path in sorted((data / "jsonl_corpora").rglob("*.json*")):
+        yield from (("jsonl", text) for text in strings(path))
+    for path in sorted(Path(pa.__file__).parent.parent.rglob("*.py"))[::7]:
+        yield "code", path.read_bytes().decode("utf-8", "replace")[:MOST]
+
+
+def archived(path: Path, kind: str) -> Iterator[str]:
+    """Texts of an archive's files: books in pieces, pages by our reader."""
+    with zipfile.ZipFile(path) as archive:
+        for name in sorted(item for item in archive.namelist() if not item.endswith("/")):
+            raw = archive.read(name)
+            if kind == "book":
+                text = raw.decode("utf-8", "replace")
+                yield from (text[start : start + PIECE] for start in range(0, min(len(text), 60 * PIECE), PIECE))
+            elif kind == "page":
+                yield (page(raw, None)["text"] or "")[:MOST]
+            else:
+                yield raw.decode("utf-8", "replace")[:MOST]
+
+
+def strings(path: Path) -> Iterator[str]:
+    """The longest string of each line of a JSON Lines file."""
+    raw = path.read_bytes()
+    raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    for line in io.StringIO(raw.decode("utf-8", "replace")):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        values = [value for value in record.values() if isinstance(value, str)] if isinstance(record, dict) else []
+        if values:
+            yield max(values, key=len)[:MOST]
+
+
+def sample(documents: list[tuple[str, str]], most: int) -> list[tuple[str, str]]:
+    """At most so many documents that are not blank, of every kind alike as far as there are, in random order."""
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for document in documents:
+        if document[1].strip():
+            kinds.setdefault(document[0], []).append(document)
+    chosen: list[tuple[str, str]] = []
+    for left, part in enumerate(sorted(kinds.values(), key=len), start=-len(kinds)):
+        share = -(-(most - len(chosen)) // -left)
+        chosen += part[:: max(1, len(part) // share)][:share]
+    random.Random(0).shuffle(chosen)
+    print(len(chosen), "documents", dict(Counter(kind for kind, _ in chosen)))
+    return chosen
+
+
+def speeds(documents: list[tuple[str, str]]) -> dict[str, float | None]:
+    """MB of UTF-8 a CPU second of all kernels behind the signals, and a line for each."""
+    column = texts(pa.array([text for _, text in documents], pa.large_string()))
+    found: dict[str, float | None] = {}
+    for mode, name in (("spacy_en", "rules"), ("unicode", "rules_unicode")):
+        passes = kernels(mode)
+        tiny = texts(pa.array(["Compile, please: a.b@c.de (x:)) 5km.\n"]))
+        for kernel in passes.values():
+            kernel(tiny)
+        cold = {part: seconds(kernel, column) for part, kernel in passes.items()}
+        warm = {part: min(seconds(kernel, column) for _ in range(3)) for part, kernel in passes.items()}
+        print(mode, {part: f"{column.bytes / 1e6 / spent:.0f} MB/s" for part, spent in warm.items()})
+        found[f"{name}_mb_per_cpu_s_warm"] = round(column.bytes / 1e6 / sum(warm.values()), 1)
+        found[f"{name}_mb_per_cpu_s_cold"] = round(column.bytes / 1e6 / sum(cold.values()), 1)
+    found["rules_unicode_mb_per_cpu_s"] = found.pop("rules_unicode_mb_per_cpu_s_warm")
+    found.pop("rules_unicode_mb_per_cpu_s_cold")
+    return found | dict.fromkeys(("rules_vs_datatrove", "rules_agreement_keep", "rules_agreement_reason"))
+
+
+def kernels(mode: Words) -> dict[str, Callable[[Texts], object]]:
+    """The four passes over the text, by name."""
+    return {
+        "profile": profile.measure,
+        "lines": lines.measure,
+        "c4": lambda column: c4.measure(column, mode),
+        "words": lambda column: words.measure(column, mode),
+    }
+
+
+def seconds(kernel: Callable[[Texts], object], column: Texts) -> float:
+    start = time.process_time()
+    kernel(column)
+    return time.process_time() - start
+
+
+def compared(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
+    """Agreement with datatrove, every disagreement printed by cause, and the ratio of speeds on the same documents."""
+    with tempfile.TemporaryDirectory(prefix="bench-curation-") as folder:
+        given, answers = Path(folder) / "texts.jsonl", Path(folder) / "answers.jsonl"
+        given.write_text("".join(json.dumps(text) + "\n" for _, text in documents))
+        subprocess.run([peers, str(CHECKOUT / "benchmarks/curation_peer.py"), given, answers], check=True)
+        theirs = [json.loads(line) for line in answers.read_text().splitlines()]
+    speed = theirs.pop()
+    mine = verdicts([text for _, text in documents])
+    same_words(documents, [answer["words"] for answer in theirs])
+    kept = reasons = total = 0
+    for name in (*FILTERS, "chain", "unedited"):
+        pairs = [
+            (ours["chain" if name == "unedited" else name], it[name]) for ours, it in zip(mine, theirs, strict=True)
+        ]
+        keep = sum((left is None) == (right is None) for left, right in pairs)
+        same = sum(left == right for left, right in pairs)
+        print(f"{name}: keep or drop {keep / len(pairs):.4f}, first reason {same / len(pairs):.4f}")
+        print("   ", Counter(f"ours {a}, datatrove {b}" for a, b in pairs if a != b).most_common(12))
+        if name != "unedited":
+            kept, reasons, total = kept + keep, reasons + same, total + len(pairs)
+    own = own_speed([text for _, text in documents][: speed["documents"]])
+    print(f"on the first {speed['documents']}: ours {own:.1f}, datatrove {speed['mb_per_cpu_s']:.3f} MB a CPU second")
+    return {
+        "rules_vs_datatrove": round(own / speed["mb_per_cpu_s"], 1),
+        "rules_agreement_keep": round(kept / total, 5),
+        "rules_agreement_reason": round(reasons / total, 5),
+    }
+
+
+def own_speed(some: list[str]) -> float:
+    """MB a CPU second on these texts, twenty times over for the clock's sake."""
+    column = texts(pa.array(some * 20, pa.large_string()))
+    passes = kernels("spacy_en").values()
+    return column.bytes / 1e6 / sum(min(seconds(kernel, column) for _ in range(3)) for kernel in passes)
+
+
+def same_words(documents: list[tuple[str, str]], theirs: list[list[str]]) -> None:
+    """Print how many documents have the same words, and the first that has not."""
+    cut = import_module("english_words").cut
+    other = [(kind, text, words) for (kind, text), words in zip(documents, theirs, strict=True) if cut(text) != words]
+    print(
+        f"words equal in {len(documents) - len(other)} of {len(documents)} documents,", sum(map(len, theirs)), "words"
+    )
+    for kind, text, wanted in other[:5]:
+        print("   ", kind, [(a, b) for a, b in zip(cut(text), wanted, strict=False) if a != b][:3])
+
+
+def verdicts(some: list[str]) -> list[dict[str, str | None]]:
+    """The first failing reason of each filter and of FineWeb's chain, by the SQL of sql/curation."""
+    batch = pa.RecordBatch.from_pydict({"doc_id": [str(index) for index in range(len(some))], "text": some})
+    con = query.connect(threads=1)
+    con.register("measured", pa.Table.from_batches([measure(batch)]))
+    con.execute("CREATE SCHEMA staging; CREATE SCHEMA curation; CREATE TABLE staging.current_signals AS FROM measured")
+    for name in FILTERS:
+        con.execute(f"CREATE VIEW curation.{name} AS {(CHECKOUT / f'sql/curation/{name}.sql').read_text()}")
+    first = "list_filter({}, lambda rule: rule.failed)[1].reason AS {}"
+    chain = "repetition.rules || quality.rules || c4.open_rules || fineweb.rules"
+    columns = {
+        "gopher_quality": "quality.rules",
+        "gopher_repetition": "repetition.rules",
+        "c4": "c4.rules",
+        "fineweb": "fineweb.rules",
+        "chain": chain,
+    }
+    chosen = ", ".join(first.format(rules, name) for name, rules in columns.items())
+    rows = query.fetch_all(
+        con,
+        f"SELECT {chosen} FROM curation.gopher_quality AS quality"
+        " JOIN curation.gopher_repetition AS repetition USING (doc_id) JOIN curation.c4 USING (doc_id)"
+        " JOIN curation.fineweb USING (doc_id) ORDER BY CAST(doc_id AS INTEGER)",
+    )
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""How many sentences a line has: by spaCy's sentencizer over its words, and by characters where words are others.
+
+spaCy 3.8.18 (MIT licence): a sentence starts at the first token that is no punctuation after a token that is one of
+``sentence`` in english.txt. White space but a single space between words is a token too, and no punctuation; datatrove
+drops sentences of white space alone.
+"""
+
+from __future__ import annotations
+
+from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read
+from warehouse.kernels.english import TOKENS, chunk_end, chunk_start, kind, marked, words_of
+from warehouse.kernels.english_table import SENTENCE
+from warehouse.kernels.hashing import hash_word
+from warehouse.kernels.jit import compiled, internal
+from warehouse.kernels.memory import load_i64, load_u8, store_i64
+
+
+@compiled
+def by_characters(begin: int, end: int, classes: int) -> int:
+    """Sentences of a line, at least 1: one more where something but punctuation or space follows a terminal mark.
+
+    An ASCII mark with a word character right after it ("3.14", "a.b") ends nothing.
+    """
+    sentences, ended, at = 1, False, begin
+    while at < end:
+        if not ended:
+            at = find_mark(at, end)
+        if at == end:
+            break
+        character = read(at, end)
+        at += character & 7
+        point = character >> 3
+        flag = flags(classes, point)
+        if flag & TERMINAL:
+            joined = point < 0x80 and at < end and flags(classes, read(at, end) >> 3) & WORD != 0
+            ended = ended or not joined
+        elif ended and not flag & (SPACE | CATEGORY_P):
+            sentences += 1
+            ended = False
+    return sentences
+
+
+@compiled
+def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> int:
+    """Sentences of a line as spaCy's sentencizer finds them; ``spare`` as for ``english.words_of``.
+
+    ``state`` is 0 before a sentence's first word, 1 within one, where only a mark counts, 2 after its terminal mark.
+    """
+    store_i64(spare + 16, begin)
+    store_i64(spare + 24, end)
+    sentences, state, at = begin - begin, begin - begin, begin  # no literal 0, for which _chunk would be compiled too
+    while at < end:
+        if state == 1:
+            mark = find_mark(at, end)
+            at = chunk_start(english, at, mark) if mark < end else end
+        after = _gap(at, end, classes)
+        if state == 2 and after > at and (after - at > 1 or load_u8(at) != 0x20):
+            state = 0
+        if after == end:
+            break
+        stop = after + letters(after, end)
+        if stop == end or (stop > after and load_u8(stop) == 0x20):
+            sentences += state != 1
+            state = 1
+        elif _ended(english, after, stop, end):
+            sentences += state != 1
+            state = 2
+            stop += 1
+        else:
+            stop = chunk_end(english, after, end)
+            sentences, state = _chunk(after, stop, classes, english, spare, sentences, state)
+        at = stop
+    return sentences
+
+
+@internal
+def _ended(english: int, begin: int, at: int, end: int) -> bool:
+    """Whether the letters begin..at are a word that a terminal mark, a word by itself, ends with the chunk."""
+    ends = at < end and load_u8(at) in (0x2E, 0x21, 0x3F) and at - begin > 1
+    return ends and marked(english, begin, at, end, hash_word(begin, at))
+
+
+@internal
+def _gap(at: int, end: int, classes: int) -> int:
+    """Where the white space that starts at ``at`` ends."""
+    while at < end:
+        character = read(at, end)
+        if not flags(classes, character >> 3) & SPACE:
+            break
+        at += character & 7
+    return at
+
+
+@internal
+def _chunk(begin: int, end: int, classes: int, english: int, spare: int, sentences: int, state: int) -> tuple[int, int]:
+    """(sentences, state) after a chunk; one without a terminal mark need not be cut into its words."""
+    if not _holds_mark(english, begin, end):
+        fresh = state == 0 or (state == 2 and not _all_punctuation(begin, end, classes))
+        return sentences + fresh, 1 if fresh else state
+    at = begin
+    for index in range(words_of(english, begin, end, spare)):
+        stop = load_i64(spare + TOKENS + 8 * index)
+        character = read(at, stop)
+        ends = at + (character & 7) == stop and kind(english, character) & SENTENCE != 0
+        if state == 0 or (state == 2 and not ends and not _all_punctuation(at, stop, classes)):
+            sentences += 1
+            state = 1
+        if ends:
+            state = 2
+        at = stop
+    return sentences, state
+
+
+@internal
+def _holds_mark(english: int, at: int, end: int) -> bool:
+    """Whether a character that may end a sentence is among at..end."""
+    while at < end:
+        size = letters(at, end)
+        if size:
+            at += size
+            continue
+        character = read(at, end)
+        if kind(english, character) & SENTENCE:
+            return True
+        at += character & 7
+    return False
+
+
+@internal
+def _all_punctuation(at: int, end: int, classes: int) -> bool:
+    """Whether every character of at..end is punctuation by its category."""
+    while at < end:
+        character = read(at, end)
+        if not flags(classes, character >> 3) & CATEGORY_P:
+            return False
+        at += character & 7
+    return True
