@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sysconfig
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ import twins
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS, measure, paragraphs
+from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS, measure, minhash, paragraphs, pii
 from warehouse.curation.signals import COUNTS
 from warehouse.errors import UsageError
 from warehouse.kernels.words import MODES, Words
@@ -227,6 +227,14 @@ def test_paragraphs_are_the_trimmed_lines_of_twenty_bytes_or_more(texts: list[st
     )
     without = {str(i) for i, text in enumerate(texts) if not list(twins.paragraphs(text))}
     assert {(row["doc_id"], row["hash"]) for row in rows if row["ordinal"] < 0} == {(name, None) for name in without}
+
+
+@pytest.mark.parametrize("function", [measure, minhash, paragraphs, pii])
+def test_what_was_measured_keeps_no_text_in_memory(function: Callable[[pa.RecordBatch], pa.RecordBatch]) -> None:
+    batch = pa.record_batch({"doc_id": ["a", "b"], "text": ["A line of more than twenty bytes."] * 2})
+    lent = {buffer.address for column in batch.columns for buffer in column.buffers() if buffer}
+    kept = {buffer.address for column in function(batch).columns for buffer in column.buffers() if buffer}
+    assert not lent & kept
 
 
 def test_a_batch_of_other_columns_is_refused() -> None:

@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.curation.measure import Found, require, sliced
+from warehouse.curation.measure import Found, doc_ids, require, sliced
 from warehouse.kernels import graph
 from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import Counts, texts
@@ -58,7 +58,7 @@ def _minhash(batch: pa.RecordBatch) -> pa.RecordBatch:
     ends = np.concatenate([[0], np.cumsum(filled * kernel.BANDS)]).astype(np.int32)
     bands = pa.ListArray.from_arrays(pa.array(ends), pa.array(keys[filled].ravel()))
     version = pa.repeat(pa.scalar(MINHASH_VERSION, pa.int32()), batch.num_rows)
-    return pa.RecordBatch.from_arrays([batch["doc_id"].cast(pa.string()), version, bands], schema=MINHASH)
+    return pa.RecordBatch.from_arrays([doc_ids(batch), version, bands], schema=MINHASH)
 
 
 _MEASURED = f"""

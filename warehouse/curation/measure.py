@@ -71,6 +71,11 @@ def require(batch: pa.RecordBatch) -> None:
         raise UsageError(f"a batch without {missing[0]}", allowed="the columns doc_id and text (strings)")
 
 
+def doc_ids(batch: pa.RecordBatch) -> pa.Array:
+    """The column doc_id, copied: an array that DuckDB gave keeps its whole batch in memory, with all the text."""
+    return batch["doc_id"].cast(pa.string()).take(pa.array(np.arange(batch.num_rows)))
+
+
 def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch], threads: int) -> pa.RecordBatch:
     """The function over slices of a batch, by as many threads, put together again in order."""
     rows = -(-batch.num_rows // max(threads, 1, batch.nbytes // BATCH_BYTES))
@@ -94,8 +99,7 @@ def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     rows = batch.num_rows
     version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))
     mode = pa.repeat(pa.scalar(words), rows)
-    ids = batch["doc_id"].cast(pa.string())
-    return pa.RecordBatch.from_arrays([ids, version, mode, *counts, *languages], schema=SIGNALS)
+    return pa.RecordBatch.from_arrays([doc_ids(batch), version, mode, *counts, *languages], schema=SIGNALS)
 
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
