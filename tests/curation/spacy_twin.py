@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from itertools import groupby
 
 from warehouse.kernels.english_table import points, sections
 
@@ -17,8 +18,10 @@ SENTENCE_ENDS = {chr(point) for point in points(FACTS["sentence"])}
 
 
 def of(*names: str) -> str:
-    """The characters of some classes, to stand within brackets."""
-    return "".join(re.escape(chr(point)) for name in names for point in points(FACTS[name]))
+    """The characters of some classes, to stand within brackets: as ranges, for re tries those beyond U+FFFF in turn."""
+    found = sorted({point for name in names for point in points(FACTS[name])})
+    runs = [list(run) for _, run in groupby(enumerate(found), key=lambda each: each[1] - each[0])]
+    return "".join(f"{re.escape(chr(run[0][1]))}-{re.escape(chr(run[-1][1]))}" for run in runs)
 
 
 LOWER, UPPER, ALPHA = of("lower", "uncased"), of("upper", "uncased"), of("lower", "upper", "uncased", "alpha")

@@ -60,7 +60,8 @@ def bare(wheel: Path, checkout: Path, used_of_checkout: Path, tmp_path_factory: 
     (packages,) = folder.glob("lib/python3*/site-packages")
     (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
     watch = WATCH.format(checkout=f"{checkout}/", prefix=f"{os.path.realpath(sys.prefix)}/", log=str(used_of_checkout))
-    (packages / "sitecustomize.py").write_text(watch)
+    (packages / "watched.py").write_text(watch)
+    (packages / "watched.pth").write_text("import watched\n")  # a system's Python may have a sitecustomize of its own
     return folder
 
 
