@@ -63,15 +63,15 @@ class EventLog(SqliteEventLogStorage):
         self.store_event_batch([event])
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Events of one run, in one transaction of each database."""
+        """Events of one run, in one transaction of each database; if the index refuses, neither has any of them."""
         rows = [self._event_to_row(event) for event in events]
+        mirrored = [pair for pair in zip(events, rows, strict=True) if pair[0].dagster_event_type in _MIRRORED]
         with self.run_connection(events[0].run_id) as run:
             run.execute(_INSERT, rows)
-        mirrored = [pair for pair in zip(events, rows, strict=True) if pair[0].dagster_event_type in _MIRRORED]
-        if mirrored:
-            with self.index_connection() as index:
-                for each in mirrored:
-                    self._mirror(index, *each)
+            if mirrored:
+                with self.index_connection() as index:
+                    for each in mirrored:
+                        self._mirror(index, *each)
 
     def _mirror(self, index: Connection, event: EventLogEntry, row: Mapping[str, Any]) -> None:
         number = index.execute(_INSERT, row).lastrowid

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import dagster as dg
 import pytest
@@ -317,6 +318,22 @@ def test_events_go_to_the_storage_that_the_settings_state(project: Project) -> N
         held.get_runs()
         assert "event_log_storage" not in settings.read_text()
     assert elsewhere.is_dir()
+
+
+def test_an_event_that_the_index_refuses_is_in_neither_database(project: Project, monkeypatch) -> None:
+    project = stating(project.folder, "", state="refused")
+    key = dg.AssetKey(["repository", "pages"])
+    with instance(project) as held:
+        log = held.event_log_storage
+        with monkeypatch.context() as patch:
+            patch.setattr(log, "_store_asset_event", mock.Mock(side_effect=OSError("refused")))
+            with pytest.raises(OSError, match="refused"):
+                held.report_runless_asset_event(dg.AssetMaterialization(key))
+        held.report_runless_asset_event(dg.AssetMaterialization(key))
+        stored = "SELECT count(*) FROM event_logs"
+        for connection in (log.run_connection(""), log.index_connection()):
+            with connection as con:
+                assert con.exec_driver_sql(stored).scalar() == 1
 
 
 def test_the_step_that_builds_the_duckdb_file_is_in_the_pool_and_a_run_of_the_command_line_in_none(project) -> None:
