@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.definitions import build_definitions
 from pipelines.records import dagster_instance
 from warehouse import pictures, query, runway
-from warehouse.kernels.__main__ import warm
+from warehouse.kernels.warm import warm
 from warehouse.project import load
 
 LATER = ("pipelines.run", "warehouse.cli.app")

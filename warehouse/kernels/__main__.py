@@ -1,8 +1,6 @@
 """``python -m warehouse.kernels``: compile every kernel, at install time."""
 
-from warehouse.kernels.warm import main, warm
-
-__all__ = ["main", "warm"]
+from warehouse.kernels.warm import main
 
 if __name__ == "__main__":
     main()

@@ -153,23 +153,33 @@ def prefix(english: int, begin: int, end: int) -> int:
 
 
 @compiled
-def suffix(english: int, begin: int, end: int) -> int:  # noqa: PLR0911 - a return for each alternative
+def suffix(english: int, begin: int, end: int) -> int:
     """Bytes of the longest suffix of begin..end; 0: it has none."""
     if begin >= end:
         return 0
     character = last(begin, end)
-    flags = kind(english, character)
-    size = character & 7
-    if flags & AFFIX:
-        return _ellipses(begin, end) if character >> 3 == 0x2026 else size
+    if kind(english, character) & AFFIX:
+        return _ellipses(begin, end) if character >> 3 == 0x2026 else character & 7
     if character >> 3 == 0x2E:
         return _stop(english, begin, end)
-    if character >> 3 in (0x53, 0x73) and end - begin >= 2:
-        before = last(begin, end - 1)
-        if before >> 3 in (0x27, 0x2019):
-            return 1 + (before & 7)
+    return _possessive(begin, end, character) or _counted(english, begin, end, character)
+
+
+@internal
+def _possessive(begin: int, end: int, character: int) -> int:
+    """Bytes of an apostrophe and the s at the end, which is ``character``; 0: there is none."""
+    if character >> 3 not in (0x53, 0x73) or end - begin < 2:
+        return 0
+    before = last(begin, end - 1)
+    return 1 + (before & 7) if before >> 3 in (0x27, 0x2019) else 0
+
+
+@internal
+def _counted(english: int, begin: int, end: int, character: int) -> int:
+    """Bytes of what is a suffix after a digit: a currency sign, a plus, a unit of measure; ``character`` ends it."""
+    flags = kind(english, character)
     if flags & CURRENCY:
-        return _currency(begin, end, size)
+        return _currency(begin, end, character & 7)
     if character >> 3 == 0x2B:
         return int(end - begin >= 2 and digit(end - 2, end))
     return _unit(english, begin, end) if flags & UNIT_END else 0
@@ -228,20 +238,24 @@ def _unit(english: int, begin: int, end: int) -> int:
 
 
 @compiled
-def infix(english: int, begin: int, at: int, end: int) -> int:  # noqa: PLR0911 - a return for each alternative
+def infix(english: int, begin: int, at: int, end: int) -> int:
     """Bytes of the infix that starts at ``at`` in begin..end; 0: none does."""
     character = read(at, end)
     flags = kind(english, character)
     if not flags & INFIX:
         return 0
-    point = character >> 3
-    if flags & ICON or point == 0x2026:
+    if flags & ICON or character >> 3 == 0x2026:
         return character & 7
-    if point == 0x2E and dots(at, end):
-        return dots(at, end)
-    after = at + (character & 7)
-    if at == begin or after == end:
-        return 0
+    stops = dots(at, end)
+    if stops or at == begin or at + (character & 7) == end:
+        return stops
+    return _between(english, begin, at, end, character)
+
+
+@internal
+def _between(english: int, begin: int, at: int, end: int, character: int) -> int:
+    """Bytes of the infix at ``at`` that what stands on both its sides makes one; 0: it is none."""
+    point, after = character >> 3, at + (character & 7)
     left, right = kind(english, last(begin, at)), kind(english, read(after, end))
     if point == 0x2E:
         return int(left & (LOWER | QUOTE) != 0 and right & (UPPER | QUOTE) != 0)
@@ -315,15 +329,22 @@ def url(english: int, begin: int, end: int) -> bool:
 
 
 @internal
-def _scheme(english: int, begin: int, end: int) -> int:
-    """The address after a scheme of at least two characters and ://, else 0."""
-    at, size = begin, 0
+def _run(english: int, at: int, end: int, flags: int) -> tuple[int, int]:
+    """(how many characters of a kind at..end starts with, where they end)."""
+    size = 0
     while at < end:
         character = read(at, end)
-        if not kind(english, character) & IDENTIFIER:
+        if not kind(english, character) & flags:
             break
         at += character & 7
         size += 1
+    return size, at
+
+
+@internal
+def _scheme(english: int, begin: int, end: int) -> int:
+    """The address after a scheme of at least two characters and ://, else 0."""
+    size, at = _run(english, begin, end, IDENTIFIER)
     found = size >= 2 and end - at > 3 and load_u8(at) == 0x3A and load_u8(at + 1) == 0x2F and load_u8(at + 2) == 0x2F
     return at + 3 if found else 0
 
@@ -364,13 +385,7 @@ def _label(english: int, at: int, end: int) -> int:
 @internal
 def _top(english: int, at: int, end: int) -> bool:
     """Whether 2 to 63 lower-case letters and what may follow a host are all of at..end."""
-    size = 0
-    while at < end:
-        character = read(at, end)
-        if not kind(english, character) & LOWER:
-            break
-        at += character & 7
-        size += 1
+    size, at = _run(english, at, end, LOWER)
     return 2 <= size <= 63 and _tail(english, at, end)
 
 
@@ -378,14 +393,7 @@ def _top(english: int, at: int, end: int) -> bool:
 def _tail(english: int, at: int, end: int) -> bool:
     """Whether at..end is empty, a port of 2 to 5 digits, a path that starts with one of / ? #, or both."""
     if at < end and load_u8(at) == 0x3A:
-        at += 1
-        size = 0
-        while at < end:
-            character = read(at, end)
-            if not kind(english, character) & DIGIT:
-                break
-            at += character & 7
-            size += 1
+        size, at = _run(english, at + 1, end, DIGIT)
         if size < 2 or size > 5:
             return False
     return at == end or load_u8(at) in (0x2F, 0x3F, 0x23)

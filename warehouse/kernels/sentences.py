@@ -7,7 +7,7 @@ drops sentences of white space alone.
 
 from __future__ import annotations
 
-from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read
+from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read, skip_space
 from warehouse.kernels.english import TOKENS, chunk_end, chunk_start, kind, marked, words_of
 from warehouse.kernels.english_table import SENTENCE
 from warehouse.kernels.hashing import hash_word
@@ -53,7 +53,7 @@ def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> in
         if state == 1:
             mark = find_mark(at, end)
             at = chunk_start(english, at, mark) if mark < end else end
-        after = _gap(at, end, classes)
+        after = skip_space(classes, at, end)
         if state == 2 and after > at and (after - at > 1 or load_u8(at) != 0x20):
             state = 0
         if after == end:
@@ -78,17 +78,6 @@ def _ended(english: int, begin: int, at: int, end: int) -> bool:
     """Whether the letters begin..at are a word that a terminal mark, a word by itself, ends with the chunk."""
     ends = at < end and load_u8(at) in (0x2E, 0x21, 0x3F) and at - begin > 1
     return ends and marked(english, begin, at, end, hash_word(begin, at))
-
-
-@internal
-def _gap(at: int, end: int, classes: int) -> int:
-    """Where the white space that starts at ``at`` ends."""
-    while at < end:
-        character = read(at, end)
-        if not flags(classes, character >> 3) & SPACE:
-            break
-        at += character & 7
-    return at
 
 
 @internal
