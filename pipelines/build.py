@@ -6,6 +6,8 @@ leaves the last good snapshot in place and no half-built file behind.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -33,7 +35,7 @@ from warehouse.energy import Rate
 from warehouse.gate import Suite, grain_suite, run_suites
 from warehouse.models import Built, Model
 from warehouse.project import Project
-from warehouse.query import Connection, attach_repository, connect, fetch_one, stream
+from warehouse.query import Connection, attach_repository, connect, fetch_one, shared, stream
 from warehouse.repository import Repository
 
 DUCKDB_WRITER = "duckdb_writer"
@@ -48,27 +50,30 @@ Suites = Mapping[str, Sequence[Suite]]
 """Suites by the table they hold for; a table without one has an empty list."""
 
 
-def unmeasured(repository: Repository, table: str, *, version: int | None, memory_limit: str) -> tuple[int, Batches]:
+def unmeasured(
+    repository: Repository, table: str, *, version: int | None, memory_limit: str
+) -> tuple[int, Generator[pa.RecordBatch]]:
     """The version of ``table`` (-1: none yet) and batches of (doc_id, text) of the documents it says nothing about.
 
-    version: of the kernels; rows of another version do not count.
+    The batches are to be closed. version: of the kernels; rows of another version do not count.
     """
     known = [repository.snapshot(table)] if table in repository.tables() else []
     snapshots = [repository.snapshot("documents"), *known]
     return (known[0].version if known else -1), _texts(snapshots, version=version, memory_limit=memory_limit)
 
 
-def _texts(snapshots: Sequence[Snapshot], *, version: int | None, memory_limit: str) -> Batches:
+def _texts(snapshots: Sequence[Snapshot], *, version: int | None, memory_limit: str) -> Generator[pa.RecordBatch]:
     """Each document of the first snapshot once, however many facts there are of it, unless the others know it."""
     current = f"WHERE version = {version}" if version else ""
     measured = "".join(f"ANTI JOIN (FROM repository.{each.table} {current}) USING (doc_id)" for each in snapshots[1:])
     first = f"SELECT doc_id, min(known_at) AS known_at FROM repository.documents {measured} GROUP BY doc_id"
-    with connect(memory_limit=memory_limit) as con:
-        attach_repository(con, snapshots)
-        total = fetch_one(con, f"SELECT count(*) FROM ({first})")
-        with tqdm(total=total[0] if total else 0, desc="measure", unit="doc", disable=None, delay=2) as progress:
-            sql = f"SELECT doc_id, text FROM repository.documents JOIN ({first}) USING (doc_id, known_at)"
-            for batch in stream(con, sql, batch_rows=2048):
+    con = shared(memory_limit)
+    attach_repository(con, snapshots)
+    total = fetch_one(con, f"SELECT count(*) FROM ({first})")
+    with tqdm(total=total[0] if total else 0, desc="measure", unit="doc", disable=None, delay=2) as progress:
+        sql = f"SELECT doc_id, text FROM repository.documents JOIN ({first}) USING (doc_id, known_at)"
+        with stream(con, sql, batch_rows=2048) as batches:
+            for batch in batches:
                 progress.update(batch.num_rows)
                 yield batch
 
@@ -90,9 +95,12 @@ def measure(
             size += batch.nbytes
             yield function(batch)
 
-    for some in chain(_chunks(batches), [iter(())]):  # the empty end makes the table and clears what a kill left in it
-        receipt = repository.append(table, measured(some), schema=schema, source="curation", run_id=run_id, after=at)
-        rows, at = rows + receipt.rows_out, max(at, receipt.version)
+    with closing(batches):  # also where a write fails: the connection is shared
+        for some in chain(_chunks(batches), [iter(())]):  # the empty end makes the table, clears what a kill left in it
+            receipt = repository.append(
+                table, measured(some), schema=schema, source="curation", run_id=run_id, after=at
+            )
+            rows, at = rows + receipt.rows_out, max(at, receipt.version)
     return rows, size
 
 
@@ -250,10 +258,13 @@ def _published(
         with connect(path, memory_limit=project.memory_limit) as con:
             attach_repository(con, inputs)
             built, checks = list[Built](), list[Check]()
-            for each in models.build(con, loaded):
+            for made in models.build(con, loaded):
+                suites = audits[made.model.name]
+                each, verdicts = _audited(con, made, suites)
                 built.append(each)
-                meter.parts[each.model.name.replace(".", "/")] = (each.cpu_s, each.wall_s, each.rows)
-                yield from _model_events(con, each, audits[each.model.name], checks, at=meter.rate)
+                meter.parts[each.model.name.replace(".", "/")] = (each.cpu_s, each.wall_s, each.rows or 0)
+                checks += _binding(suites, verdicts)
+                yield from _model_events(each, suites, verdicts, at=meter.rate)
         if all(check.success for check in checks):
             done = publish.publish(
                 project.published,
@@ -271,22 +282,28 @@ def _published(
         publish.discard(path)
 
 
-def _model_events(
-    con: Connection, built: Built, suites: Sequence[Suite], checks: list[Check], *, at: Rate
-) -> Iterator[Event]:
-    """A model's materialisation and its verdicts; those that may block are added to ``checks``.
+def _audited(con: Connection, made: Built, suites: Sequence[Suite]) -> tuple[Built, list[Check]]:
+    """The model with its rows counted, and its verdicts; none of a skipped one."""
+    if made.skipped:
+        return made, []
+    verdicts = run_suites(con, suites, {name: kind for name, kind, _ in made.columns})
+    return replace(made, rows=verdicts[0].element_count), verdicts  # the first is its grain's, which counts every row
 
-    A skipped model's only warn.
-    """
+
+def _binding(suites: Sequence[Suite], verdicts: Sequence[Check]) -> list[Check]:
+    """The verdicts that block when they fail; the others only warn."""
+    asked = [expectation for suite in suites for expectation in suite.expectations] if verdicts else []
+    return [check for check, expectation in zip(verdicts, asked, strict=True) if not expectation.warns]
+
+
+def _model_events(built: Built, suites: Sequence[Suite], verdicts: Sequence[Check], *, at: Rate) -> Iterator[Event]:
+    """A model's materialisation and its verdicts; in place of a skipped one's, warnings."""
     key = model_key(built.model.name)
     if built.skipped:
         yield from skipped_results(key, suites, built.skipped)
         return
     cost = cost_metadata(built.cpu_s, built.wall_s, at)
-    yield dg.MaterializeResult(asset_key=key, metadata={**columns_metadata(built.rows, built.columns), **cost})
-    verdicts = run_suites(con, suites)
-    warns = [expectation.warns for suite in suites for expectation in suite.expectations]
-    checks += [check for check, warning in zip(verdicts, warns, strict=True) if not warning]
+    yield dg.MaterializeResult(asset_key=key, metadata={**columns_metadata(built.rows or 0, built.columns), **cost})
     yield from check_results(key, suites, verdicts)
 
 

@@ -21,7 +21,7 @@ from pipelines.records import dagster_instance, end_lost_runs, environment, proc
 from warehouse.contracts import Cost
 from warehouse.errors import CheckFailed, UsageError
 from warehouse.project import Project
-from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.query import attach_repository, fetch_all, shared
 from warehouse.repository import Repository
 from warehouse.sources import load_source, locate, partition_of
 
@@ -236,7 +236,7 @@ def _materialised(name: str, events: Sequence[dg.AssetMaterialization], cost: Co
 
 def run_costs(project: Project, run_id: str) -> dict[str, Cost]:
     """What each asset of a run used, by name, from the ``runs`` table."""
-    con = connect()
+    con = shared(project.memory_limit)
     attach_repository(con, [Repository(project.root).snapshot("runs")])
     rows = fetch_all(
         con,

@@ -21,7 +21,7 @@ from warehouse.errors import NotFound
 from warehouse.gate import Suite
 from warehouse.project import Project, prepare
 from warehouse.publish import connect_current
-from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.query import attach_repository, fetch_all, shared
 from warehouse.repository import Repository
 from warehouse.runway import Forecast, OwnForecast
 
@@ -55,7 +55,7 @@ def world_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinitio
         repository = Repository(project.root)
         with metered(project, "repository/runway", context.run.run_id) as meter:
             forecast = runway.world()
-            receipt = _append(repository, forecast, context)
+            receipt = _append(project, forecast, context)
             meter.rows = receipt.rows_out
             checks = audit(WORLD, suites, repository, memory_limit=project.memory_limit)
             picture = world_picture(forecast, width_px=WIDTH_PX) if receipt.rows_out else None
@@ -100,7 +100,7 @@ def _events(
         except NotFound as error:
             yield from skipped_results(CORPUS, suites, str(error))
             return
-        receipt = _append(repository, found.forecast, context)
+        receipt = _append(project, found.forecast, context)
         meter.rows = receipt.rows_out
         checks = audit(CORPUS, suites, repository, memory_limit=project.memory_limit, table=TABLE)
         picture = own_picture(found, width_px=WIDTH_PX) if receipt.rows_out else None
@@ -129,24 +129,24 @@ def _said(found: OwnForecast) -> Metadata:
     }
 
 
-def _append(repository: Repository, forecast: Forecast, context: dg.AssetExecutionContext) -> Receipt:
+def _append(project: Project, forecast: Forecast, context: dg.AssetExecutionContext) -> Receipt:
     """Add a forecast's rows, unless the newest of its scope is the same."""
-    at, newest = _newest(repository, forecast.scope)
+    at, newest = _newest(project, forecast.scope)
     rows = [] if newest == forecast.identity else [runway.batch(forecast, known_at=planned_at(context))]
-    return repository.append(
+    return Repository(project.root).append(
         TABLE, rows, schema=runway.RUNWAY, source=f"runway/{forecast.scope}", run_id=context.run.run_id, after=at
     )
 
 
-def _newest(repository: Repository, scope: str) -> tuple[int, str | None]:
+def _newest(project: Project, scope: str) -> tuple[int, str | None]:
     """The table's version (-1: none) and the identity of the newest forecast of a scope."""
+    repository = Repository(project.root)
     if TABLE not in repository.tables():
         return -1, None
-    snapshot = repository.snapshot(TABLE)
-    with connect() as con:
-        attach_repository(con, [snapshot])
-        sql = "SELECT arg_max(forecast, known_at) FROM repository.runway WHERE scope = ?"
-        return snapshot.version, fetch_all(con, sql, [scope])[0][0]
+    snapshot, con = repository.snapshot(TABLE), shared(project.memory_limit)
+    attach_repository(con, [snapshot])
+    sql = "SELECT arg_max(forecast, known_at) FROM repository.runway WHERE scope = ?"
+    return snapshot.version, fetch_all(con, sql, [scope])[0][0]
 
 
 def _metadata(repository: Repository, forecast: Forecast, receipt: Receipt, picture: bytes | None) -> Metadata:

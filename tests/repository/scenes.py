@@ -63,7 +63,7 @@ def leftovers(root: Path) -> list[str]:
     for path in root.rglob("*"):
         place = path.relative_to(root).parts
         named = place[0] == "locks" or (place[0] == "archive" and len(place) == 3 and len(place[2]) == 64)
-        logged = "_delta_log" in place and path.suffix in {".json", ".parquet"}
+        logged = "_delta_log" in place and (path.suffix in {".json", ".parquet"} or path.name == "_last_checkpoint")
         if path.is_file() and not (named or logged or path in live):
             found.append(str(path.relative_to(root)))
     return found

@@ -24,10 +24,10 @@ def run_suite(con: query.Connection, suite: Suite) -> list[Check]:
     return run_suites(con, [suite])
 
 
-def run_suites(con: query.Connection, suites: Sequence[Suite]) -> list[Check]:
-    """The checks of suites of one table, which is read once for all of them."""
+def run_suites(con: query.Connection, suites: Sequence[Suite], columns: Mapping[str, str] | None = None) -> list[Check]:
+    """The checks of suites of one table, which is read once for all of them; columns: its types, where known."""
     asked = [(suite, expectation) for suite in suites for expectation in suite.expectations]
-    columns = table_columns(con, suites[0].table) if suites else None
+    columns = columns or (table_columns(con, suites[0].table) if suites else None)
     if columns is None:
         return [_absent(*each) for each in asked]
     whole = Suite(suites[0].name, suites[0].table, tuple(expectation for _, expectation in asked))
@@ -37,7 +37,7 @@ def run_suites(con: query.Connection, suites: Sequence[Suite]) -> list[Check]:
         return [_check(con, suite, compiled, n, row) for n, (suite, _) in enumerate(asked)]
     except query.Error as error:
         if len(suites) > 1:
-            return [check for suite in suites for check in run_suites(con, [suite])]
+            return [check for suite in suites for check in run_suites(con, [suite], columns)]
         said = " ".join(str(error).partition("\n\n")[0].split())
         blamed = suites[0].path or suites[0].name
         raise RecipeError(f"{blamed}:1: {said}", do="mend the suite's row conditions") from None

@@ -20,10 +20,13 @@ from warehouse.models.load import REPOSITORY, Model
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What became of a model: rows, columns as (name, type, description) and cost; or why it was skipped."""
+    """What became of a model: columns as (name, type, description) and cost; or why it was skipped.
+
+    rows: how many, of a table; a view's are counted by its audit, for every look at a view makes it anew.
+    """
 
     model: Model
-    rows: int = 0
+    rows: int | None = None
     columns: tuple[tuple[str, str, str], ...] = ()
     cpu_s: float = 0.0
     wall_s: float = 0.0
@@ -66,26 +69,29 @@ def _missing(model: Model, ingested: list[str], absent: dict[str, str]) -> str |
 def _built(con: query.Connection, model: Model) -> Built:
     began, cpu = time.perf_counter(), time.process_time()
     try:
-        create(con, model)
-        counted = query.fetch_one(con, f"SELECT count(*) FROM {_identifier(model)}")
+        rows = create(con, model)
         columns = _columns(con, model)
     except query.Error as error:
         raise refused(model, error) from None
     _comment(con, model, columns)
     return Built(
         model,
-        rows=counted[0] if counted else 0,
+        rows=rows,
         columns=columns,
         cpu_s=time.process_time() - cpu,
         wall_s=time.perf_counter() - began,
     )
 
 
-def create(con: query.Connection, model: Model) -> None:
-    """The model made in the connection's database, without its comments. Raises query.Error where DuckDB refuses it."""
+def create(con: query.Connection, model: Model) -> int | None:
+    """The model made in the connection's database, without its comments: the rows of a table, None of a view.
+
+    Raises query.Error where DuckDB refuses it.
+    """
     schema, _ = model.name.split(".")
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {query.quoted(schema)}")
-    con.execute(f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.sql}")
+    made = query.fetch_all(con, f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.sql}")
+    return made[0][0] if model.kind == "table" else None
 
 
 def _columns(con: query.Connection, model: Model) -> tuple[tuple[str, str, str], ...]:
@@ -101,10 +107,10 @@ def _columns(con: query.Connection, model: Model) -> tuple[tuple[str, str, str],
 def _comment(con: query.Connection, model: Model, columns: Iterable[tuple[str, str, str]]) -> None:
     """Descriptions into the catalog, where DESCRIBE, Dagster and any BI tool find them."""
     what = _identifier(model)
-    con.execute(f"COMMENT ON {model.kind.upper()} {what} IS {query.literal(model.description)}")
-    for name, _, description in columns:
-        if description:
-            con.execute(f"COMMENT ON COLUMN {what}.{query.quoted(name)} IS {query.literal(description)}")
+    said = [(f"{model.kind.upper()} {what}", model.description)]
+    said += [(f"COLUMN {what}.{query.quoted(name)}", text) for name, _, text in columns if text]
+    comments = (f"COMMENT ON {on} IS {query.literal(text)}" for on, text in said)
+    con.execute(f"BEGIN; {'; '.join(comments)}; COMMIT")
 
 
 def _identifier(model: Model) -> str:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -60,7 +61,7 @@ class BuiltModel(Protocol):
     @property
     def model(self) -> Described: ...
     @property
-    def rows(self) -> int: ...
+    def rows(self) -> int | None: ...
     @property
     def cpu_s(self) -> float: ...
     @property
@@ -95,8 +96,10 @@ def write_meta(
 
 
 def _insert(con: query.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    for row in rows:
-        con.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+    """All rows in one statement: DuckDB plans each anew."""
+    if rows:
+        row = f"({', '.join('?' * len(rows[0]))})"
+        con.execute(f"INSERT INTO {table} VALUES {', '.join([row] * len(rows))}", [*chain.from_iterable(rows)])
 
 
 def _input(snapshot: Snapshot, root: Path) -> tuple[Any, ...]:
@@ -111,9 +114,9 @@ def _relative(name: str, root: Path) -> str:
 
 
 def _model(built: BuiltModel) -> tuple[Any, ...]:
-    said, rows = built.model, None if built.skipped else built.rows
+    said = built.model
     return (
-        said.name, said.kind, said.fingerprint, rows, said.description, list(said.grain), said.owner,
+        said.name, said.kind, said.fingerprint, built.rows, said.description, list(said.grain), said.owner,
         list(said.depends_on), list(said.reads), built.cpu_s, built.wall_s, built.skipped,
     )  # fmt: skip
 
