@@ -67,11 +67,15 @@ def bare(wheel: Path, checkout: Path, used_of_checkout: Path, tmp_path_factory: 
 
 @pytest.fixture(scope="session")
 def in_bare(bare: Path, tmp_path_factory: pytest.TempPathFactory) -> Call:
-    """Run a program of the bare environment in a folder, with nothing of this environment's variables."""
-    cache = str(tmp_path_factory.mktemp("cache"))
+    """Run a program of the bare environment in a folder, with nothing of this environment's variables.
+
+    But for the cache of compiled kernels: the sources are the same, so the code is too.
+    """
+    home = str(tmp_path_factory.mktemp("home"))
 
     def call(folder: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": os.defpath, "XDG_CACHE_HOME": cache, "HOME": cache, "DAGSTER_DISABLE_TELEMETRY": "1"}
+        environment = {"PATH": os.defpath, "XDG_CACHE_HOME": home, "HOME": home, "DAGSTER_DISABLE_TELEMETRY": "1"}
+        environment["NUMBA_CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]
         command = [str(bare / "bin" / program), *arguments]
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

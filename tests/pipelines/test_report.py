@@ -72,9 +72,16 @@ def test_without_a_snapshot_there_is_nothing_to_report(project: Project) -> None
         run_assets(project, ["report/page"])
 
 
-def test_a_failed_check_stands_first_and_open_with_its_samples_as_text(project: Project) -> None:
+def test_the_page_counts_every_verdict_and_its_pictures_are_metadata_of_the_asset(project: Project) -> None:
     suite(project.folder, HOSTILE)
-    run_assets(project)
+    passed = run_assets(project).checks
+    facts = run_assets(project, ["report/page"]).assets[-1].metadata
+    assert facts["checks_passed"] == facts["checks"] == passed
+    assert {"funnel", "costs"} <= facts.keys()
+    assert facts["funnel"].startswith("![Rules keep 0 of 4 documents")
+
+
+def test_a_failed_check_stands_first_and_open_with_its_samples_as_text(project: Project) -> None:
     good = Page(page(project))
     assert good.open == []
     suite(project.folder, "a note")
@@ -94,12 +101,3 @@ def test_the_page_needs_nothing_but_itself(project: Project) -> None:
     assert refers
     assert all(re.match(r"data:image/png;base64,[\w+/=]+\Z", each) for each in refers)
     assert "default-src 'none'" in html
-
-
-def test_the_page_counts_every_verdict_and_its_pictures_are_metadata_of_the_asset(project: Project) -> None:
-    suite(project.folder, HOSTILE)
-    passed = run_assets(project).checks
-    facts = run_assets(project, ["report/page"]).assets[-1].metadata
-    assert facts["checks_passed"] == facts["checks"] == passed
-    assert {"funnel", "costs"} <= facts.keys()
-    assert facts["funnel"].startswith("![Rules keep 0 of 4 documents")

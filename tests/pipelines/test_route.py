@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from pydoc_data.topics import topics
@@ -12,11 +13,26 @@ import pytest
 from pipelines.run import run_assets
 from warehouse import publish
 from warehouse.errors import CheckFailed, UsageError
-from warehouse.project import Project
+from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 
 MakeProject = Callable[[], Project]
+
+
+@pytest.fixture(scope="module")
+def ran(project_at: Callable[[Path], Project], memory_folder: Path) -> Path:
+    """The folder of the small project, run once; figures are checked. Tests that change something take a copy."""
+    project = project_at(memory_folder / "ran")
+    _expect(project, "repository.chips", "expect_column_values_to_be_between", column="units", min_value=0)
+    run_assets(project)
+    return project.folder
+
+
+@pytest.fixture
+def copy(ran: Path, memory_folder: Path, request: pytest.FixtureRequest) -> Project:
+    """That project in this test's own folder."""
+    return load(Path(shutil.copytree(ran, memory_folder / request.node.name)))
 
 
 def rows(project: Project, sql: str) -> list[tuple[object, ...]]:
@@ -45,12 +61,10 @@ def test_every_record_is_a_row_or_a_reject(make_project: MakeProject) -> None:
     assert rows(project, "SELECT sum(units) FROM repository.chips") == [(30,)]
 
 
-def test_a_second_run_finds_nothing_to_do(make_project: MakeProject) -> None:
-    project = make_project()
-    run_assets(project)
-    before = versions(project)
-    run_assets(project)
-    assert versions(project) == before
+def test_a_second_run_finds_nothing_to_do(copy: Project) -> None:
+    before = versions(copy)
+    run_assets(copy)
+    assert versions(copy) == before
 
 
 def test_a_then_b_then_a_again_is_three_facts(make_project: MakeProject) -> None:
@@ -66,10 +80,8 @@ def test_a_then_b_then_a_again_is_three_facts(make_project: MakeProject) -> None
     assert len(rows(project, "SELECT 1 FROM repository.documents WHERE uri LIKE '%manual-2%'")) == 3
 
 
-def test_decisions_account_for_every_current_document(make_project: MakeProject) -> None:
-    project = make_project()
-    run_assets(project)
-    with publish.connect_current(project.published, "prod") as con:
+def test_decisions_account_for_every_current_document(ran: Path) -> None:
+    with publish.connect_current(load(ran).published, "prod") as con:
         decided = fetch_all(con, "SELECT rule_set, count(*) FROM curation.decisions GROUP BY 1")
         current = fetch_all(con, "SELECT count(*) FROM staging.current_documents")[0][0]
         silent = fetch_all(con, "SELECT count(*) FROM curation.decisions WHERE NOT kept AND reason IS NULL")
@@ -81,30 +93,25 @@ def test_decisions_account_for_every_current_document(make_project: MakeProject)
     assert funnel == [(current,)]
 
 
-def test_a_poisoned_input_publishes_and_exports_nothing(make_project: MakeProject) -> None:
-    project = make_project()
-    _expect(project, "repository.chips", "expect_column_values_to_be_between", column="units", min_value=0)
-    run_assets(project, None)
-    run_assets(project, ["datasets/corpus"])
-    good = publish.current(project.published, "prod")
-    (project.folder / "data/chips.csv").write_text("owner,units\nA,-5\n")
+def test_a_poisoned_input_publishes_and_exports_nothing(copy: Project) -> None:
+    run_assets(copy, ["datasets/corpus"])
+    good = publish.current(copy.published, "prod")
+    (copy.folder / "data/chips.csv").write_text("owner,units\nA,-5\n")
     with pytest.raises(CheckFailed) as refusal:
-        run_assets(project, ["sources/chips+"])
+        run_assets(copy, ["sources/chips+"])
     assert refusal.value.values["checks"][0]["unexpected_count"] == 1
-    assert publish.current(project.published, "prod") == good
-    assert sorted(path.name for path in (project.datasets / "corpus").iterdir() if path.name.isdigit()) == ["1"]
-    assert not list((project.published / "prod").glob(".building*"))
+    assert publish.current(copy.published, "prod") == good
+    assert sorted(path.name for path in (copy.datasets / "corpus").iterdir() if path.name.isdigit()) == ["1"]
+    assert not list((copy.published / "prod").glob(".building*"))
 
 
-def test_a_failing_mart_leaves_the_last_snapshot(make_project: MakeProject) -> None:
-    project = make_project()
-    run_assets(project)
-    good = publish.current(project.published, "prod")
-    _expect(project, "curation.decisions", "expect_table_row_count_to_be_between", min_value=10**6)
+def test_a_failing_mart_leaves_the_last_snapshot(copy: Project) -> None:
+    good = publish.current(copy.published, "prod")
+    _expect(copy, "curation.decisions", "expect_table_row_count_to_be_between", min_value=10**6)
     with pytest.raises(CheckFailed, match=r"curation/decisions"):
-        run_assets(project)
-    assert publish.current(project.published, "prod") == good
-    assert not list((project.published / "prod").glob(".building*"))
+        run_assets(copy)
+    assert publish.current(copy.published, "prod") == good
+    assert not list((copy.published / "prod").glob(".building*"))
 
 
 def test_an_unknown_asset_is_refused_with_the_nearest(make_project: MakeProject) -> None:

@@ -10,15 +10,37 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
+from numba.core.caching import UserProvidedCacheLocator
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-vars(numba.config)["CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]  # also when numba was imported before this package
 
+class SharedLocator(UserProvidedCacheLocator):
+    """Where the code of this package's functions lies on disk: in the cache folder itself, which is named after their
+    sources. Numba's own adds the folder that the sources lie in, so that each installation compiles the same again.
+    """
+
+    def get_cache_path(self) -> str:
+        """The cache folder."""
+        return os.environ["NUMBA_CACHE_DIR"]
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., object], py_file: str) -> SharedLocator | None:
+        """A locator, or None for a function of another package: the next locator is asked."""
+        untyped: Any = super()
+        own = Path(py_file).parent == Path(__file__).parent
+        return cast("SharedLocator", untyped.from_function(py_func, py_file)) if own else None
+
+
+OTHERS = vars(numba.config)["CACHE_LOCATOR_CLASSES"] or "UserProvidedCacheLocator,IPythonCacheLocator,ZipCacheLocator"
+"""Locators of functions that are not of this package: as the user has them, else numba's own for a set CACHE_DIR."""
+vars(numba.config)["CACHE_DIR"] = os.environ["NUMBA_CACHE_DIR"]  # also when numba was imported before this package
+vars(numba.config)["CACHE_LOCATOR_CLASSES"] = f"{__name__}.SharedLocator,{OTHERS}"
 
 OPTIONS: Any = {"nogil": True, "cache": True, "no_cfunc_wrapper": True}  # no C callbacks: 6 % of compiling
 INTERNAL: Any = {**OPTIONS, "no_cpython_wrapper": True}
