@@ -112,10 +112,15 @@ def _partition_tags(
     sources = [load_source(path) for path in project.files("recipes/sources", "*.yaml")]
     split = [source for source in sources if source.partitions]
     chosen = [source for source in split if source.name in names]
+    if not split:
+        raise UsageError(
+            "--partition, but no source of this project has partitions",
+            do="state 'partitions' in a source's recipe, or leave --partition out",
+        )
     if len(chosen) != 1:
         raise UsageError(
-            f"--partition for {len(chosen)} sources with partitions",
-            allowed=f"one of {', '.join(f'sources/{each.name}' for each in split)}" if split else "none has partitions",
+            f"--partition for {len(chosen)} of the sources that have partitions",
+            allowed=f"one of {', '.join(f'sources/{each.name}' for each in split)}",
             do="name one, such as 'warehouse run sources/NAME+ --partition KEY'",
         )
     (source,) = chosen

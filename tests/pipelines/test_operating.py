@@ -127,13 +127,18 @@ def test_an_object_of_no_partition_stops_the_run_before_anything_is_read(project
     [
         (["sources/meters"], "2025-12-31", "2026-01-01, 2026-01-02"),
         (["sources/meters"], "2026-01-04...2026-01-03", "in order"),
-        (["sources/meters", "sources/again"], DAYS[0], "for 2 sources"),
+        (["sources/meters", "sources/again"], DAYS[0], "for 2 of the sources"),
         (["repository/meters"], DAYS[0], "sources/meters"),
     ],
 )
 def test_a_partition_that_does_not_exist_is_refused_with_those_that_do(project, names, partition, said) -> None:
     with pytest.raises(UsageError, match=said):
         run_assets(project, names, partition=partition)
+
+
+def test_a_partition_where_no_source_has_any_is_refused(make_project: Callable[[], Project]) -> None:
+    with pytest.raises(UsageError, match="no source of this project has partitions"):
+        run_assets(make_project(), ["sources/manual"], partition=DAYS[0])
 
 
 def test_dynamic_partitions_are_those_of_the_objects(project: Project) -> None:
