@@ -22,7 +22,7 @@ from pipelines.ingest import source_asset, table_asset
 from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
-from pipelines.scores import TABLES, bind_score, score_assets
+from pipelines.scores import bind_score, score_assets
 from pipelines.synthesise import Bound, bind, synthetic_asset
 from warehouse.curation import ScoreRecipe, load_score
 from warehouse.datasets import TableRecipe, load_recipe
@@ -32,7 +32,7 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
-from warehouse.sources import BENCHMARKS, WRITTEN_HERE, Source, load_source
+from warehouse.sources import BENCHMARKS, SCORED_HERE, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
 
@@ -136,7 +136,7 @@ def _written(
 ) -> set[str]:
     """The repository tables that a run of this project writes."""
     drawn = (recipe.table if isinstance(recipe, RowsRecipe) else STATEMENTS for recipe in synthesising)
-    stored = (*MADE_HERE, *(source.table for source in sources), *drawn, *(TABLES if scoring else ()))
+    stored = (*MADE_HERE, *(source.table for source in sources), *drawn, *(SCORED_HERE if scoring else ()))
     return {f"repository.{table}" for table in stored}
 
 

@@ -3,12 +3,13 @@
 A model is trained where its recipe, or the code that trains, is another than that of the newest model of the name;
 else it stays, however many documents have come. A SELECT's models are built in a private database in memory from
 pinned versions, with one thread, for the snapshot comes later. Order of a write: the model's bytes into the archive,
-then its row in ``score_models``; a model that fails its check is not stored, and the one before goes on.
+then its row in ``score_models``. A model that fails its check is not stored, and stops the run.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,13 +29,14 @@ from warehouse.errors import RecipeError
 from warehouse.gate import Suite
 from warehouse.models import Model
 from warehouse.project import Project
-from warehouse.query import arrow, attach_repository, connect
+from warehouse.query import Connection, arrow, attach_repository, connect
 from warehouse.repository import Repository
+from warehouse.sources import SCORED_HERE
 
-SCORES, MODELS = "scores", "score_models"
-TABLES = (MODELS, SCORES)
+MODELS, SCORES = SCORED_HERE
 KEY = dg.AssetKey(["repository", SCORES])
 HELD_OUT = "held_out"
+NOTHING = pa.schema([])
 WHY = "What the model says of texts that it was not trained on; one that fails is not stored."
 
 
@@ -64,7 +66,7 @@ def bind_score(recipe: ScoreRecipe, loaded: Sequence[Model], written: set[str]) 
         waiting = sorted(tables_read(recipe.path, select, line))
         while waiting:
             read = waiting.pop()
-            if read in {f"repository.{table}" for table in TABLES}:
+            if read in {f"repository.{table}" for table in SCORED_HERE}:
                 do = "choose documents by something that is no score"
                 raise RecipeError(f"{recipe.at(name)}: {name} reads scores, which are made of it", do=do)
             if read not in named and read not in written:
@@ -124,22 +126,23 @@ def _events(
     recipe = bound.recipe
     with metered(project, f"scores/{recipe.name}", run_id) as meter:
         made = train(project, bound, run_id=run_id, known_at=known_at)
-        meter.rows = int(made.stored)
+        meter.rows = int(made.new)
     row, skipped = made.row, made.skipped
-    passed = not skipped and recipe.accepts(row["value"])
+    passed = recipe.accepts(made.value)
     yield dg.AssetCheckResult(
         asset_key=bound.key,
         check_name=HELD_OUT,
         passed=passed,
         severity=dg.AssetCheckSeverity.WARN if skipped else dg.AssetCheckSeverity.ERROR,
-        metadata={"skipped": skipped} if skipped else {recipe.measure: row["value"], "limit": recipe.limit},
+        metadata={"skipped": skipped} if skipped else {recipe.measure: made.value, "limit": recipe.limit},
     )
     if skipped:
+        yield dg.MaterializeResult(asset_key=bound.key, metadata={"skipped": skipped})  # what comes after need not wait
         yield from skipped_results(bound.key, suites, skipped)
     if passed:
         yield dg.MaterializeResult(
             asset_key=bound.key,
-            metadata={**{name: row[name] for name in SAID}, recipe.measure: row["value"], **meter.cost()},
+            metadata={**{name: row[name] for name in SAID}, recipe.measure: made.value, **meter.cost()},
             data_version=dg.DataVersion(f"{row['version']}/{row['model']}"),
         )
         repository = Repository(project.root)
@@ -152,10 +155,13 @@ SAID = ("version", "model", "inputs", "documents", "held_out")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The row of a recipe's newest model in ``score_models``, or what is missing for one; stored: whether it is new."""
+    """What was measured of a recipe's newest model, and its row in ``score_models`` where it is stored; or what is
+    missing for a model. new: whether it was trained now.
+    """
 
-    row: Mapping[str, Any]
-    stored: bool = False
+    value: float = math.nan
+    row: Mapping[str, Any] = field(default_factory=dict)
+    new: bool = False
     skipped: str = ""
 
 
@@ -166,29 +172,27 @@ def train(project: Project, bound: Bound, *, run_id: str, known_at: datetime) ->
     """
     repository, recipe = Repository(project.root), bound.recipe
     before = held(repository, MODELS, curation.SCORE_MODELS)
-    newest = newest_models(before).get(recipe.name, {"version": 0, "recipe": ""})
-    if newest["recipe"] == recipe.fingerprint:
-        return Outcome(newest)
-    absent = sorted(set(bound.tables) - set(repository.tables()))
-    if absent:
-        return Outcome({}, skipped=f"repository.{absent[0]} has not been ingested")
-    inputs = [repository.snapshot(table) for table in bound.tables]
+    inputs = [held(repository, table, NOTHING) for table in bound.tables]
     with connect(threads=1, memory_limit=project.memory_limit) as con:
-        attach_repository(con, inputs)
-        skipped = [built.skipped for built in models.build(con, bound.models) if built.skipped]
-        made = skipped[0] if skipped else curation.train(con, recipe)
+        attach_repository(con, [before, *(snapshot for snapshot in inputs if snapshot.version >= 0)])
+        newest = newest_models(con).get(recipe.name, {"version": 0, "recipe": ""})
+        if newest["recipe"] == recipe.fingerprint:
+            return Outcome(newest["value"], newest)
+        absent = [f"repository.{each.table} has not been ingested" for each in inputs if each.version < 0]
+        absent += [built.skipped for built in models.build(con, bound.models) if built.skipped]
+        made = absent[0] if absent else curation.train(con, recipe)
     if isinstance(made, str):
-        return Outcome({}, skipped=made)
+        return Outcome(skipped=made)
+    if not recipe.accepts(made.value):
+        return Outcome(made.value)
     row = _row(repository, recipe, made, inputs) | {"version": newest["version"] + 1, "known_at": known_at}
-    stored = recipe.accepts(made.value)
-    if stored:
-        batch = pa.RecordBatch.from_pylist([row], before.schema)
-        repository.append(MODELS, [batch], schema=before.schema, source="curation", run_id=run_id, after=before.version)
-    return Outcome(row, stored)
+    batch = pa.RecordBatch.from_pylist([row], before.schema)
+    repository.append(MODELS, [batch], schema=before.schema, source="curation", run_id=run_id, after=before.version)
+    return Outcome(made.value, row, new=True)
 
 
 def _row(repository: Repository, recipe: ScoreRecipe, made: Trained, inputs: Sequence[Snapshot]) -> dict[str, Any]:
-    """What SCORE_MODELS says of a model, its bytes in the archive."""
+    """What SCORE_MODELS says of a model, whose bytes go into the archive."""
     sha256, _ = repository.archive_chunks([made.model.to_bytes()], name=f"scores/{recipe.name}")
     return {
         "name": recipe.name,
@@ -204,17 +208,14 @@ def _row(repository: Repository, recipe: ScoreRecipe, made: Trained, inputs: Seq
     }
 
 
-def newest_models(table: Snapshot) -> dict[str, dict[str, Any]]:
-    """By name, the row of ``score_models`` with the highest version."""
-    with connect(threads=1) as con:
-        attach_repository(con, [table])
-        rows = arrow(con, f"FROM repository.{MODELS} ORDER BY version").to_pylist()
-    return {row["name"]: row for row in rows}
+def newest_models(con: Connection) -> dict[str, dict[str, Any]]:
+    """By name, the row of repository.score_models with the highest version."""
+    return {row["name"]: row for row in arrow(con, f"FROM repository.{MODELS} ORDER BY version").to_pylist()}
 
 
 def score(
     repository: Repository,
-    names: Iterable[str],
+    names: Collection[str],
     *,
     run_id: str,
     memory_limit: str | None = None,
@@ -226,20 +227,17 @@ def score(
     meanwhile.
     """
     before = held(repository, SCORES, curation.SCORES)
-    newest = newest_models(held(repository, MODELS, curation.SCORE_MODELS))
-    found = {
-        name: (
-            newest[name]["version"],
-            curation.Model.of_bytes(repository.object_path(newest[name]["model"]).read_bytes()),
-        )
-        for name in names
-        if name in newest
-    }
-    if not found:
-        return append_parts(repository, before, (), run_id=run_id)
     with connect(memory_limit=memory_limit) as con:
-        attach_repository(con, [repository.snapshot("documents"), before])
+        attach_repository(
+            con, [repository.snapshot("documents"), held(repository, MODELS, curation.SCORE_MODELS), before]
+        )
+        newest = {name: row for name, row in newest_models(con).items() if name in names}
+        found = {name: (row["version"], _stored(repository, row["model"])) for name, row in newest.items()}
         return append_parts(repository, before, curation.scored(con, found, commit_bytes=commit_bytes), run_id=run_id)
+
+
+def _stored(repository: Repository, sha256: str) -> curation.Model:
+    return curation.Model.of_bytes(repository.object_path(sha256).read_bytes())
 
 
 def scores_asset(project: Project, bound: Sequence[Bound], suites: Sequence[Suite]) -> dg.AssetsDefinition:

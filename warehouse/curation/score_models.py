@@ -101,7 +101,7 @@ def _pairs(words: Counts, bits: int) -> Buckets:
 def features(column: pa.Array, kind: Kind, *, bits: int) -> list[Buckets]:
     """The buckets of each text of a column: of its words, and of its pairs where the kind has them."""
     words, counts = hashes(texts(column))
-    parts = np.split(words, np.cumsum(counts)[:-1])
+    parts = np.split(words, np.cumsum(counts)[:-1])[: counts.size]
     if kind == "perplexity":
         return [_singles(part, bits) for part in parts]
     return [np.concatenate([_singles(part, bits), _pairs(part, bits)]) for part in parts]
