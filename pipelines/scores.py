@@ -127,19 +127,12 @@ def _events(
     with metered(project, f"scores/{recipe.name}", run_id) as meter:
         made = train(project, bound, run_id=run_id, known_at=known_at)
         meter.rows = int(made.new)
-    row, skipped = made.row, made.skipped
-    passed = recipe.accepts(made.value)
-    yield dg.AssetCheckResult(
-        asset_key=bound.key,
-        check_name=HELD_OUT,
-        passed=passed,
-        severity=dg.AssetCheckSeverity.WARN if skipped else dg.AssetCheckSeverity.ERROR,
-        metadata={"skipped": skipped} if skipped else {recipe.measure: made.value, "limit": recipe.limit},
-    )
-    if skipped:
-        yield dg.MaterializeResult(asset_key=bound.key, metadata={"skipped": skipped})  # what comes after need not wait
-        yield from skipped_results(bound.key, suites, skipped)
-    if passed:
+    yield _verdict(bound, made)
+    if made.skipped:  # what comes after need not wait
+        yield dg.MaterializeResult(asset_key=bound.key, metadata={"skipped": made.skipped})
+        yield from skipped_results(bound.key, suites, made.skipped)
+    elif recipe.accepts(made.value):
+        row = made.row
         yield dg.MaterializeResult(
             asset_key=bound.key,
             metadata={**{name: row[name] for name in SAID}, recipe.measure: made.value, **meter.cost()},
@@ -147,6 +140,23 @@ def _events(
         )
         repository = Repository(project.root)
         yield from audit(bound.key, suites, repository, memory_limit=project.memory_limit, table=MODELS)
+
+
+def _verdict(bound: Bound, made: Outcome) -> dg.AssetCheckResult:
+    """Whether what was measured is within the limit; a warning while there is nothing to measure."""
+    recipe, passed = bound.recipe, bound.recipe.accepts(made.value)
+    facts: dict[str, float | str] = {recipe.measure: made.value, "limit": recipe.limit}
+    if made.skipped:
+        facts = {"skipped": made.skipped}
+    elif not passed:
+        facts["samples"] = f"{recipe.measure} {made.value}, limit {recipe.limit}"
+    return dg.AssetCheckResult(
+        asset_key=bound.key,
+        check_name=HELD_OUT,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN if made.skipped else dg.AssetCheckSeverity.ERROR,
+        metadata=facts,
+    )
 
 
 SAID = ("version", "model", "inputs", "documents", "held_out")
