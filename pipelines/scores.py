@@ -54,6 +54,18 @@ class Bound:
         return dg.AssetKey(["scores", self.recipe.name])
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was measured of a recipe's newest model, and its row in ``score_models`` where it is stored; or what is
+    missing for a model. new: whether it was trained now.
+    """
+
+    value: float = math.nan
+    row: Mapping[str, Any] = field(default_factory=dict)
+    new: bool = False
+    skipped: str = ""
+
+
 def bind_score(recipe: ScoreRecipe, loaded: Sequence[Model], written: set[str]) -> Bound:
     """The recipe with what it reads. Raises RecipeError where nothing here writes that, or where it is a score.
 
@@ -161,18 +173,6 @@ def _verdict(bound: Bound, made: Outcome) -> dg.AssetCheckResult:
 
 SAID = ("version", "model", "inputs", "documents", "held_out")
 """Columns of ``score_models`` that are shown in Dagster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was measured of a recipe's newest model, and its row in ``score_models`` where it is stored; or what is
-    missing for a model. new: whether it was trained now.
-    """
-
-    value: float = math.nan
-    row: Mapping[str, Any] = field(default_factory=dict)
-    new: bool = False
-    skipped: str = ""
 
 
 def train(project: Project, bound: Bound, *, run_id: str, known_at: datetime) -> Outcome:
