@@ -122,10 +122,10 @@ GOOD = "kind: classifier\npositive: SELECT 1\nnegative: SELECT 2\n"
         ("kind: perplexity\ntrain: SELECT 1\npositive: SELECT 1\n", ":3: unknown key 'positive'"),
         ("kind: perplexity\ntrain: SELECT 1\nmin_auc: 0.9\n", ":3: unknown key 'min_auc'"),
         (GOOD + "bits: 9\n", ":4: bits is 9. Allowed: a whole number from 10 to 24"),
-        (GOOD + "held_out: 0.9\n", ":4: held_out is 0.9. Allowed: a share from 0.01 to 0.5, or a list of sources"),
-        (GOOD + "held_out: []\n", ":4: held_out is []"),
+        (GOOD + "held_out: 0.9\n", ":4: held_out is 0.9. Allowed: a number, 0.01 to 0.5"),
+        (GOOD + "held_out: []\n", ":4: held_out is []. Allowed: a list of names"),
         (GOOD + "synthetic: 1\n", ":4: synthetic is 1. Allowed: true, false"),
-        (GOOD + "min_auc: true\n", ":4: min_auc is True. Allowed: a number from 0.5 to 1"),
+        (GOOD + "min_auc: true\n", ":4: min_auc is True. Allowed: a number, 0.5 to 1"),
         (GOOD + "rounds: 2\n", ":4: unknown key 'rounds'. Allowed: kind"),
     ],
 )

@@ -30,7 +30,8 @@ DRAW = random.Random(4)
 RECIPE = """\
 kind: classifier
 positive: SELECT doc_id FROM staging.current_documents WHERE source = 'good'
-negative: SELECT doc_id FROM repository.documents WHERE source = 'bad'
+negative: |
+  SELECT doc_id FROM repository.documents WHERE source = 'bad' -- a comment
 bits: 10
 held_out: 0.3
 """

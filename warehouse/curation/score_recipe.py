@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from warehouse.contracts import digest
-from warehouse.recipes import Check, Keys, Stated, checked, choice, description, string, whole
+from warehouse.recipes import Check, Keys, Stated, checked, choice, description, number, string, strings, whole
 
 Kind = Literal["classifier", "perplexity"]
 
@@ -89,20 +89,10 @@ def _select(stated: Stated, key: Keys) -> str:
 
 
 def _held_out(stated: Stated, key: Keys) -> float | tuple[str, ...]:
-    value = stated.get(key)
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return tuple(sorted(set(value)))
-    return _number(0.01, 0.5, "a share from 0.01 to 0.5, or a list of sources, such as [mail_2026]")(stated, key)
-
-
-def _number(low: float, high: float, allowed: str) -> Callable[[Stated, Keys], float]:
-    def check(stated: Stated, key: Keys) -> float:
-        value = stated.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-            stated.refuse(key, f"{key[-1]} is {value!r}", allowed)
-        return float(value)
-
-    return check
+    """A share, or names of sources."""
+    if isinstance(stated.get(key), list):
+        return tuple(sorted(strings(stated, key)))
+    return float(number(float, 0.01, 0.5)(stated, key))
 
 
 def _flag(stated: Stated, key: Keys) -> bool:
@@ -129,14 +119,14 @@ KEYS: Mapping[Kind, Mapping[str, Any]] = {
         "description": description,
         "positive": _select,
         "negative": _select,
-        "min_auc": _number(0.5, 1, "a number from 0.5 to 1"),
+        "min_auc": number(float, 0.5, 1),
         **_SHARED,
     },
     "perplexity": {
         "kind": _KIND,
         "description": description,
         "train": _select,
-        "max_bits_per_word": _number(0, 64, "a number from 0 to 64"),
+        "max_bits_per_word": number(float, 0, 64),
         **_SHARED,
     },
 }

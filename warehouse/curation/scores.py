@@ -120,7 +120,7 @@ def _chosen(con: Connection, recipe: ScoreRecipe) -> list[_Text]:
     """The texts of a recipe in their order."""
     for label, (name, select) in enumerate(recipe.selects.items()):
         with refusals(recipe.at(name)):
-            con.execute(f"CREATE OR REPLACE TEMP TABLE selected_{label} AS SELECT doc_id FROM ({select})")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE selected_{label} AS SELECT doc_id FROM (\n{select}\n)")
     labelled = " UNION ALL ".join(
         f"SELECT *, {label} AS label FROM selected_{label}" for label in range(len(recipe.selects))
     )
@@ -182,8 +182,7 @@ def _measured(con: Connection, held: Sequence[_Text], model: Model) -> float:
         words[place] = [part.size for part in features(batch["text"], "perplexity", bits=model.bits)]
     if model.kind == "classifier":
         return round(auc(np.nan_to_num(found), [text.label for text in held]), 6)
-    filled = words > 0
-    return round(float(np.log2(found[filled]) @ words[filled] / max(words.sum(), 1)), 6)
+    return round(float((np.log2(found) * words)[words > 0].sum() / max(words.sum(), 1)), 6)
 
 
 _COMPARED = """
