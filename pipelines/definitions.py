@@ -22,7 +22,9 @@ from pipelines.ingest import source_asset, table_asset
 from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
+from pipelines.scores import bind_score, score_assets
 from pipelines.synthesise import Bound, bind, synthetic_asset
+from warehouse.curation import ScoreRecipe, load_score
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate
 from warehouse.errors import RecipeError
@@ -30,7 +32,7 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
-from warehouse.sources import BENCHMARKS, WRITTEN_HERE, Source, load_source
+from warehouse.sources import BENCHMARKS, SCORED_HERE, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
 
@@ -51,11 +53,13 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     loaded = load_models(project.files("sql", "*.sql"))
     synthesising = [load_synthetic(path) for path in project.files("recipes/synthetic", "*.yaml")]
     _refuse_taken(sources, synthesising)
-    written = _written(sources, synthesising)
+    scoring = [load_score(path) for path in project.files("recipes/scores", "*.yaml")]
+    written = _written(sources, synthesising, scoring)
     models = _fed(loaded, written)
     _refuse_unfed(project, loaded, models, written)
     _refuse_unmet(project, suites, loaded, written)
     bound = [bind(recipe, models, _typed(sources)) for recipe in synthesising]
+    scored = [bind_score(recipe, models, written) for recipe in scoring]
     recipes = [load_recipe(path) for path in project.files("recipes/datasets", "*.yaml")]
     ingesting = [*(source_asset(project, source) for source in sources), *_tables(project, sources, bound, suites)]
     made = [load_features(path) for path in project.files("recipes/features", "*.yaml")]
@@ -64,7 +68,8 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
     snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), pool=pool)
-    building = [*curation_assets(project, suites, registered=any(each.benchmark for each in sources)), snapshot]
+    measuring = curation_assets(project, suites, registered=any(each.benchmark for each in sources))
+    building = [*measuring, *score_assets(project, scored, suites), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
     if set(READS) <= {model.name for model in models}:
         lasting.append(corpus_asset(project, suites["repository.runway"]))
@@ -126,10 +131,13 @@ def _fed(models: Sequence[Model], tables: set[str]) -> list[Model]:
     return list(fed.values())
 
 
-def _written(sources: Sequence[Source], synthesising: Sequence[FactsRecipe | RowsRecipe]) -> set[str]:
+def _written(
+    sources: Sequence[Source], synthesising: Sequence[FactsRecipe | RowsRecipe], scoring: Sequence[ScoreRecipe]
+) -> set[str]:
     """The repository tables that a run of this project writes."""
     drawn = (recipe.table if isinstance(recipe, RowsRecipe) else STATEMENTS for recipe in synthesising)
-    return {f"repository.{table}" for table in (*MADE_HERE, *(source.table for source in sources), *drawn)}
+    stored = (*MADE_HERE, *(source.table for source in sources), *drawn, *(SCORED_HERE if scoring else ()))
+    return {f"repository.{table}" for table in stored}
 
 
 def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model], written: set[str]) -> None:

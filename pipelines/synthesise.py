@@ -29,7 +29,7 @@ from warehouse.contracts import Receipt, Snapshot, content_hash, doc_id
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.models import Model
 from warehouse.project import Project, prepare
-from warehouse.query import Connection, Error, arrow, attach_repository, connect, fetch_all, quoted, stream
+from warehouse.query import Connection, arrow, attach_repository, connect, fetch_all, quoted, refusals, stream
 from warehouse.repository import Repository
 from warehouse.sketches import TableSketch, to_bytes
 from warehouse.synthetic import FactsRecipe, Quality, RowsRecipe
@@ -179,21 +179,11 @@ def _refuse_synthetic(con: Connection, bound: Bound, snapshot: Snapshot) -> None
         )
 
 
-@contextmanager
-def _refusals(at: str) -> Iterator[None]:
-    """DuckDB's refusal as ours, with the place of the recipe."""
-    try:
-        yield
-    except Error as error:
-        first = " ".join(str(error).partition("\n\n")[0].split())
-        raise RecipeError(f"{at}: {first}", do="try the SELECT in 'warehouse sql'") from None
-
-
 def fact_rows(recipe: FactsRecipe, con: Connection) -> Mapping[str, pa.Table]:
     """The rows of each fact. Raises RecipeError for a SELECT that DuckDB refuses."""
     found: dict[str, pa.Table] = {}
     for fact in recipe.facts:
-        with _refusals(fact.at):
+        with refusals(fact.at):
             found[fact.name] = arrow(con, fact.select)
     return found
 
@@ -265,7 +255,7 @@ def _archived(repository: Repository, raw: bytes) -> tuple[str, int]:
 
 def _rows(repository: Repository, recipe: RowsRecipe, con: Connection, *, run_id: str, known_at: datetime) -> Made:
     """The sketch of the counted rows into the archive, and the rows drawn from it into their table."""
-    with _refusals(recipe.at):
+    with refusals(recipe.at):
         con.execute(f"CREATE TEMP TABLE _counted AS {recipe.select.rstrip().rstrip(';')}")
     _refuse_names(recipe, arrow(con, "FROM _counted LIMIT 0").schema)
     columns = synthetic.fit_columns(

@@ -22,6 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from warehouse.contracts import Snapshot
+from warehouse.errors import RecipeError
 
 Connection = duckdb.DuckDBPyConnection
 Error = duckdb.Error
@@ -90,6 +91,16 @@ def interruptible() -> Iterator[None]:
         if str(error) != "Query interrupted":
             raise
         raise KeyboardInterrupt from None
+
+
+@contextmanager
+def refusals(at: str) -> Iterator[None]:
+    """DuckDB's refusal of a recipe's SELECT as a RecipeError with its place, ``file:line``."""
+    try:
+        yield
+    except Error as error:
+        first = " ".join(str(error).partition("\n\n")[0].split())
+        raise RecipeError(f"{at}: {first}", do="try the SELECT in 'warehouse sql'") from None
 
 
 def quoted(name: str) -> str:

@@ -149,6 +149,19 @@ def whole(least: int, most: int) -> Callable[[Stated, Keys], int]:
     return check
 
 
+def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[Stated, Keys], Any]:
+    """A check for a number of this type, low..high."""
+
+    def check(stated: Stated, key: Keys) -> int | float:
+        value = stated.get(key)
+        wanted = int if kind is int else (int, float)
+        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
+            stated.refuse(key, f"{key[-1]} is {value!r}", f"a {'whole ' * (kind is int)}number, {low:,} to {high:,}")
+        return kind(value)
+
+    return check
+
+
 def share(stated: Stated, key: Keys) -> float:
     """A number from 0 to 1."""
     value = stated.get(key)

@@ -21,7 +21,7 @@ def binaries(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     forks.client(folder / "warehouse", address)
     quiet = {
         **os.environ,
-        "PYTHONPATH": str(checkout / "tests"),
+        "PYTHONPATH": f"{checkout / 'tests'}:{checkout}",
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
     }

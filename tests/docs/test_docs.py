@@ -15,7 +15,19 @@ import pyarrow as pa
 import pytest
 
 from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
-from warehouse.curation import CONTAMINATION, MEANING, MINHASH, PAIRS, PARAGRAPHS, PII, SIGNALS
+from warehouse.curation import (
+    CONTAMINATION,
+    MEANING,
+    MINHASH,
+    PAIRS,
+    PARAGRAPHS,
+    PII,
+    SCORE_MODELS,
+    SCORES,
+    SIGNALS,
+    ScoreRecipe,
+    score_recipe,
+)
 from warehouse.datasets import DatasetRecipe
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
@@ -46,6 +58,8 @@ SCHEMAS = {
     "pairs": PAIRS,
     "benchmarks": PASSAGES,
     "contamination": CONTAMINATION,
+    "scores": SCORES,
+    "score_models": SCORE_MODELS,
     "runs": RUNS,
     "runway": RUNWAY,
     "statements": STATEMENTS,
@@ -188,6 +202,17 @@ def test_keys_of_a_synthetic_recipe_are_those_of_the_code() -> None:
     assert {name for row in table("synthetic.md", "key of rows | default |") for name in names(row[0])} == set(
         synthetic_recipe.ROWS_KEYS
     )
+
+
+def test_keys_of_a_score_and_their_defaults_are_those_of_the_code() -> None:
+    rows = table("sources.md", "key | default |", section="## Your own scores")
+    assert {name for row in rows for name in names(row[0])} == {
+        name for keys in score_recipe.KEYS.values() for name in keys
+    }
+    defaults = {field.name: field.default for field in fields(ScoreRecipe)} | {"min_auc": score_recipe.MIN_AUC}
+    stated = {names(row[0])[0]: row[1] for row in rows}
+    for name in ("min_auc", "held_out", "max_documents", "max_bytes", "bits", "synthetic", "seed", "round"):
+        assert stated[name] == spelt(defaults[name]).lower(), name
 
 
 def test_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> None:

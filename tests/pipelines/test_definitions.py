@@ -33,6 +33,15 @@ def test_built_in_figures_that_no_source_brings_are_left_out(project: Project) -
     assert "marts/power_and_carbon" not in names
 
 
+def test_only_a_project_with_the_recipe_of_a_score_has_scores(project: Project) -> None:
+    before = set(build_definitions(project).resolve_all_asset_keys())
+    (project.folder / "recipes/scores").mkdir(parents=True)
+    recipe = "kind: perplexity\ntrain: SELECT doc_id FROM curation.house\n"
+    (project.folder / "recipes/scores/plain.yaml").write_text(recipe)
+    more = set(build_definitions(project).resolve_all_asset_keys()) - before
+    assert {"/".join(key.path) for key in more} == {"scores/plain", "repository/scores", "staging/current_scores"}
+
+
 def test_a_model_of_the_project_that_reads_what_nothing_writes_is_refused(project: Project) -> None:
     own = project.folder / "sql/marts/units.sql"
     own.write_text(MODEL.format("chips"))

@@ -78,7 +78,8 @@ class Explanation:
     """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8.
 
     pii: spans of personal data by kind, None where the text was not searched; spans: their places. copies: other
-    current documents with the same text. contamination: rows of curation.contamination, None where there is none.
+    current documents with the same text. contamination, scores: rows of curation.contamination and of
+    staging.current_scores, None where the snapshot has no such model.
     """
 
     document: Candidate
@@ -95,6 +96,7 @@ class Explanation:
     spans: tuple[Span, ...]
     copies: tuple[Candidate, ...]
     contamination: tuple[Mapping[str, Any], ...] | None
+    scores: tuple[Mapping[str, Any], ...] | None
 
 
 def find_documents(project: Project, name: str, *, env: str = "prod") -> tuple[Candidate, ...]:
@@ -122,7 +124,9 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         facts = _facts(con, documents[0])
         verdicts = _verdicts(con, doc_id, rules)
         signals, found = _signals(con, doc_id), spans(con, [doc_id]).get(doc_id)
-        copies, contamination = _copies(con, signals), _contamination(con, doc_id)
+        copies = _copies(con, signals)
+        contamination = _rows(con, "curation.contamination", doc_id)
+        scores = _rows(con, "staging.current_scores", doc_id)
         licence, published_at, known_at, size, sha256 = _last(con, doc_id)
     return Explanation(
         document=documents[0],
@@ -139,6 +143,7 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         spans=found or (),
         copies=copies,
         contamination=contamination,
+        scores=scores,
     )
 
 
@@ -207,11 +212,11 @@ def _copies(con: Connection, signals: Mapping[str, Any]) -> tuple[Candidate, ...
     return tuple(candidate for candidate in found if candidate.current)
 
 
-def _contamination(con: Connection, doc_id: str) -> tuple[dict[str, Any], ...] | None:
-    """What the document shares with benchmarks, as far as the snapshot measured it."""
-    if not _has(con, "contamination"):
+def _rows(con: Connection, model: str, doc_id: str) -> tuple[dict[str, Any], ...] | None:
+    """What a model says of the document, in order; None where the snapshot has no such model."""
+    if not _has(con, model):
         return None
-    found = con.execute("SELECT * FROM curation.contamination WHERE doc_id = $1", [doc_id])
+    found = con.execute(f"SELECT * FROM {model} WHERE doc_id = $1 ORDER BY ALL", [doc_id])
     names = [column[0] for column in found.description]
     return tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
 
@@ -220,20 +225,20 @@ def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict,
     sql = """
         SELECT rule_set, kept, reason, value, threshold, twin
         FROM curation.decisions WHERE doc_id = $1 ORDER BY rule_set"""
-    decided = _has(con, "decisions")
+    decided = _has(con, "curation.decisions")
     rows = fetch_all(con, sql, [doc_id]) if decided else []
     sets = "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set"
     known = [row[0] for row in fetch_all(con, sets)] if decided else []
     if rules is not None and rules not in known:
         raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known) or "none: this snapshot decides nothing")
-    tried = _rules(con, doc_id) if _has(con, "rules") else {}
+    tried = _rules(con, doc_id) if _has(con, "curation.rules") else {}
     return tuple(_verdict(con, doc_id, row, tried.get(row[0], ())) for row in rows if rules in (None, row[0]))
 
 
 def _has(con: Connection, model: str) -> bool:
-    """Whether the snapshot holds this model of curation; a project's own SQL, or an older one, may not."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE schema_name = 'curation' AND table_name = $1 LIMIT 1"
-    return bool(fetch_all(con, sql, [model]))
+    """Whether the snapshot holds this model; a project's own SQL, or an older one, may not."""
+    sql = "SELECT 1 FROM duckdb_columns() WHERE schema_name = $1 AND table_name = $2 LIMIT 1"
+    return bool(fetch_all(con, sql, model.split(".")))
 
 
 def _verdict(con: Connection, doc_id: str, row: Sequence[Any], rules: tuple[Rule, ...]) -> Verdict:

@@ -139,6 +139,7 @@ def _say_facts(answer: Explanation) -> None:
         ("pii", _pii(answer)),
         *((("same text", _copies(answer)),) if answer.copies else ()),
         *((("shared", _contamination(answer)),) if answer.contamination is not None else ()),
+        *((("scores", _scores(answer)),) if answer.scores is not None else ()),
     ):
         click.echo(f"  {label:<9} {table.cell(value)}")
 
@@ -162,6 +163,15 @@ def _contamination(answer: Explanation) -> str:
     """What it shares with benchmarks."""
     rows = [", ".join(f"{k} {v}" for k, v in row.items() if k != "doc_id") for row in answer.contamination or ()]
     return "; ".join(rows) or "nothing with a benchmark"
+
+
+def _scores(answer: Explanation) -> str:
+    """What each trained model says of it."""
+    rows = answer.scores or ()
+    return (
+        ", ".join(f"{row['name']} {number(row['score']) or 'no word'} (model {row['version']})" for row in rows)
+        or "none yet"
+    )
 
 
 def _say_signals(answer: Explanation) -> None:

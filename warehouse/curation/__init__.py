@@ -2,18 +2,17 @@
 
 ``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch of doc_id and text and give one of
 SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band, ``overlaps`` compares documents with
-benchmarks. sql/curation decides from them.
+benchmarks; ``train`` makes a model of a recipe, ``scored`` gives documents its score. sql/curation decides from them.
 """
 
-from warehouse.curation.contamination import (
-    COMMIT_BYTES,
-    CONTAMINATION,
-    CONTAMINATION_VERSION,
-    overlaps,
-)
+from warehouse.curation.contamination import CONTAMINATION, CONTAMINATION_VERSION, overlaps
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, minhash, pairs
 from warehouse.curation.measure import Found, measure, paragraphs, pii
+from warehouse.curation.pending import COMMIT_BYTES
 from warehouse.curation.pii import PII, PII_VERSION
+from warehouse.curation.score_models import Model
+from warehouse.curation.score_recipe import ScoreRecipe, load_score
+from warehouse.curation.scores import SCORE_MODELS, SCORES, Trained, score, scored, train
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
 VERSIONS = {
@@ -36,14 +35,23 @@ __all__ = [
     "PII",
     "PII_VERSION",
     "READ_BYTES",
+    "SCORES",
+    "SCORE_MODELS",
     "SIGNALS",
     "SIGNALS_VERSION",
     "VERSIONS",
     "Found",
+    "Model",
+    "ScoreRecipe",
+    "Trained",
+    "load_score",
     "measure",
     "minhash",
     "overlaps",
     "pairs",
     "paragraphs",
     "pii",
+    "score",
+    "scored",
+    "train",
 ]

@@ -11,22 +11,20 @@ translations; items of fewer than 13 words, or of numbers alone. Memory: some 60
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from warehouse.curation.measure import Found, require, sliced
+from warehouse.curation.pending import COMMIT_BYTES, pending
 from warehouse.kernels import contamination as kernel
 from warehouse.kernels.texts import Counts, texts
-from warehouse.query import Connection, arrow, fetch_all, stream
+from warehouse.query import Connection, arrow, fetch_all
 
 CONTAMINATION_VERSION = 1
 """Raised whenever words, 13-grams or spans change; documents are then compared again."""
-
-COMMIT_BYTES = 512 << 20
-"""Text compared between two commits: what a killed run repeats at most."""
 
 CONTAMINATION = pa.schema(
     [
@@ -95,22 +93,13 @@ FROM repository.benchmarks
 GROUP BY ALL
 """
 
-_PENDING = f"""
-CREATE OR REPLACE TEMP TABLE pending AS
-WITH compared AS (
-    SELECT doc_id, list(DISTINCT benchmark ORDER BY benchmark) AS known
-    FROM repository.contamination
-    SEMI JOIN registered USING (benchmark, passages)
-    WHERE version = {CONTAMINATION_VERSION}
-    GROUP BY doc_id
-),
-first AS (
-    SELECT doc_id, min(known_at) AS known_at FROM repository.documents GROUP BY doc_id
-)
-SELECT doc_id, known_at, coalesce(known, []) AS known
-FROM first
-LEFT JOIN compared USING (doc_id)
-WHERE len(coalesce(known, [])) < (SELECT count(*) FROM registered)
+_COMPARED = f"""
+CREATE OR REPLACE TEMP TABLE compared AS
+SELECT doc_id, list(DISTINCT benchmark ORDER BY benchmark) AS known
+FROM repository.contamination
+SEMI JOIN registered USING (benchmark, passages)
+WHERE version = {CONTAMINATION_VERSION}
+GROUP BY doc_id
 """
 
 _ITEMS = """
@@ -121,13 +110,6 @@ GROUP BY benchmark, item
 ORDER BY benchmark, item
 """
 
-_TEXTS = """
-SELECT doc_id, text
-FROM repository.documents
-JOIN pending USING (doc_id, known_at)
-WHERE pending.known = CAST($1 AS VARCHAR[])
-"""
-
 
 def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int = 1) -> Iterator[Found]:
     """What comparing each document with the benchmarks that it was not compared with adds, part by part.
@@ -135,12 +117,15 @@ def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int 
     ``con`` has repository.documents, benchmarks and contamination as they are. Started anew after any part was
     committed, the rest follows.
     """
-    for statement in (_REGISTERED, _PENDING):
+    for statement in (_REGISTERED, _COMPARED):
         con.execute(statement)
     registered = dict(fetch_all(con, "SELECT benchmark, passages FROM registered ORDER BY benchmark"))
-    for (known,) in fetch_all(con, "SELECT DISTINCT known FROM pending ORDER BY known"):
-        missing = {name: passages for name, passages in registered.items() if name not in known}
-        yield from _compared(con, known, benchmarks(con, missing), commit_bytes, threads)
+
+    def against(names: list[str]) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        held = benchmarks(con, {name: registered[name] for name in names})
+        return lambda batch: contamination(batch, held, threads=threads)
+
+    yield from pending(con, list(registered), against, commit_bytes=commit_bytes)
 
 
 def benchmarks(con: Connection, passages: dict[str, int]) -> Benchmarks:
@@ -150,17 +135,3 @@ def benchmarks(con: Connection, passages: dict[str, int]) -> Benchmarks:
     groups = np.searchsorted(np.array(list(passages)), items["benchmark"].to_numpy().astype(str)).astype(np.int64)
     index = kernel.index(texts(items["text"].combine_chunks()), groups)
     return Benchmarks(names, np.array(list(passages.values()), np.int64), items["item"].combine_chunks(), index)
-
-
-def _compared(
-    con: Connection, known: list[str], against: Benchmarks, commit_bytes: int, threads: int
-) -> Iterator[Found]:
-    parts, documents, size = list[pa.RecordBatch](), 0, 0
-    for batch in stream(con, _TEXTS, [known], batch_rows=2048):
-        parts.append(contamination(batch, against, threads=threads))
-        documents, size = documents + batch.num_rows, size + batch.nbytes
-        if size >= commit_bytes:
-            yield Found(pa.concat_batches(parts), documents, size)
-            parts, documents, size = [], 0, 0
-    if parts:
-        yield Found(pa.concat_batches(parts), documents, size)

@@ -8,15 +8,13 @@ seen the future. ``changed`` counts such rows.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from warehouse import query
 from warehouse.contracts import Batches, Snapshot, digest
-from warehouse.errors import RecipeError
 from warehouse.features.compile import FEATURE_SET, Compiled, Types, compile_features
 from warehouse.features.recipe import FeatureSet, View, refused
 
@@ -38,7 +36,7 @@ class Computed:
 def compiled_on(con: query.Connection, features: FeatureSet) -> Compiled:
     """The SELECT of a feature set, by the types that its relations have on this connection. Raises RecipeError."""
     query_types = {view.name: _relation_types(con, view) for view in features.views}
-    with _refusals(features.spine.at):
+    with query.refusals(features.spine.at):
         statements = query.statements(features.spine.select)
         if len(statements) != 1 or statements[0].kind != "SELECT":
             raise refused(features.spine.at, f"the spine holds {len(statements)} statements", allowed="one SELECT")
@@ -47,22 +45,12 @@ def compiled_on(con: query.Connection, features: FeatureSet) -> Compiled:
 
 
 def _relation_types(con: query.Connection, view: View) -> Types:
-    with _refusals(view.at):
+    with query.refusals(view.at):
         return _types(con, ".".join(map(query.quoted, view.relation.split("."))))
 
 
 def _types(con: query.Connection, relation: str) -> Types:
     return {row[0]: row[1] for row in query.fetch_all(con, f"DESCRIBE SELECT * FROM {relation}")}
-
-
-@contextmanager
-def _refusals(at: str) -> Iterator[None]:
-    """DuckDB's refusal as ours, with the place of the recipe."""
-    try:
-        yield
-    except query.Error as error:
-        first = " ".join(str(error).partition("\n\n")[0].split())
-        raise RecipeError(f"{at}: {first}", do="try the SELECT in 'warehouse sql'") from None
 
 
 def fingerprint(compiled: Compiled, upstream: Mapping[str, str]) -> str:
@@ -78,7 +66,7 @@ def compute(con: query.Connection, features: FeatureSet, *, upstream: Mapping[st
     """
     compiled = compiled_on(con, features)
     mark = fingerprint(compiled, upstream)
-    with _refusals(features.spine.at):
+    with query.refusals(features.spine.at):
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE _computed AS {compiled.sql}", {**compiled.parameters, "feature_set": mark}
         )

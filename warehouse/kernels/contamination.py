@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import characters
-from warehouse.kernels.blocks import BYTES, ascii_word, high
-from warehouse.kernels.characters import WORD, flags, read
-from warehouse.kernels.hashing import SEED, finish, slots_for, step
+from warehouse.kernels.blocks import BYTES
+from warehouse.kernels.folded import find_edges, folded, hashed
+from warehouse.kernels.hashing import finish, slots_for
 from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
 from warehouse.kernels.texts import Counts, Texts
 
 WORDS = 13
@@ -152,10 +152,10 @@ def _words(begin: int, end: int, safe: int, classes: int, hashes: int, edges: in
 
     ``hashes`` has room for a block more. safe: up to which memory may be read. The last twelve hashes mean nothing.
     """
-    words, rolling, leaving = _edges(begin, end, safe, classes, hashes, edges), 0, 0
+    words, rolling, leaving = find_edges(begin, end, safe, classes, hashes, edges), 0, 0
     for index in range(words):
         at, stop = load_i64(edges + 16 * index), load_i64(edges + 16 * index + 8)
-        word = _hash(at, stop, safe)
+        word = hashed(at, stop, safe)
         store_i64(hashes + 8 * index, word)
         rolling = rolling * _BASE + word - leaving * _BASE_13
         if index >= WORDS - 1:
@@ -163,83 +163,6 @@ def _words(begin: int, end: int, safe: int, classes: int, hashes: int, edges: in
             leaving = load_i64(place)
             store_i64(place, finish(rolling, WORDS))
     return words
-
-
-@internal
-def _edges(begin: int, end: int, safe: int, classes: int, bounce: int, out: int) -> int:
-    """The number of words; at ``out`` the first byte of each and the byte after it. bounce: room for a block."""
-    place, inside, skip, carried = out, 0, 0, 0
-    for at in range(begin, end, BYTES):
-        bits, beyond = _block(at, end, safe, bounce)
-        if beyond or skip:
-            bits, skip, carried = _beyond_ascii(at, end, classes, bits, beyond, skip, carried)
-        flips = bits ^ (bits << 1 | inside)
-        inside = bits >> 63 & 1
-        while flips:
-            store_i64(place, at + trailing_zeros(flips))
-            place += 8
-            flips &= flips - 1
-    if inside:
-        store_i64(place, end)
-        place += 8
-    return (place - out) // 16
-
-
-@internal
-def _block(at: int, end: int, safe: int, bounce: int) -> tuple[int, int]:
-    """Which of the 64 bytes from ``at`` on, up to ``end``, are ASCII of words, and which are beyond ASCII."""
-    known = -1 if at + BYTES <= end else (1 << end - at) - 1
-    if at + BYTES > safe:
-        for place in range(end - at):
-            store_u8(bounce + place, load_u8(at + place))
-        at = bounce
-    return ascii_word(at) & known, high(at) & known
-
-
-@internal
-def _beyond_ascii(
-    at: int, end: int, classes: int, bits: int, beyond: int, skip: int, carried: int
-) -> tuple[int, int, int]:
-    """The bits with those of characters beyond ASCII; how many bytes of the next block the last character takes, and
-    the bits of those. skip, carried: the same of the block before.
-    """
-    bits |= carried
-    beyond &= -1 << skip
-    skip = carried = 0
-    while beyond:
-        place = trailing_zeros(beyond)
-        character = read(at + place, end)
-        taken = (1 << (character & 7)) - 1
-        beyond &= ~(taken << place)
-        skip = max(place + (character & 7) - BYTES, 0)
-        if flags(classes, character >> 3) & WORD:
-            bits |= taken << place
-            carried = (1 << skip) - 1
-    return bits, skip, carried
-
-
-@internal
-def _hash(at: int, stop: int, safe: int) -> int:
-    """A hash of the bytes at..stop, folded."""
-    state, size = SEED, stop - at
-    while at + 8 < stop:
-        state = step(state, _folded(load_i64(at)))
-        at += 8
-    tail = 0
-    if at + 8 <= safe:
-        tail = load_i64(at)
-        if stop - at < 8:
-            tail &= (1 << 8 * (stop - at)) - 1
-    else:
-        for place in range(stop - 1, at - 1, -1):
-            tail = tail << 8 | load_u8(place)
-    return finish(step(state, _folded(tail)), size)
-
-
-@internal
-def _folded(eight: int) -> int:
-    """Eight bytes with bit 5 set in each that is ASCII: A-Z become a-z, and no two word characters become one."""
-    return eight | (~eight & -0x7F7F7F7F7F7F7F80) >> 2 & 0x2020202020202020
 
 
 @compiled
@@ -350,6 +273,6 @@ def _equal(edges: int, others: int) -> bool:
         if load_i64(others + word + 8) - other != size:
             return False
         for place in range(size):
-            if _folded(load_u8(at + place)) != _folded(load_u8(other + place)):
+            if folded(load_u8(at + place)) != folded(load_u8(other + place)):
                 return False
     return True

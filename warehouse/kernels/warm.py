@@ -17,6 +17,7 @@ from warehouse.kernels import (
     c4,
     contamination,
     fasttext,
+    folded,
     graph,
     lines,
     minhash,
@@ -54,6 +55,7 @@ def _models() -> None:
     column, first = texts(pa.array([SAMPLE])), np.zeros(1, np.int64)
     fasttext.predict(column, _classifier(), max_chars=100)
     contamination.spans(column, contamination.index(column, first))
+    folded.hashes(column)
 
 
 def _others() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 from warehouse.errors import UsageError
-from warehouse.recipes import Check, Keys, Stated, checked, string
+from warehouse.recipes import Check, Keys, Stated, checked, number, string
 from warehouse.runway.published import DATASET_GROWTH
 
 TOKENS_PER_PARAMETER: Final = 20
@@ -74,19 +73,6 @@ def changed(settings: Settings, **values: Any) -> Settings:
     return replace(settings, **stated)
 
 
-def _number(kind: type[int] | type[float], low: float, high: float) -> Callable[[Stated, Keys], Any]:
-    """A check for a number of this type."""
-
-    def check(stated: Stated, key: Keys) -> int | float:
-        value = stated.get(key)
-        wanted = int if kind is int else (int, float)
-        if isinstance(value, bool) or not isinstance(value, wanted) or not low <= value <= high:
-            stated.refuse(key, f"{key[-1]} is {value!r}", f"a {'whole ' * (kind is int)}number, {low:,} to {high:,}")
-        return kind(value)
-
-    return check
-
-
 def _growth(stated: Stated, key: Keys) -> tuple[float, float]:
     value = stated.get(key)
     good = isinstance(value, list) and len(value) == 2 and all(type(each) in (int, float) for each in value)
@@ -96,7 +82,7 @@ def _growth(stated: Stated, key: Keys) -> tuple[float, float]:
 
 
 _TYPES: Final = {field.name: float if field.type == "float" else int for field in fields(Settings)}
-_KEYS: dict[str, Check] = {name: _number(_TYPES[name], *limits) for name, limits in LIMITS.items()} | {
+_KEYS: dict[str, Check] = {name: number(_TYPES[name], *limits) for name, limits in LIMITS.items()} | {
     "growth": _growth,
     "rule_set": string,
 }

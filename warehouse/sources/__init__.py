@@ -13,6 +13,7 @@ from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
 from warehouse.sources.recipe import (
     BENCHMARKS,
+    SCORED_HERE,
     WRITTEN_HERE,
     Column,
     Dialect,
@@ -29,6 +30,7 @@ from warehouse.sources.recipe import (
 __all__ = [
     "BENCHMARKS",
     "READERS",
+    "SCORED_HERE",
     "UNSTRUCTURED",
     "WRITTEN_HERE",
     "Column",

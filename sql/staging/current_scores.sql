@@ -1,0 +1,20 @@
+/* model
+description: >-
+  What the newest model of each recipe in recipes/scores says of every document. A model that was trained again takes the
+  place of the one before it when all documents have its score, for nothing is published in between
+kind: view
+grain: [doc_id, name]
+owner: team:data-platform
+columns:
+  doc_id: document
+  name: of the recipe
+  version: of its model, as in repository.score_models
+  score: >-
+    of a classifier the probability that the text is like the positive ones; of a perplexity 2 to the power of bits a word,
+    lower is more like the texts it was trained on; null where the text has no word
+*/
+SELECT scores.doc_id, scores.name, scores.version, scores.score
+FROM repository.scores
+WHERE {'name': scores.name, 'version': scores.version} IN (
+    SELECT {'name': name, 'version': max(version)} FROM repository.scores GROUP BY name
+)
