@@ -131,6 +131,12 @@ def c4(text: str, mode: Words) -> dict[str, int]:
     return found
 
 
+def c4_left(text: str, *, needs_mark: bool) -> str:
+    """The text that C4's filter leaves of a document: its kept lines without citations."""
+    kept = (line.strip() for line in text.splitlines() if c4_line(line.strip(), needs_mark=needs_mark) == "kept")
+    return "\n".join(CITATION.sub("", line) for line in kept).strip()
+
+
 def top(words: list[str], n: int) -> int:
     """most_common gives the first of equals."""
     grams = Counter(tuple(words[i : i + n]) for i in range(len(words) - n + 1))
