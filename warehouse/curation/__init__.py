@@ -10,6 +10,7 @@ from warehouse.curation.contamination import (
     CONTAMINATION,
     CONTAMINATION_VERSION,
     overlaps,
+    searcher,
 )
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, minhash, pairs
 from warehouse.curation.measure import Found, measure, paragraphs, pii
@@ -46,4 +47,5 @@ __all__ = [
     "pairs",
     "paragraphs",
     "pii",
+    "searcher",
 ]

@@ -11,8 +11,9 @@ translations; items of fewer than 13 words, or of numbers alone. Memory: some 60
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -135,12 +136,22 @@ def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int 
     ``con`` has repository.documents, benchmarks and contamination as they are. Started anew after any part was
     committed, the rest follows.
     """
-    for statement in (_REGISTERED, _PENDING):
-        con.execute(statement)
-    registered = dict(fetch_all(con, "SELECT benchmark, passages FROM registered ORDER BY benchmark"))
+    registered = _registered(con)
+    con.execute(_PENDING)
     for (known,) in fetch_all(con, "SELECT DISTINCT known FROM pending ORDER BY known"):
         missing = {name: passages for name, passages in registered.items() if name not in known}
         yield from _compared(con, known, benchmarks(con, missing), commit_bytes, threads)
+
+
+def searcher(con: Connection) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """``contamination`` against all that ``con`` has in repository.benchmarks."""
+    return partial(contamination, against=benchmarks(con, _registered(con)))
+
+
+def _registered(con: Connection) -> dict[str, int]:
+    """The table ``registered``, made anew: passages of each benchmark."""
+    con.execute(_REGISTERED)
+    return dict(fetch_all(con, "SELECT benchmark, passages FROM registered ORDER BY benchmark"))
 
 
 def benchmarks(con: Connection, passages: dict[str, int]) -> Benchmarks:

@@ -18,6 +18,7 @@ import xxhash
 from warehouse import query
 from warehouse.contracts import TIMESTAMP, Snapshot
 from warehouse.datasets.decontamination import Cleaned, with_cuts
+from warehouse.datasets.lines import with_lines
 from warehouse.datasets.masks import MASKED, with_masks
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.errors import CheckFailed, NotFound, RecipeError
@@ -122,7 +123,8 @@ def freeze(
             do="publish again, so that the snapshot and the repository are of one run",
         )
     check_synthetic(recipe, facts)
-    return arranged(recipe, with_cuts(with_masks(recipe, facts, con, spans), cleaned.spans))
+    cut = with_cuts(with_masks(recipe, facts, con, spans), cleaned.spans)
+    return arranged(recipe, with_lines(cut, cleaned.edits))
 
 
 def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:
