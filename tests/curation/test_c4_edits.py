@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-import twins
+from c4_twin import c4_left
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_signals import TEXTS, library_texts
@@ -63,13 +63,13 @@ def left(bodies: list[str], *, needs_mark: bool) -> list[str]:
 @example(["a b [1]\nd e f.", "[1] a b c.\n[2] d e f. [3]", "a b c.\n[1] [2] [3]\nd e f. [4]\n[1] [2] [3]"])
 @example(["[ [1] a b c.", "a b c.[[1]]", "a b c.\n\nd\ne f g."])
 def test_a_text_without_its_spans_is_what_c4_leaves(needs_mark: bool, bodies: list[str]) -> None:
-    assert left(bodies, needs_mark=needs_mark) == [twins.c4_left(body, needs_mark=needs_mark) for body in bodies]
+    assert left(bodies, needs_mark=needs_mark) == [c4_left(body, needs_mark=needs_mark) for body in bodies]
 
 
 @pytest.mark.parametrize("needs_mark", [True, False], ids=["c4", "c4_open"])
 def test_spans_and_counts_are_those_of_the_signals_on_real_text(needs_mark: bool) -> None:
     bodies = [*library_texts(), ""]
-    assert left(bodies, needs_mark=needs_mark) == [twins.c4_left(body, needs_mark=needs_mark) for body in bodies]
+    assert left(bodies, needs_mark=needs_mark) == [c4_left(body, needs_mark=needs_mark) for body in bodies]
     column = texts(pa.array(bodies, pa.large_string()))
     measured, counts = c4.measure(column, "whitespace"), c4.edits(column, needs_mark=needs_mark)[1]
     prefix = "c4_" if needs_mark else "c4_open_"
