@@ -23,7 +23,7 @@ from warehouse.datasets.decontamination import MARK, merged
 from warehouse.datasets.lines import laid
 from warehouse.datasets.masks import masked_text, stored_range
 from warehouse.datasets.recipe import Lines, resolved
-from warehouse.errors import CheckFailed, RecipeError
+from warehouse.errors import CheckFailed, NotFound, RecipeError
 from warehouse.manifest import encode
 
 ITEM = ITEMS["letters"][0]
@@ -40,6 +40,11 @@ ODD = {
     "broken": f"Read {HALVES[0]} [7]\n{HALVES[1]} [8] and so on.",
     "put together": f"Read this: {HALVES[0]}[7] {HALVES[1]}.",
     "put together by lines": f"Read this: {HALVES[0]}?\nmenu\n{HALVES[1]} and so.",
+    "one": "The same is left of it.\nmenu",
+    "other": "Home\nThe same is left  of it. [3]\r\n",
+    "whole": "the same is left of it.",
+    "one with mail": "Home\nWrite to a@b.de of it.",
+    "other with mail": "Write to a@b.de of it.",
     "menus": "menu\nno mark here at all\n",
     "empty": "",
     "blank": " \r\n ",
@@ -138,7 +143,7 @@ def test_masks_stand_in_kept_lines_alone_and_are_counted_there(world: Any, relea
     assert "7946" not in text and "+44 20" not in text
     spans = [span for row in pq.read_table(release.path / "documents.parquet").to_pylist() for span in row["masked"]]
     emails = sum(span["kind"] == "email" for span in spans)
-    assert release.manifest.pii["masked"]["email"] == emails == text.count("user@example.org") == 2
+    assert release.manifest.pii["masked"]["email"] == emails == text.count("user@example.org") == 4
     assert rebuild(release.path, world.snapshot).id == release.id
 
 
@@ -159,11 +164,26 @@ def test_benchmarks_are_kept_out_of_what_lines_leave(
     assert rebuild(release.path, world.snapshot).id == release.id
 
 
+@pytest.mark.parametrize("keys", [{}, {"mask": PII_KINDS, "contamination": "cut"}], ids=["lines", "all"])
+def test_texts_of_which_the_same_is_left_are_in_one_cluster_and_shard(
+    world: Any, releases: Callable[..., Release], keys: dict[str, Any]
+) -> None:
+    release = releases(lines="c4", **keys)
+    wanted, places = left(world, "c4"), dict[str, set[tuple[Any, ...]]]()
+    for row in pq.read_table(release.path / "documents.parquet").to_pylist():
+        folded = " ".join(wanted[row["doc_id"]].lower().split())
+        places.setdefault(folded, set()).add((row["cluster"], row["split"], row["shard"]))
+    assert all(len(found) == 1 for found in places.values())
+    assert len(places) < release.manifest.documents
+
+
 def test_a_selection_of_which_no_line_is_left_is_refused(world: Any, recipe: DatasetRecipe) -> None:
     menus = next(row["doc_id"] for row in world.rows if row["text"] == ODD["menus"])
     only = replace(recipe, lines="c4", select=f"SELECT '{menus}' AS doc_id")
-    with pytest.raises(CheckFailed, match=r"of all 1 documents .* lines: c4 leaves no line.*c4_kept_lines > 0"):
+    with pytest.raises(CheckFailed, match=r"lines: c4 leaves no line of the 1 documents .*c4_kept_lines > 0"):
         world.export(only, out="none")
+    with pytest.raises(NotFound, match="1 of 1 selected documents are not in documents"):
+        world.export(replace(only, select="SELECT 'nowhere' AS doc_id"), out="none")
 
 
 def test_a_recipe_without_the_key_gives_the_texts_and_says_nothing(

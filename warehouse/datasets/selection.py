@@ -21,6 +21,7 @@ from warehouse.datasets.decontamination import Cleaned, with_cuts
 from warehouse.datasets.lines import with_lines
 from warehouse.datasets.masks import MASKED, with_masks
 from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.texts import SAME_TEXT
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 
 FROZEN = pa.schema(
@@ -45,9 +46,6 @@ FROZEN = pa.schema(
 )
 
 Splits = tuple[tuple[str, float], ...]
-
-SAME_TEXT = r"md5(regexp_replace(lower(trim(text)), '\s+', ' ', 'g'))"
-"""The default cluster: texts that differ in case and white space only are one."""
 
 # A text is known under the last facts of its doc_id: a licence stated later holds.
 _FREEZE = """

@@ -15,6 +15,9 @@ from warehouse.errors import IntegrityError, NotFound
 WANTED = ("doc_id", "content_hash", "masked")
 """Columns of the frozen table that lead to a text."""
 
+SAME_TEXT = r"md5(regexp_replace(lower(trim(text)), '\s+', ' ', 'g'))"
+"""The default cluster: texts that differ in case and white space only are one."""
+
 
 def stored_texts(
     wanted: pa.Table, documents: Snapshot, *, threads: int, batch_rows: int = 4096
