@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import dagster as dg
 from pyarrow import RecordBatch
@@ -212,15 +212,6 @@ def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinitio
     return _release
 
 
-def _lines(found: Mapping[str, Any]) -> Metadata:
-    if not found:
-        return {}
-    return {
-        "lines_dropped": sum(found["dropped"].values()),
-        **{f"left_out_{k}": n for k, n in found["left_out"].items()},
-    }
-
-
 def _metadata(release: Release[Manifest]) -> Metadata:
     splits = release.manifest.splits.values()
     return {
@@ -231,7 +222,11 @@ def _metadata(release: Release[Manifest]) -> Metadata:
         "samples": sum(split.samples for split in splits),
         "tokens": sum(split.tokens for split in splits),
         **{f"masked_{kind}": count for kind, count in release.manifest.pii.get("masked", {}).items()},
-        **_lines(release.manifest.lines),
+        **{
+            f"{word}_{reason}": count
+            for word in ("dropped", "left_out")
+            for reason, count in release.manifest.lines.get(word, {}).items()
+        },
         **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
         "path": dg.MetadataValue.path(release.path),
     }

@@ -105,7 +105,7 @@ def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
     else 0. counts: int64[n, len(EDITED)]: lines of each outcome, citations cut out of kept lines, and spans.
     needs_mark: whether a line must end in a terminal mark, C4's setting; FineWeb's is without.
     """
-    spans = np.empty((column.bytes // 2 + 2 * column.count, 3), np.int64)  # a span is 2 bytes, or 4 from the next
+    spans = np.empty((column.bytes // 2 + 2 * column.count, 3), np.int64)  # a citation has 2 bytes, a line 5
     counts = np.zeros((column.count, len(EDITED)), np.int64)
     line = np.empty(column.longest + 1, np.uint8)
     tools = np.array([characters.CLASSES, line.ctypes.data, needs_mark], np.int64)
@@ -358,11 +358,11 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
     """Write the spans of a text at ``out``; how many there are.
 
     solid: where what is left ends, white space at its end apart (begin: nothing is left); sure: spans before that;
-    open: where the last kept line ends.
+    edge: where the last kept line ends.
     """
     classes = load_i64(tools)
     found = sure = 0
-    solid = open = at = begin
+    solid = edge = at = begin
     while at < end:
         stop, after = _break(at, end, classes)
         first = skip_space(classes, at, stop)
@@ -373,8 +373,8 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
         if outcome != _KEPT:
             continue
         if solid > begin:
-            found += _joined(out + 24 * found, open, first, begin)
-        piece, place, open = first, first, last
+            found += _joined(out + 24 * found, edge, first, begin)
+        piece, place, edge = first, first, last
         while piece < last:
             place = find_byte(place, last, 0x5B)
             cited = _citation(place, last, classes) if place < last else last
@@ -411,7 +411,7 @@ def _span(place: int, start: int, stop: int, feed: int, begin: int) -> int:
 
 
 @internal
-def _joined(place: int, open: int, first: int, begin: int) -> int:
+def _joined(place: int, edge: int, first: int, begin: int) -> int:
     """Write the span between two kept lines: all of it but a line feed at its start, else one stands in its place."""
-    feed = load_u8(open) == 0x0A
-    return _span(place, open + feed, first, 1 - feed, begin)
+    feed = load_u8(edge) == 0x0A
+    return _span(place, edge + feed, first, 1 - feed, begin)
