@@ -7,7 +7,7 @@ ask: of a document that it takes nonetheless only the line falls. Texts of which
 default.
 
 Lost: personal data is found in the stored text, so what only the lines taken out put together is not masked. Memory:
-some 30 bytes a span, of which there is one for each run of lines that fall and one for each citation.
+some 35 bytes a span, of which there is one for each run of lines that fall and one for each citation.
 """
 
 from __future__ import annotations
