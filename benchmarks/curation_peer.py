@@ -2,9 +2,9 @@
 
     python curation_peer.py TEXTS.jsonl ANSWERS.jsonl
 
-A line an answer: words, and the first failing reason of each filter, of FineWeb's chain and
-of that on unedited text (null: kept; "raises NAME"
-where the filter raised); the last line is its speed on the first documents, each filter called once a document.
+A line an answer: words, the text that C4's line rules leave in both settings, and the first failing reason of each
+filter, of FineWeb's chain and of that on unedited text (null: kept; "raises NAME" where the filter raised); the last
+line is its speed on the first documents, each filter called once a document.
 """
 
 import json
@@ -29,6 +29,10 @@ FILTERS = {
 }
 CHAIN = ("gopher_repetition", "gopher_quality", "open", "fineweb")
 OPEN = C4QualityFilter(filter_no_terminal_punct=False)
+LINES = {
+    "c4": C4QualityFilter(min_num_sentences=-1),
+    "c4_open": C4QualityFilter(min_num_sentences=-1, filter_no_terminal_punct=False),
+}
 TIMED = 150
 
 
@@ -53,6 +57,12 @@ def unedited(text):
     return next(filter(None, whys), None)
 
 
+def left(each, text):
+    """The text without the lines that C4 drops; None where a line drops the document."""
+    document = Document(text=text, id="")
+    return document.text if each.filter(document) is True else None
+
+
 def main():
     texts = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
     some = texts[:TIMED]
@@ -69,6 +79,7 @@ def main():
     with Path(sys.argv[2]).open("w") as out:
         for text in texts:
             answer = {"words": tokenizer.word_tokenize(text), "chain": chain(text), "unedited": unedited(text)}
+            answer["left"] = {name: left(each, text) for name, each in LINES.items()}
             answer |= {name: reason(each, Document(text=text, id="")) for name, each in FILTERS.items()}
             out.write(json.dumps(answer) + "\n")
         out.write(json.dumps(speed))

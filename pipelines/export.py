@@ -1,11 +1,12 @@
 """Releases of data sets: one asset a recipe, made from the published snapshot and the versions it pins."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import dagster as dg
+from pyarrow import RecordBatch
 from tqdm import tqdm
 
 from pipelines.build import PUBLISHED
@@ -13,14 +14,14 @@ from pipelines.costs import metered
 from pipelines.features import CATALOG, feature_key, reads, stored_rows, tables_read, upstream
 from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
-from warehouse import datasets, features, publish
+from warehouse import curation, datasets, features, publish
 from warehouse.contracts import Snapshot
 from warehouse.datasets import DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
 from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
 from warehouse.project import Project
-from warehouse.query import Connection, fetch_all
+from warehouse.query import Connection, attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 from warehouse.sources import BENCHMARKS
 from warehouse.synthetic import TABLE as STATEMENTS
@@ -69,7 +70,14 @@ def _overlap(repository: Repository, pinned: Mapping[str, int]) -> Overlap | Non
     """The pinned benchmarks and what documents hold of them; None where none is registered."""
     if not {BENCHMARKS, "contamination"} <= pinned.keys():
         return None
-    return Overlap(*(repository.snapshot(table, version=pinned[table]) for table in (BENCHMARKS, "contamination")))
+    benchmarks, met = (repository.snapshot(table, version=pinned[table]) for table in (BENCHMARKS, "contamination"))
+    return Overlap(benchmarks, met, lambda: _search(benchmarks))
+
+
+def _search(benchmarks: Snapshot) -> Callable[[RecordBatch], RecordBatch]:
+    with connect() as con:
+        attach_repository(con, [benchmarks])
+        return curation.searcher(con)
 
 
 def export_table(
@@ -214,6 +222,11 @@ def _metadata(release: Release[Manifest]) -> Metadata:
         "samples": sum(split.samples for split in splits),
         "tokens": sum(split.tokens for split in splits),
         **{f"masked_{kind}": count for kind, count in release.manifest.pii.get("masked", {}).items()},
+        **{
+            f"{word}_{reason}": count
+            for word in ("dropped", "left_out")
+            for reason, count in release.manifest.lines.get(word, {}).items()
+        },
         **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
         "path": dg.MetadataValue.path(release.path),
     }

@@ -25,6 +25,7 @@ from warehouse.errors import FormatError, IntegrityError, NotFound
 SCHEMA_VERSION = 1
 BLOCK_BYTES = 1 << 20
 NAME = "manifest.json"
+OPTIONAL = ("pii", "contamination", "lines")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,8 @@ class Manifest:
     tokens, bytes; inputs: table -> version; model_fingerprints: SQL model -> hash of what it was built by; checks: how
     many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes;
     pii: spans masked by kind and the documents that held them, empty where nothing is masked; contamination: spans cut
-    or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select.
+    or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select; lines: those
+    kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out.
     """
 
     schema_version: int
@@ -99,6 +101,7 @@ class Manifest:
     files: Mapping[str, FileEntry]
     pii: Mapping[str, Any] = field(default_factory=dict)
     contamination: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 
@@ -246,8 +249,8 @@ def _table(values: dict[str, Any]) -> TableManifest:
 
 
 def encode(manifest: AnyManifest) -> bytes:
-    """The manifest as the bytes of manifest.json, keys in order; no ``pii`` or ``contamination`` that is empty."""
-    values = {key: value for key, value in asdict(manifest).items() if key not in ("pii", "contamination") or value}
+    """The manifest as the bytes of manifest.json, keys in order; without those of OPTIONAL that are empty."""
+    values = {key: value for key, value in asdict(manifest).items() if key not in OPTIONAL or value}
     return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 

@@ -1,8 +1,8 @@
 /* model
 description: >-
   C4's document rules (Raffel et al. 2020, section 2.2) as in datatrove 0.10.1: lines fall first, and only lines that pass the
-  rules before it can show 'lorem ipsum' or a curly bracket. Where a document has both, the first is named. Decides only;
-  the text of a kept document is not rewritten
+  rules before it can show 'lorem ipsum' or a curly bracket. Where a document has both, the first is named. Decides only:
+  the text of a kept document stays as it is, and a data set with lines c4 leaves its lines out
 kind: view
 grain: [doc_id]
 owner: team:data-platform

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 import twins
+from c4_twin import CITATION, c4_line
 
 Verdict = tuple[str, float, float]
 Rule = tuple[str, float, str, float]
@@ -53,8 +54,8 @@ def gopher_repetition(text: str) -> Iterator[Rule]:
 
 def c4(text: str, *, needs_mark: bool) -> Iterator[Rule]:
     lines = [line.strip() for line in text.splitlines()]
-    outcomes = [twins.c4_line(line, needs_mark=needs_mark) for line in lines]
-    kept = [twins.CITATION.sub("", line) for line, how in zip(lines, outcomes, strict=True) if how == "kept"]
+    outcomes = [c4_line(line, needs_mark=needs_mark) for line in lines]
+    kept = [CITATION.sub("", line) for line, how in zip(lines, outcomes, strict=True) if how == "kept"]
     yield "lorem_ipsum", outcomes.count("lorem_ipsum"), ">", 0
     yield "curly_bracket", outcomes.count("curly_bracket"), ">", 0
     yield "too_few_sentences", sum(twins.sentences(line, "spacy_en") for line in kept), "<", 5

@@ -7,6 +7,7 @@ import unicodedata
 from collections import Counter
 
 import spacy_twin
+from c4_twin import ASCII_LOWER, CITATION, c4_line
 
 from warehouse.kernels.characters import _PUNCTUATION, _TERMINALS, _ranges
 from warehouse.kernels.words import Words
@@ -14,10 +15,7 @@ from warehouse.kernels.words import Words
 TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
 PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
-POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 WORD = re.compile(r"w+(?:[.'\u2019]w+)*|\.+|-+|~+|.", re.DOTALL)
-CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
-ASCII_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 
 
 def is_word(char: str) -> bool:
@@ -93,24 +91,6 @@ def sentences(line: str, mode: Words) -> int:
         elif ended and not char.isspace() and unicodedata.category(char)[0] != "P":
             found, ended = found + 1, False
     return found
-
-
-def c4_line(line: str, *, needs_mark: bool) -> str:
-    """The name of the first C4 rule that the line breaks, else kept."""
-    words = line.split()
-    if any(len(word) > 1000 for word in words):
-        return "long_word"
-    line = CITATION.sub("", line)
-    lower = line.translate(ASCII_LOWER)
-    broken = {
-        "no_terminal": needs_mark and (not line.endswith((".", "?", "!", '"', "'")) or line.endswith("...")),
-        "few_words": len(words) < 3,
-        "lorem_ipsum": "lorem ipsum" in lower,
-        "javascript": "javascript" in lower,
-        "curly_bracket": "{" in line,
-        "policy": any(phrase in lower for phrase in POLICIES),
-    }
-    return next((name for name, breaks in broken.items() if breaks), "kept")
 
 
 def c4(text: str, mode: Words) -> dict[str, int]:

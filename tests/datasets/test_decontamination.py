@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def overlap_of(folder: Path, rows: list[dict[str, Any]]) -> Overlap:
         snapshot(
             folder / "contamination.parquet", "contamination", pa.Table.from_batches([measured(rows)], CONTAMINATION)
         ),
+        lambda: partial(contamination, against=benchmarks()),
     )
 
 

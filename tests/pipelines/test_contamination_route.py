@@ -150,7 +150,7 @@ def test_a_registered_benchmark_stays_out_of_training(
     told(capsys, "init", str(folder))
     monkeypatch.chdir(folder)
     notes = [json.loads(line) for line in Path("data/notes.jsonl").read_text().splitlines()]
-    notes[3]["text"] += f"\n{ITEM['question']} {ITEM['answer']}\nAnd so on."
+    notes[3]["text"] += f"\nmenu\n{ITEM['question']} {ITEM['answer']}\nAnd so on."
     Path("data/notes.jsonl").write_text("".join(json.dumps(note) + "\n" for note in notes))
     Path("items.jsonl").write_text(
         json.dumps(ITEM) + "\n" + json.dumps({"choices": ["a", "b"], "id": 3}) + '\n{"id": 4}\n'
@@ -158,17 +158,18 @@ def test_a_registered_benchmark_stays_out_of_training(
     said = told(capsys, "ingest", "items.jsonl", "--as", "benchmark:robes")
     assert "rows: 4 in, 3 written" in said and "no_text 1" in said
     assert "table: benchmarks" in Path("recipes/sources/robes.yaml").read_text()
-    for how in ("cut", "drop"):
-        Path(f"recipes/datasets/{how}.yaml").write_text(HELD_OUT % how)
+    for name, keys in {"cut": "cut", "drop": "drop", "lines": "cut\nlines: c4_open"}.items():
+        Path(f"recipes/datasets/{name}.yaml").write_text(HELD_OUT % keys)
     Path("recipes/datasets/leak.yaml").write_text(LEAK)
     told(capsys, "run")
     sql = "SELECT value, threshold FROM curation.decisions WHERE reason = 'contaminated'"
     assert json.loads(told(capsys, "sql", sql, "--json")) == [{"value": 8.0, "threshold": 0.0}]
     sources = "SELECT DISTINCT source FROM repository.documents"
     assert json.loads(told(capsys, "sql", sources, "--json")) == [{"source": "example"}]
-    for how in ("cut", "drop"):
-        told(capsys, "export", how)
-        made = json.loads(Path(f".warehouse/datasets/{how}/1/manifest.json").read_text())["contamination"]
-        assert made == {how: {"robes": 1}, "documents": 1, "items": 1, "benchmarks": {"robes": 3}}
-        assert "every byte is the same" in told(capsys, "verify", f"{how}@1", "--rebuild")
+    for name, how in (("cut", "cut"), ("drop", "drop"), ("lines", "cut")):
+        told(capsys, "export", name)
+        made = json.loads(Path(f".warehouse/datasets/{name}/1/manifest.json").read_text())
+        assert made["contamination"] == {how: {"robes": 1}, "documents": 1, "items": 1, "benchmarks": {"robes": 3}}
+        assert made.get("lines", {}).get("dropped", {}).get("few_words", 0) == (name == "lines")
+        assert "every byte is the same" in told(capsys, "verify", f"{name}@1", "--rebuild")
     assert "the select reads benchmarks" in told(capsys, "export", "leak", status=2)

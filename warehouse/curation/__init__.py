@@ -5,7 +5,7 @@ SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band, ``ov
 benchmarks; ``train`` makes a model of a recipe, ``scored`` gives documents its score. sql/curation decides from them.
 """
 
-from warehouse.curation.contamination import CONTAMINATION, CONTAMINATION_VERSION, overlaps
+from warehouse.curation.contamination import CONTAMINATION, CONTAMINATION_VERSION, overlaps, searcher
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, minhash, pairs
 from warehouse.curation.measure import Found, measure, paragraphs, pii
 from warehouse.curation.pending import COMMIT_BYTES
@@ -53,5 +53,6 @@ __all__ = [
     "pii",
     "score",
     "scored",
+    "searcher",
     "train",
 ]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -117,15 +118,25 @@ def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int 
     ``con`` has repository.documents, benchmarks and contamination as they are. Started anew after any part was
     committed, the rest follows.
     """
-    for statement in (_REGISTERED, _COMPARED):
-        con.execute(statement)
-    registered = dict(fetch_all(con, "SELECT benchmark, passages FROM registered ORDER BY benchmark"))
+    registered = _registered(con)
+    con.execute(_COMPARED)
 
     def against(names: list[str]) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         held = benchmarks(con, {name: registered[name] for name in names})
         return lambda batch: contamination(batch, held, threads=threads)
 
     yield from pending(con, list(registered), against, commit_bytes=commit_bytes)
+
+
+def searcher(con: Connection) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """``contamination`` against all that ``con`` has in repository.benchmarks."""
+    return partial(contamination, against=benchmarks(con, _registered(con)))
+
+
+def _registered(con: Connection) -> dict[str, int]:
+    """The table ``registered``, made anew: passages of each benchmark."""
+    con.execute(_REGISTERED)
+    return dict(fetch_all(con, "SELECT benchmark, passages FROM registered ORDER BY benchmark"))
 
 
 def benchmarks(con: Connection, passages: dict[str, int]) -> Benchmarks:

@@ -1,6 +1,6 @@
 """Stage datasets: a recipe becomes an immutable, verifiable release of token shards, or of rows of a table.
 
-    recipe -> select -> freeze -> tokenise and pack each shard -> describe -> one rename
+    recipe -> select -> leave out -> freeze -> tokenise and pack each shard -> describe -> one rename
 
 ``export`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a sample to its
 documents, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.

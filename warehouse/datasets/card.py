@@ -53,6 +53,7 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
     yield from _masks(manifest)
     yield from _benchmarks(manifest, recipe)
+    yield from _lines(manifest)
     yield "\n## Composition\n"
     for name in ("source", "language", "licence"):
         yield from _table(name, manifest.composition[name])
@@ -82,6 +83,16 @@ def _benchmarks(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
         yield f"{spans:,} spans of {found['items']:,} items were {done} {found['documents']:,} documents."
     else:
         yield "\nNo benchmark was kept out but by the select."
+
+
+def _lines(manifest: Manifest) -> Iterator[str]:
+    if manifest.lines:
+        dropped = {reason: count for reason, count in manifest.lines["dropped"].items() if count}
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items()) or "none"
+        yield f"\nLines as {manifest.lines['rule']} keeps them, in {manifest.lines['documents']:,} changed documents:"
+        yield f"{sum(dropped.values()):,} dropped of {manifest.lines['kept'] + sum(dropped.values()):,} ({reasons}),"
+        yield f"{manifest.lines['citations']:,} citations cut, {manifest.lines['bytes']:,} bytes in all."
+        yield f"{manifest.lines['left_out']['no_line_kept']:,} documents of which no line was left did not go out."
 
 
 def _table(name: str, rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -8,7 +8,7 @@ together. A cut that meets a mask takes it in. Lost: a document that is all benc
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,28 +17,31 @@ import pyarrow.compute as pc
 
 from warehouse import query
 from warehouse.contracts import Snapshot
-from warehouse.datasets.masks import MASKED, grown
+from warehouse.datasets.lines import SPANS, Edited, Search
+from warehouse.datasets.masks import remasked
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.errors import CheckFailed, NotFound
 
 MARK = "[cut]"
-SPANS = pa.schema([(name, pa.string()) for name in ("doc_id", "benchmark", "item")])
-SPANS = SPANS.append(pa.field("start", pa.int64())).append(pa.field("stop", pa.int64()))
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The pinned tables ``benchmarks`` and ``contamination``."""
+    """The pinned tables ``benchmarks`` and ``contamination``, and what makes a search for the first in other texts."""
 
     benchmarks: Snapshot
     contamination: Snapshot
+    search: Callable[[], Search]
 
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What may go out. spans: to cut (SPANS); verdict: for the manifest, empty where nothing was asked."""
+    """What may go out. edits: what texts lose (EDITS); spans: to cut (SPANS); verdict: for the manifest, empty where
+    nothing was asked.
+    """
 
     selection: pa.Table
+    edits: pa.Table
     spans: pa.Table = field(default_factory=SPANS.empty_table)
     verdict: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,22 +67,23 @@ FROM (SELECT doc_id FROM compared GROUP BY doc_id HAVING count(DISTINCT benchmar
 """
 
 
-def decontaminate(
-    recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, overlap: Overlap | None
-) -> Cleaned:
-    """The selection as the recipe's ``contamination`` wants it.
+def decontaminate(recipe: DatasetRecipe, edited: Edited, con: query.Connection, overlap: Overlap | None) -> Cleaned:
+    """The selection as the recipe's ``contamination`` wants it; of texts that lose lines, what is left of them counts.
 
     Raises NotFound where no benchmark is registered, or a document was not compared with one; CheckFailed where no
     document is left.
     """
+    selection = edited.selection
     if recipe.contamination is None:
-        return Cleaned(selection)
+        return Cleaned(selection, edited.edits)
     if overlap is None:
         raise NotFound(
             f"no benchmark is registered, and {recipe.at} wants contamination: {recipe.contamination}",
             do="run 'warehouse ingest FILE --as benchmark:NAME', then 'warehouse run'",
         )
-    registered, spans = _spans(recipe, selection, con, overlap)
+    registered, stored = _spans(recipe, selection, con, overlap)
+    whole = stored.filter(pc.invert(pc.is_in(stored["doc_id"], edited.edits["doc_id"])))
+    spans = pa.concat_tables([whole, edited.again])
     documents = pc.unique(spans["doc_id"])
     verdict = {
         recipe.contamination: dict(sorted(Counter(spans["benchmark"].to_pylist()).items())),
@@ -88,7 +92,7 @@ def decontaminate(
         "benchmarks": registered,
     }
     if recipe.contamination == "cut":
-        return Cleaned(selection, spans, verdict)
+        return Cleaned(selection, edited.edits, spans, verdict)
     left = selection.filter(pc.invert(pc.is_in(selection["doc_id"], documents)))
     if not left.num_rows:
         raise CheckFailed(
@@ -96,7 +100,7 @@ def decontaminate(
             allowed="some that hold none",
             do="look at them in curation.contamination",
         )
-    return Cleaned(left, verdict=verdict)
+    return Cleaned(left, edited.edits, verdict=verdict)
 
 
 def _spans(
@@ -131,14 +135,8 @@ def with_cuts(facts: pa.Table, spans: pa.Table) -> pa.Table:
         held.setdefault(span["doc_id"], []).append({"start": span["start"], "stop": span["stop"], **cut})
     meets = pc.is_in(facts["doc_id"], pc.unique(spans["doc_id"]))
     met, others = facts.filter(meets), facts.filter(pc.invert(meets))
-    before, ids = met["masked"].to_pylist(), met["doc_id"].to_pylist()
-    after = [merged([*masks, *held[doc_id]]) for masks, doc_id in zip(before, ids, strict=True)]
-    sizes = [
-        size - grown(old) + grown(new) for size, old, new in zip(met["bytes"].to_pylist(), before, after, strict=True)
-    ]
-    columns = {"bytes": pa.array(sizes, pa.int64()), "masked": pa.array(after, MASKED)}
-    changed = pa.table({name: columns.get(name, met[name]) for name in facts.column_names}, schema=facts.schema)
-    return pa.concat_tables([others, changed])
+    pairs = zip(met["masked"].to_pylist(), met["doc_id"].to_pylist(), strict=True)
+    return pa.concat_tables([others, remasked(met, [merged([*masks, *held[doc_id]]) for masks, doc_id in pairs])])
 
 
 def merged(masks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ def describe(
     checks: Sequence[Check],
     model_fingerprints: Mapping[str, str],
     contamination: Mapping[str, Any],
+    lines: Mapping[str, Any],
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
     files = content_files(made.folder)
@@ -51,6 +52,7 @@ def describe(
         checks=summary(checks),
         pii=masks.summary(made.recipe, made.documents),
         contamination=contamination,
+        lines=lines,
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code={"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")},

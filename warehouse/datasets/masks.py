@@ -7,7 +7,7 @@ Lost: a span that the search did not see goes out as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -65,6 +65,20 @@ def _joined(recipe: DatasetRecipe, facts: pa.Table, con: query.Connection, spans
         private.close()
 
 
+def remasked(facts: pa.Table, masks: Sequence[list[dict[str, Any]]]) -> pa.Table:
+    """``facts`` with other masks; bytes count the text as it goes out."""
+    sizes = [
+        size - grown(old) + grown(new)
+        for size, old, new in zip(facts["bytes"].to_pylist(), facts["masked"].to_pylist(), masks, strict=True)
+    ]
+    return replaced(facts, {"bytes": pa.array(sizes, pa.int64()), "masked": pa.array(masks, MASKED)})
+
+
+def replaced(facts: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
+    """``facts`` with these of its columns in place of its own."""
+    return pa.table({name: columns.get(name, facts[name]) for name in facts.column_names}, schema=facts.schema)
+
+
 def grown(masks: Sequence[dict[str, Any]]) -> int:
     """Bytes that a text has more once it is masked."""
     return sum(len(each["mask"].encode()) - (each["stop"] - each["start"]) for each in masks)
@@ -82,15 +96,19 @@ def masked_text(text: str, masks: Sequence[dict[str, Any]]) -> str:
 
 
 def stored_range(start: int, stop: int, masks: Sequence[dict[str, Any]]) -> tuple[int, int]:
-    """Bytes of the stored text that start..stop of the masked one stand for; of part of a mask: its whole span."""
-    return _stored(start, masks, "start"), _stored(stop, masks, "stop")
+    """Bytes of the stored text that start..stop of the masked one stand for; of part of a mask: its whole span.
+
+    What left nothing in its place counts where it lies between two of these bytes, not at their edges.
+    """
+    last = _stored(stop, masks, "stop")
+    return (_stored(start, masks, "start") if start < stop else last), last
 
 
 def _stored(place: int, masks: Sequence[dict[str, Any]], side: str) -> int:
     growth = 0
     for each in masks:
         first = each["start"] + growth
-        if place <= first:
+        if place < first or (place == first and (each["mask"] or side == "stop")):
             break
         growth += len(each["mask"]) - (each["stop"] - each["start"])
         if place < each["stop"] + growth:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import yaml
 
@@ -31,6 +31,7 @@ from warehouse.recipes import (
 
 Packing = Literal["best_fit", "concatenate"]
 Contamination = Literal["drop", "cut"]
+Lines = Literal["c4", "c4_open"]
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -61,7 +62,8 @@ class DatasetRecipe:
     splits: name -> share of the clusters; cluster: SQL over the columns of documents (default: the text with case and
     white space folded), used where the selection gives no cluster. mask: kinds of personal data (PII_KINDS) whose spans
     go out as their masks. contamination: drop documents that hold a 13-gram of a benchmark, or cut those spans out;
-    None leaves it to the select. at: place of the select, for messages.
+    None leaves it to the select. lines: only those that c4, or c4 without the
+    rule of terminal marks, keeps; None: all. at: place of the select, for messages.
     """
 
     name: str
@@ -78,6 +80,7 @@ class DatasetRecipe:
     max_synthetic_share: float = 0.30
     mask: tuple[str, ...] = ()
     contamination: Contamination | None = None
+    lines: Lines | None = None
     at: str = field(default="recipe", compare=False)
 
 
@@ -114,6 +117,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "max_synthetic_share": recipe.max_synthetic_share,
         "pii": {"mask": list(recipe.mask)} if recipe.mask else None,
         "contamination": recipe.contamination,
+        "lines": recipe.lines,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -124,20 +128,6 @@ def name(source: Stated, key: Keys | None) -> str:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", value):
         source.refuse(key or (), f"name {value!r}", "small letters, digits and _ . -, a letter or digit first")
     return value
-
-
-def _packing(source: Stated, key: Keys) -> Packing:
-    value = source.get(key)
-    if value not in ("best_fit", "concatenate"):
-        source.refuse(key, f"packing is {value!r}", "best_fit, concatenate")
-    return cast("Packing", value)
-
-
-def _contamination(source: Stated, key: Keys) -> Contamination:
-    value = source.get(key)
-    if value not in ("drop", "cut"):
-        source.refuse(key, f"contamination is {value!r}", "drop, cut")
-    return cast("Contamination", value)
 
 
 def _masked(source: Stated, key: Keys) -> tuple[str, ...]:
@@ -181,10 +171,11 @@ KEYS: Mapping[str, Check] = {
     "cluster": string,
     "tokenizer": _tokenizer,
     "sequence_length": whole(2, 1 << 24),
-    "packing": _packing,
+    "packing": choice("best_fit", "concatenate"),
     "shards": whole(1, 99_999),
     "seed": whole(0, (1 << 63) - 1),
     "max_synthetic_share": share,
     "pii": _masked,
-    "contamination": _contamination,
+    "contamination": choice("drop", "cut"),
+    "lines": choice("c4", "c4_open"),
 }

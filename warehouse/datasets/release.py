@@ -25,6 +25,7 @@ from warehouse.datasets import shelf
 from warehouse.datasets.card import card
 from warehouse.datasets.decontamination import Overlap, decontaminate
 from warehouse.datasets.description import describe
+from warehouse.datasets.lines import edit
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
 from warehouse.datasets.selection import freeze, select
@@ -90,7 +91,9 @@ def export(
     before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[Manifest]:
-        cleaned = decontaminate(recipe, select(recipe, con), con, overlap)
+        search = overlap.search() if overlap and recipe.lines and recipe.contamination else None
+        edited = edit(recipe, select(recipe, con), snapshot_documents, search)
+        cleaned = decontaminate(recipe, edited, con, overlap)
         frozen = freeze(recipe, cleaned, con, snapshot_documents, snapshot_pii)
         made = render(
             recipe,
@@ -107,6 +110,7 @@ def export(
             checks=checks,
             model_fingerprints=model_fingerprints,
             contamination=cleaned.verdict,
+            lines=edited.verdict,
         )
         run = _rendering(made, batch_rows=batch_rows, processes=processes)
         return Draft(

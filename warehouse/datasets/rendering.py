@@ -14,7 +14,8 @@ from warehouse import engine
 from warehouse.contracts import Snapshot
 from warehouse.datasets.recipe import DatasetRecipe, resolved
 from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
-from warehouse.datasets.vocabulary import WANTED, Vocabulary, make_vocabulary
+from warehouse.datasets.texts import WANTED
+from warehouse.datasets.vocabulary import Vocabulary, make_vocabulary
 
 Progress = Callable[[str, int, int], None]
 """Called with a step's name, the parts done and the parts in all."""

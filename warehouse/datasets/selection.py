@@ -18,8 +18,10 @@ import xxhash
 from warehouse import query
 from warehouse.contracts import TIMESTAMP, Snapshot
 from warehouse.datasets.decontamination import Cleaned, with_cuts
+from warehouse.datasets.lines import with_lines
 from warehouse.datasets.masks import MASKED, with_masks
 from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.texts import SAME_TEXT
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 
 FROZEN = pa.schema(
@@ -44,9 +46,6 @@ FROZEN = pa.schema(
 )
 
 Splits = tuple[tuple[str, float], ...]
-
-SAME_TEXT = r"md5(regexp_replace(lower(trim(text)), '\s+', ' ', 'g'))"
-"""The default cluster: texts that differ in case and white space only are one."""
 
 # A text is known under the last facts of its doc_id: a licence stated later holds.
 _FREEZE = """
@@ -122,7 +121,8 @@ def freeze(
             do="publish again, so that the snapshot and the repository are of one run",
         )
     check_synthetic(recipe, facts)
-    return arranged(recipe, with_cuts(with_masks(recipe, facts, con, spans), cleaned.spans))
+    cut = with_cuts(with_masks(recipe, facts, con, spans), cleaned.spans)
+    return arranged(recipe, with_lines(cut, cleaned.edits))
 
 
 def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:

@@ -24,7 +24,8 @@ from warehouse.contracts import Snapshot
 from warehouse.datasets.megatron import write_index
 from warehouse.datasets.packing import Ints, Pieces, arrange
 from warehouse.datasets.recipe import DatasetRecipe
-from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary, read_texts
+from warehouse.datasets.texts import read_texts
+from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
 
 SEGMENTS = pa.schema(
     [

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from warehouse import query
-from warehouse.contracts import Snapshot, content_hash
-from warehouse.datasets.masks import MASKED, masked_text
+from warehouse.contracts import Snapshot
 from warehouse.datasets.recipe import END_OF_TEXT, PAD, DatasetRecipe, Given, Train
 from warehouse.datasets.selection import hashes, ids
-from warehouse.errors import IntegrityError, NotFound, RecipeError
+from warehouse.datasets.texts import read_texts
+from warehouse.errors import RecipeError
 
-WANTED = ("doc_id", "content_hash", "masked")
-"""Columns of the frozen table that lead to a text."""
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 
 
@@ -132,40 +128,3 @@ def _sample(wanted: Train, seed: int, frozen: pa.Table) -> pa.Table:
     order = np.argsort(hashes("tokenizer", seed, ids(first)), kind="stable")
     sizes = np.cumsum(first["bytes"].to_numpy()[order])
     return first.take(order[: int(np.searchsorted(sizes, wanted.max_bytes)) + 1])
-
-
-def read_texts(
-    wanted: pa.Table, documents: Snapshot, *, threads: int, batch_rows: int = 4096
-) -> Iterator[tuple[int, str]]:
-    """(row of ``wanted``, text as it goes out) for each of its documents, in any order, each once.
-
-    wanted: the columns WANTED; releases made before there were masks have no ``masked``.
-
-    Raises NotFound if the repository no longer has one, IntegrityError if a text is not what was frozen.
-    """
-    con = query.connect(threads=threads or None)
-    con.register("wanted", wanted.select(["doc_id"]).append_column("row", pa.array(range(wanted.num_rows), pa.int64())))
-    relation = query.relation_sql(con, documents)
-    sql = f"SELECT wanted.row, documents.text FROM ({relation}) documents JOIN wanted USING (doc_id)"
-    hashed, seen = wanted["content_hash"].to_pylist(), np.zeros(wanted.num_rows, dtype=np.bool_)
-    masks = wanted["masked"] if "masked" in wanted.column_names else [pa.scalar([], MASKED)] * wanted.num_rows
-    for row, text in _pairs(query.stream(con, sql, batch_rows=batch_rows)):
-        if seen[row]:
-            continue
-        if content_hash(text) != hashed[row]:
-            raise IntegrityError(f"the stored text of document {ids(wanted)[row]} is not the one that was selected")
-        seen[row] = True
-        yield row, masked_text(text, masks[row].as_py())
-    con.close()
-    if not seen.all():
-        missing = ids(wanted)[int(np.argmin(seen))]
-        raise NotFound(
-            f"{int((~seen).sum())} of {wanted.num_rows} documents are not in {documents.table} at version "
-            f"{documents.version}, such as {missing}",
-            do="rebuild from a version of the table that still has them",
-        )
-
-
-def _pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, str]]:
-    for batch in batches:
-        yield from zip(batch.column(0).to_pylist(), batch.column(1).to_pylist(), strict=True)

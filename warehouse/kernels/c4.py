@@ -1,9 +1,10 @@
-"""Lines as str.splitlines sees them: Gopher's bullets and ellipses, and which C4 rule drops each line.
+"""Lines as str.splitlines sees them: Gopher's bullets and ellipses, which C4 rule drops each line, what is left.
 
 C4 (Raffel et al. 2020, section 2.2) and datatrove 0.10.1: a line falls to the first rule that it breaks, in this order:
 a word of more than 1,000 characters; citations are cut out; no terminal mark at its end; fewer than 3 words; "lorem
 ipsum" (drops the document); "javascript"; "{" (drops the document); a policy phrase. ``c4_open_*`` are the same without
 the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its dropped lines + its kept ones.
+``edits`` says, by the same decisions, which bytes go so that the kept lines are left, as datatrove leaves them.
 
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
 phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign). Sentences of a kept line are
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from warehouse.kernels import characters
 from warehouse.kernels.blocks import BYTES, starts
 from warehouse.kernels.characters import (
     BREAK,
@@ -55,7 +57,11 @@ COLUMNS = (
     "c4_open_policy_lines",
     "c4_open_sentences",
 )
-_KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY = range(6)
+EDITED = (
+    *("kept", "few_words", "lorem_ipsum", "javascript", "curly_bracket", "policy", "long_word", "no_terminal"),
+    *("citations", "spans"),
+)
+_KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY, _LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(10)
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
 _BRACKET = 1 << 32
@@ -90,6 +96,21 @@ def measure(column: Texts, words: Words) -> Counts:
     tools, _spare = tools_for(words, column.longest)
     _documents(column.offsets, column.data, column.count, tools.ctypes.data, line.ctypes.data, out.ctypes.data)
     return out
+
+
+def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
+    """(spans, counts): what a text loses so that C4's kept lines are left, joined by line feeds, stripped as a whole.
+
+    spans: int64[found, 3] by document and place: first byte, the byte after, and 1 if a line feed stands in its place,
+    else 0. counts: int64[n, len(EDITED)]: lines of each outcome, citations cut out of kept lines, and spans.
+    needs_mark: whether a line must end in a terminal mark, C4's setting; FineWeb's is without.
+    """
+    spans = np.empty((column.bytes // 2 + 2 * column.count, 3), np.int64)  # a citation has 2 bytes, a line 5
+    counts = np.zeros((column.count, len(EDITED)), np.int64)
+    line = np.empty(column.longest + 1, np.uint8)
+    tools = np.array([characters.CLASSES, line.ctypes.data, needs_mark], np.int64)
+    _edits(column.offsets, column.data, column.count, tools.ctypes.data, counts.ctypes.data, spans.ctypes.data)
+    return spans[: counts[:, _SPANS].sum()].copy(), counts
 
 
 @compiled
@@ -137,14 +158,10 @@ def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
     _add(out, 1)
     _add(out + 8, _bullet(begin, end))
     _add(out + 16, _ellipsis(begin, end))
-    words = _words(begin, end, classes)
-    if words == -1:
+    outcome, begin, end = _judged(begin, end, classes, spare)
+    if outcome == _LONG_WORD:
         _add(out + 24, 1)
         return
-    if words < 0:
-        begin, end = _without_citations(begin, end, classes, spare)
-        words += _BRACKET
-    outcome = _FEW_WORDS if words < _MIN_WORDS else _outcome(begin, end)
     sentences = 0
     if outcome == _KEPT and english:
         sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
@@ -157,6 +174,18 @@ def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
         _add(out + 80, sentences)
     else:
         _add(out + 88, 1)
+
+
+@internal
+def _judged(begin: int, end: int, classes: int, spare: int) -> tuple[int, int, int]:
+    """The outcome of a stripped line, but for the rule of terminal marks, and the line without its citations."""
+    words = _words(begin, end, classes)
+    if words == -1:
+        return _LONG_WORD, begin, end
+    if words < 0:
+        begin, end = _without_citations(begin, end, classes, spare)
+        words += _BRACKET
+    return _FEW_WORDS if words < _MIN_WORDS else _outcome(begin, end), begin, end
 
 
 @internal
@@ -312,3 +341,77 @@ def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[
         place += 1
         at += 1
     return spare, place
+
+
+@compiled
+def _edits(offsets: int, data: int, texts: int, tools: int, counts: int, out: int) -> None:
+    for index in range(texts):
+        place = counts + 80 * index
+        begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
+        found = _edit(begin, end, tools, place, out)
+        store_i64(place + 72, found)
+        out += 24 * found
+
+
+@internal
+def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
+    """Write the spans of a text at ``out``; how many there are.
+
+    solid: where what is left ends, white space at its end apart (begin: nothing is left); sure: spans before that;
+    edge: where the last kept line ends.
+    """
+    classes = load_i64(tools)
+    found = sure = 0
+    solid = edge = at = begin
+    while at < end:
+        stop, after = _break(at, end, classes)
+        first = skip_space(classes, at, stop)
+        last = max(first, trim_space(classes, at, stop))
+        at = after
+        outcome = _settled(first, last, tools)
+        _add(counts + 8 * outcome, 1)
+        if outcome != _KEPT:
+            continue
+        if solid > begin:
+            found += _joined(out + 24 * found, edge, first, begin)
+        piece, place, edge = first, first, last
+        while piece < last:
+            place = find_byte(place, last, 0x5B)
+            cited = _citation(place, last, classes) if place < last else last
+            if cited == place < last:
+                place += 1
+                continue
+            filled = trim_space(classes, piece, place)
+            if filled > piece:
+                if solid == begin:
+                    found = _span(out, begin, skip_space(classes, piece, filled), 0, begin)
+                solid, sure = filled, found
+            found += _span(out + 24 * found, place, cited, 0, begin)
+            _add(counts + 64, place < last)
+            piece = place = cited
+    return sure + _span(out + 24 * sure, solid, end, 0, begin)
+
+
+@internal
+def _settled(first: int, last: int, tools: int) -> int:
+    """The outcome of a stripped line by all rules."""
+    outcome, begin, end = _judged(first, last, load_i64(tools), load_i64(tools + 8))
+    if outcome != _LONG_WORD and load_i64(tools + 16) and not _ends_sentence(begin, end):
+        return _NO_TERMINAL
+    return outcome
+
+
+@internal
+def _span(place: int, start: int, stop: int, feed: int, begin: int) -> int:
+    """Write a span as places in the text; 0 if it is empty, else 1."""
+    store_i64(place, start - begin)
+    store_i64(place + 8, stop - begin)
+    store_i64(place + 16, feed)
+    return int(start < stop)
+
+
+@internal
+def _joined(place: int, edge: int, first: int, begin: int) -> int:
+    """Write the span between two kept lines: all of it but a line feed at its start, else one stands in its place."""
+    feed = load_u8(edge) == 0x0A
+    return _span(place, edge + feed, first, 1 - feed, begin)

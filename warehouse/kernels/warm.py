@@ -45,6 +45,7 @@ def _words() -> None:
     words.measure(column, "spacy_en")
     words.measure(texts(pa.array([SAMPLE * 12_000])), "spacy_en")
     c4.measure(column, "spacy_en")
+    c4.edits(column, needs_mark=True)
 
 
 def _pii() -> None:
