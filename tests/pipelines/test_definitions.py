@@ -10,7 +10,8 @@ import pytest
 
 from pipelines.definitions import build_definitions
 from warehouse.errors import RecipeError
-from warehouse.project import Project, builtin_folder
+from warehouse.models import load_models
+from warehouse.project import FURTHER_RULE_SETS, Project, builtin_folder, load
 
 MODEL = (
     "/* model\ndescription: Units\nkind: table\ngrain: [owner]\nowner: team:x\n*/\nSELECT owner FROM repository.{}\n"
@@ -31,6 +32,19 @@ def test_built_in_figures_that_no_source_brings_are_left_out(project: Project) -
     assert (builtin_folder() / "sql/marts/power_and_carbon.sql").exists()
     assert "marts/removal_funnel" in names
     assert "marts/power_and_carbon" not in names
+
+
+def test_further_rule_sets_decide_where_the_project_asks_for_them(project: Project) -> None:
+    def sets(stated: str) -> set[str]:
+        (project.folder / "warehouse.toml").write_text(stated)
+        models = {model.name: model for model in load_models(load(project.folder).files("sql", "*.sql"))}
+        return {name for name in FURTHER_RULE_SETS if f"'{name}' AS rule_set" in models["curation.rules"].sql}
+
+    assert sets("") == set()
+    assert sets('rule_sets = ["nemo"]') == {"nemo"}
+    assert sets('rule_sets = ["dolma", "nemo"]') == {"dolma", "nemo"}
+    with pytest.raises(RecipeError, match=r"warehouse\.toml:2: no rule set 'gofer'.*Allowed: dolma, nemo;"):
+        sets('name = "a"\nrule_sets = ["gofer"]')
 
 
 def test_a_model_of_the_project_that_reads_what_nothing_writes_is_refused(project: Project) -> None:
