@@ -107,7 +107,12 @@ def nemo():
 
 
 def main():
-    judges = dolma() | nemo()
+    judges = {}
+    for peer in (dolma, nemo):
+        try:
+            judges |= peer()
+        except ImportError as error:
+            print(f"without {peer.__name__}: {error}")
     texts = [json.loads(line) for line in Path(sys.argv[1]).read_text().splitlines()]
     with Path(sys.argv[2]).open("w") as out:
         for text in texts:
