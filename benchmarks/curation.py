@@ -1,7 +1,8 @@
 """Signals and published rules beside datatrove: words, decisions and first reasons of documents, MB a CPU second.
 
     make bench AREA=curation                                          ours alone
-    PEERS=python-with-datatrove make bench AREA=curation              and datatrove 0.10.1 with spaCy 3.8.18, compared
+    PEERS=python-with-datatrove make bench AREA=curation              and datatrove 0.10.1 with spaCy 3.8.18, compared,
+                                     with dolma 1.2.1 and NeMo Curator 1.4.0 where it finds them (curation_taggers.py)
     make bench AREA=curation ARGS="--documents 1000 --data FOLDER"
 
 Documents: books in pieces, mail, JSON Lines, web pages as text, Project Gutenberg's near copies, and Python modules, of
@@ -33,6 +34,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -64,7 +66,7 @@ def main() -> None:
     figures = speeds(documents)
     peers = None if given.own else os.environ.get("PEERS")
     if peers:
-        figures |= compared(documents, peers)
+        figures |= compared(documents, peers) | tagged(documents, peers)
     else:
         print("no peer: set PEERS to a Python that has datatrove 0.10.1 and spaCy 3.8.18")
     print(json.dumps(figures))
@@ -163,11 +165,7 @@ def seconds(kernel: Callable[[Texts], object], column: Texts) -> float:
 
 def compared(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
     """Agreement with datatrove, every disagreement printed by cause, and the ratio of speeds on the same documents."""
-    with tempfile.TemporaryDirectory(prefix="bench-curation-") as folder:
-        given, answers = Path(folder) / "texts.jsonl", Path(folder) / "answers.jsonl"
-        given.write_text("".join(json.dumps(text) + "\n" for _, text in documents))
-        subprocess.run([peers, str(CHECKOUT / "benchmarks/curation_peer.py"), given, answers], check=True)
-        theirs = [json.loads(line) for line in answers.read_text().splitlines()]
+    theirs = answers("curation_peer.py", documents, peers)
     speed = theirs.pop()
     mine = verdicts([text for _, text in documents])
     same_words(documents, [answer["words"] for answer in theirs])
@@ -190,6 +188,30 @@ def compared(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
         "rules_agreement_keep": round(kept / total, 5),
         "rules_agreement_reason": round(reasons / total, 5),
     }
+
+
+def tagged(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
+    """Agreement of the rule sets dolma and nemo with those themselves, every disagreement printed by cause."""
+    theirs = answers("curation_taggers.py", documents, peers)
+    mine = verdicts([text for _, text in documents])
+    figures = {}
+    for name in theirs[0]:
+        pairs = [(ours[name], it[name]) for ours, it in zip(mine, theirs, strict=True)]
+        keep = sum((left is None) == (right is None) for left, right in pairs) / len(pairs)
+        same = sum(left == right for left, right in pairs) / len(pairs)
+        print(f"{name}: keep or drop {keep:.4f}, first reason {same:.4f}")
+        print("   ", Counter(f"ours {a}, {name} {b}" for a, b in pairs if a != b).most_common(12))
+        figures |= {f"{name}_agreement_keep": round(keep, 5), f"{name}_agreement_reason": round(same, 5)}
+    return figures
+
+
+def answers(script: str, documents: list[tuple[str, str]], peers: str) -> list[Any]:
+    """What a script beside this one says of the documents, run by the peers' Python."""
+    with tempfile.TemporaryDirectory(prefix="bench-curation-") as folder:
+        given, said = Path(folder) / "texts.jsonl", Path(folder) / "answers.jsonl"
+        given.write_text("".join(json.dumps(text) + "\n" for _, text in documents))
+        subprocess.run([peers, str(CHECKOUT / "benchmarks" / script), given, said], check=True)
+        return [json.loads(line) for line in said.read_text().splitlines()]
 
 
 def own_speed(some: list[str]) -> float:
@@ -230,7 +252,7 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     con = query.connect(threads=1)
     con.register("measured", pa.Table.from_batches([measure(batch)]))
     con.execute("CREATE SCHEMA staging; CREATE SCHEMA curation; CREATE TABLE staging.current_signals AS FROM measured")
-    for name in FILTERS:
+    for name in (*FILTERS, "dolma", "nemo"):
         con.execute(f"CREATE VIEW curation.{name} AS {(CHECKOUT / f'sql/curation/{name}.sql').read_text()}")
     first = "list_filter({}, lambda rule: rule.failed)[1].reason AS {}"
     chain = "repetition.rules || quality.rules || c4.open_rules || fineweb.rules"
@@ -240,13 +262,17 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
         "c4": "c4.rules",
         "fineweb": "fineweb.rules",
         "chain": chain,
+        "dolma_gopher": "dolma.rules[:17]",
+        "dolma_c4": "dolma.rules[18:]",
+        "nemo": "nemo.rules",
     }
     chosen = ", ".join(first.format(rules, name) for name, rules in columns.items())
     rows = query.fetch_all(
         con,
         f"SELECT {chosen} FROM curation.gopher_quality AS quality"
         " JOIN curation.gopher_repetition AS repetition USING (doc_id) JOIN curation.c4 USING (doc_id)"
-        " JOIN curation.fineweb USING (doc_id) ORDER BY CAST(doc_id AS INTEGER)",
+        " JOIN curation.fineweb USING (doc_id) JOIN curation.dolma USING (doc_id) JOIN curation.nemo USING (doc_id)"
+        " ORDER BY CAST(doc_id AS INTEGER)",
     )
     return [dict(zip(columns, row, strict=True)) for row in rows]
 

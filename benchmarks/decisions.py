@@ -27,8 +27,9 @@ from warehouse import query
 from warehouse.contracts import DOCUMENTS, Snapshot
 from warehouse.curation import CONTAMINATION, MINHASH, PAIRS, SIGNALS
 from warehouse.models import Model, build, load_models
+from warehouse.project import find
 
-SQL = Path(__file__).resolve().parent.parent / "sql"
+PROJECT = Path(__file__).resolve().parent.parent
 GOAL = "curation.decisions"
 SHARES = {
     "alpha_words": 0.8, "stop_words": 0.06, "filled_lines": 0.08, "terminal_lines": 0.03, "short_lines": 0.03,
@@ -51,7 +52,7 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder, query.connect(Path(folder) / "built.duckdb", threads=2) as con:
         query.attach_repository(con, made_up(Path(folder), given.rows, np.random.default_rng(1)))
-        figures = measured(con, needed(load_models(SQL.rglob("*.sql"))))
+        figures = measured(con, needed(load_models(find(PROJECT).files("sql", "*.sql"))))
     print(json.dumps({**figures, "rows": given.rows}))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,12 @@ KEYS = {
     "builtin": bool,
     "memory_limit": str,
     "fresh_within": str,
+    "rule_sets": list,
     "schedule": dict,
     "energy": dict,
 }
+FURTHER_RULE_SETS = ("dolma", "nemo")
+"""Built-in rule sets that a project decides by only if it asks, for every set costs time in every run."""
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -67,7 +70,7 @@ class Project:
     name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
-    fresh_within: how old the published snapshot may be.
+    fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Project:
     energy: Energy = Energy()
     schedule: Schedule = Schedule()
     fresh_within: Freshness | None = None
+    rule_sets: tuple[str, ...] = ()
 
     @property
     def marker(self) -> Path:
@@ -101,11 +105,16 @@ class Project:
         return self.root / "datasets"
 
     def files(self, kind: str, pattern: str) -> list[Path]:
-        """Files of ``kind`` (``sql``, ``recipes/sources``...) by relative path, the project's over the built-in."""
+        """Files of ``kind`` (``sql``, ``recipes/sources``...) by relative path, the project's over the built-in.
+
+        Built-in rule sets that the project does not ask for are left out.
+        """
         found: dict[str, Path] = {}
+        unasked = {builtin_folder() / f"sql/curation/{name}.sql" for name in {*FURTHER_RULE_SETS} - {*self.rule_sets}}
         for base in _bases(self, kind):
             for path in sorted(base.rglob(pattern)):
-                found[path.relative_to(base).as_posix()] = path
+                if path not in unasked:
+                    found[path.relative_to(base).as_posix()] = path
         return [found[name] for name in sorted(found)]
 
 
@@ -159,6 +168,7 @@ def load(folder: Path) -> Project:
         energy=Energy(**values.get("energy", {})),
         schedule=_schedule(marker, values.get("schedule")),
         fresh_within=Freshness.stated(values.get("fresh_within", "")),
+        rule_sets=tuple(values.get("rule_sets", ())),
     )
 
 
@@ -191,7 +201,15 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise _refusal(marker, (key,), f"memory_limit is {value!r}", "a size such as 400MB or 4GB")
         if key == "fresh_within" and Freshness.stated(str(value)) is None:
             raise _refusal(marker, (key,), f"fresh_within is {value!r}", "a span of a minute or more, such as 36h")
+    _check_rule_sets(marker, values.get("rule_sets", []))
     _check_energy(marker, values.get("energy", {}))
+
+
+def _check_rule_sets(marker: Path, names: Sequence[Any]) -> None:
+    for name in names:
+        if name not in FURTHER_RULE_SETS:
+            allowed = f"{', '.join(FURTHER_RULE_SETS)}; c4, fineweb, gopher and house always decide"
+            raise _refusal(marker, ("rule_sets",), f"no rule set {name!r} to ask for", allowed)
 
 
 def _check_energy(marker: Path, values: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import twins
@@ -71,6 +72,63 @@ def fineweb(text: str) -> Iterator[Rule]:
     yield "list_ratio", share(text.count("\n"), len(twins.cut(text, "spacy_en"))), ">", 0.3
 
 
+def dolma(text: str) -> Iterator[Rule]:
+    words, lines = text.split(), text.split("\n")
+    repeated = twins.all_repeated(lines)
+    yield "word_count_min", len(words), "<", 50
+    yield "word_count_max", len(words), ">", 100_000
+    yield "median_word_length_min", twins.split_words(words)["median_split_word"], "<", 3
+    yield "median_word_length_max", twins.split_words(words)["median_split_word"], ">", 10
+    yield "symbol_to_word_ratio", share(sum("#" in word or "\u2026" in word for word in words), len(words)), ">", 0.1
+    yield "words_with_alpha_character", share(sum(any(map(str.isalpha, x)) for x in words), len(words)), "<", 0.8
+    yield "required_word_count", sum(word in twins.STOP_WORDS for word in words), "<", 2
+    yield "lines_starting_with_bullet_point", share(sum(x.startswith(("*", "-")) for x in lines), len(lines)), ">", 0.9
+    yield "lines_ending_with_ellipsis", share(sum(x.endswith("\u2026") for x in lines), len(lines)), ">", 0.3
+    yield "duplicate_lines", share(len(repeated), len(lines)), ">", 0.3
+    yield "characters_in_duplicate_lines", share(len("".join(repeated)), len("".join(words))), ">", 0.3
+    for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)):
+        yield f"duplicate_{n}grams", twins.share_repeated(words, n), ">", limit
+    yield "has_curly_brace", text.count("{"), ">", 0
+    yield "has_lorem_ipsum", sum("lorem ipsum" in line.lower() for line in text.splitlines()), ">", 0
+    yield "has_javascript", sum("javascript" in line.lower() for line in text.splitlines()), ">", 0
+
+
+def nemo(text: str) -> Iterator[Rule]:
+    words, chars = text.split(), len(text)
+    filled, paragraphs = [line for line in text.split("\n") if line.strip()], text.split("\n\n")
+    boilerplate = sum(any(phrase in part.lower() for phrase in twins.BOILERPLATE) for part in paragraphs)
+    others = chars - len(re.findall("[a-zA-Z0-9\n?!,.]", text))
+    yield "alpha_numeric", share(others, chars) if text else 1, ">", 0.25
+    yield "symbol_to_word", share(sum(word in twins.SYMBOLS for word in words), len(words)), ">", 0.1
+    yield "numbers_ratio", share(sum(map(str.isdecimal, text)), chars), ">", 0.15
+    yield "urls_ratio", share(sum(map(len, twins.URL.findall(text))), chars), ">", 0.2
+    yield "white_space", share(sum(map(str.isspace, text)), chars), ">", 0.25
+    yield "parentheses_ratio", share(sum(char in "()[]{}\u27e8\u27e9" for char in text), chars), ">", 0.1
+    latin = "lorem ipsum" in text.lower()
+    yield "boilerplate_string_ratio", 1 if latin else boilerplate / len(paragraphs), ">", 0.4
+    yield "repeated_lines", share(len(set(filled)), len(filled)) if filled else 1, "<", 0.7
+    yield "repeated_paragraphs", len(set(paragraphs)) / len(paragraphs), "<", 0.7
+    joined = text.replace("\n", "")
+    yield "repeated_lines_char", share(len(joined) - twins.repeats(filled)[1], len(joined)) if joined else 1, "<", 0.8
+    whole = "".join(paragraphs)
+    yield "repeated_paragraphs_char", share(len("".join(set(paragraphs))), len(whole)) if whole else 1, "<", 0.8
+    yield "word_count_min", len(words), "<", 50
+    yield "word_count_max", len(words), ">", 100_000
+    yield "punctuation", share(sum(x.strip()[-1] not in ".?!\"'" for x in filled), len(filled)), ">", 0.85
+    yield "words_without_alphabets", share(sum(any(map(str.isalpha, x)) for x in words), len(words)), "<", 0.8
+    yield "common_english_words", sum(word in twins.STOP_WORDS for word in words), "<", 2
+    yield "mean_word_length_min", share(len("".join(words)), len(words)), "<", 3
+    yield "mean_word_length_max", share(len("".join(words)), len(words)), ">", 10
+    yield "max_word_length", sum(any(len(x) > 1000 for x in line.split()) for line in text.splitlines()), ">", 0
+    yield "ellipsis", share(sum(x.strip().lower().endswith(twins.ELLIPSES) for x in filled), len(filled)), ">", 0.3
+    cut = twins.cut(text, "spacy_en")
+    for n, limit in ((2, 0.2), (3, 0.18), (4, 0.16)):
+        yield f"repeating_top_{n}grams", share(twins.top(cut, n), chars), ">", limit
+    for n, limit in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10)):
+        yield f"repeating_dup_{n}gram", share(twins.places_met_before(words, n), chars), ">", limit
+    yield "bullet_ratio", share(sum(x.strip()[0] in twins.BULLETS for x in filled), len(filled)), ">", 0.9
+
+
 def decide(text: str) -> dict[str, Verdict | None]:
     """The verdict of each published rule set, duplicates apart."""
     chains = {
@@ -82,5 +140,7 @@ def decide(text: str) -> dict[str, Verdict | None]:
             *c4(text, needs_mark=False),
             *fineweb(text),
         ),
+        "dolma": dolma(text),
+        "nemo": nemo(text),
     }
     return {name: first_failing(chain) for name, chain in chains.items()}

@@ -90,6 +90,32 @@ PIECES = [
         "\u2019",
         "one two three four five six ",
     ),
+    *(
+        "http://",
+        "https://a.b/c?d=%2",
+        "%41",
+        "x:y",
+        "read more",
+        "read more..",
+        "[...]",
+        "(...)",
+        "[…]",
+        "-»",
+        "* ",
+        "‣ ○",
+    ),
+    *(
+        "Privacy & Cookies policy",
+        "privacy and cookies policy",
+        "privacy overview",
+        "//",
+        "/*",
+        "*/",
+        "<!--",
+        "-->",
+        "--",
+    ),
+    *("<?xml version=", "⟨", "the\n\nthe", "z" * 254, "\n\n\n", "lorem ipsum "),
 ]
 TEXTS = st.one_of(
     st.lists(st.sampled_from(PIECES), max_size=60).map("".join),
@@ -104,7 +130,7 @@ def batch_of(texts: list[str | None], kind: pa.DataType | None = None) -> pa.Rec
     return pa.RecordBatch.from_arrays([ids, pa.array(texts, kind or pa.large_string())], ["doc_id", "text"])
 
 
-def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, int]]:
+def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, float]]:
     rows = measure(batch, **options).to_pylist()
     return [{name: row[name] for name in COUNTS if name != "text_hash"} for row in rows]
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import statistics
 import unicodedata
 from collections import Counter
 
 import spacy_twin
-from c4_twin import ASCII_LOWER, CITATION, c4_line
+from c4_twin import ASCII_LOWER, CITATION, POLICIES, c4_line
 
 from warehouse.kernels.characters import _PUNCTUATION, _TERMINALS, _ranges
 from warehouse.kernels.words import Words
@@ -16,6 +17,11 @@ TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
 PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 WORD = re.compile(r"w+(?:[.'\u2019]w+)*|\.+|-+|~+|.", re.DOTALL)
+BOILERPLATE = (*POLICIES, "privacy overview", "privacy & cookies policy", "privacy and cookies policy")
+URL = re.compile(r"https?://(?:[A-Za-z0-9$\-_@.&+/:=?#~!*(),]|%[0-9A-Fa-f]{2})+")
+BULLETS = "\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u29be\u29bf"
+SYMBOLS = {"#", "...", "[...]", "(...)", "…", "[…]", "-»"}
+ELLIPSES = ("...", "[...]", "(...)", "…", "[…]", "-»", "read more", "read more..")
 
 
 def is_word(char: str) -> bool:
@@ -52,7 +58,31 @@ def profile(text: str) -> dict[str, int]:
         "replacement_chars": text.count("\ufffd"),
         "hashes": text.count("#"),
         "ellipses": text.count("...") + text.count("…"),
+        "nemo_plain_chars": len(re.findall("[a-zA-Z0-9\n?!,.]", text)),
+        "bracket_chars": sum(char in "()[]{}⟨⟩" for char in text),
+        "curly_brackets": text.count("{"),
+        "url_chars": sum(map(len, URL.findall(text))),
+        "dolma_symbol_words": sum("#" in word or "…" in word for word in text.split()),
+        "nemo_symbol_words": sum(word in SYMBOLS for word in text.split()),
     }
+
+
+def all_repeated(parts: list[str]) -> list[str]:
+    counts = Counter(parts)
+    return [part for part in parts if counts[part] > 1]
+
+
+def comments(filled: list[str]) -> list[str]:
+    found, block = [], ""
+    for line in map(str.strip, filled):
+        before, after = block, line
+        if not block and line.startswith(("/*", "<!--")):
+            block, after = ("*/", line[2:]) if line[0] == "/" else ("-->", line[4:])
+        opened = block
+        block = "" if block in after else block
+        if before or opened or line.startswith(("#", "//", "--")):
+            found.append(line)
+    return found
 
 
 def repeats(parts: list[str]) -> tuple[int, int]:
@@ -77,6 +107,19 @@ def lines(text: str) -> dict[str, int]:
         "paragraphs": len(paragraphs),
         "duplicate_paragraphs": repeats(paragraphs)[0],
         "duplicate_paragraph_chars": repeats(paragraphs)[1],
+        "dolma_repeated_lines": len(all_repeated(text.split("\n"))),
+        "dolma_repeated_line_chars": sum(map(len, all_repeated(text.split("\n")))),
+        "dolma_bullet_lines": sum(line.startswith(("*", "-")) for line in text.split("\n")),
+        "dolma_ellipsis_lines": sum(line.endswith("…") for line in text.split("\n")),
+        "nemo_duplicate_lines": repeats(filled)[0],
+        "nemo_bullet_lines": sum(line.strip()[0] in BULLETS for line in filled),
+        "nemo_ellipsis_lines": sum(line.strip().translate(ASCII_LOWER).endswith(ELLIPSES) for line in filled),
+        "nemo_unended_lines": sum(line.strip()[-1] not in ".?!\"'" for line in filled),
+        "nemo_paragraphs": len(text.split("\n\n")),
+        "nemo_duplicate_paragraphs": repeats(text.split("\n\n"))[0],
+        "nemo_duplicate_paragraph_chars": repeats(text.split("\n\n"))[1],
+        "comment_chars": sum(map(len, comments(filled))),
+        "xml_headers": int("<?xml version=" in text[:100]),
     }
 
 
@@ -108,7 +151,13 @@ def c4(text: str, mode: Words) -> dict[str, int]:
         found[f"{prefix}sentences"] = sum(sentences(CITATION.sub("", line), mode) for line in kept)
         if needs_mark:
             found |= {f"c4_{rule}_lines": outcomes.count(rule) for rule in ("long_word", "no_terminal")}
-    return found
+    lower = [line.translate(ASCII_LOWER) for line in stripped]
+    paragraphs = text.translate(ASCII_LOWER).split("\n\n")
+    return found | {
+        "lorem_ipsum_lines": sum("lorem ipsum" in line for line in lower),
+        "javascript_lines": sum("javascript" in line for line in lower),
+        "nemo_boilerplate_paragraphs": sum(any(phrase in part for phrase in BOILERPLATE) for part in paragraphs),
+    }
 
 
 def top(words: list[str], n: int) -> int:
@@ -128,7 +177,38 @@ def duplicates(words: list[str], n: int) -> int:
     return chars
 
 
-def words(text: str, mode: Words) -> dict[str, int]:
+def places_met_before(words: list[str], n: int) -> int:
+    """Characters of the n-grams met before, with the spaces in each run of words that is new, n - 1 at most."""
+    met, chars, reached = set(), 0, 0
+    for index in range(len(words) - n + 1):
+        gram = tuple(words[index : index + n])
+        if gram in met:
+            fresh = words[max(index, reached) : index + n]
+            chars += len("".join(fresh)) + min(len(fresh), n - 1)
+            reached = index + n
+        met.add(gram)
+    return chars
+
+
+def share_repeated(words: list[str], n: int) -> float:
+    grams = ["".join(words[i : i + n]) for i in range(len(words) - n + 1)]
+    counts = Counter(tuple(words[i : i + n]) for i in range(len(grams)))
+    again = [gram for i, gram in enumerate(grams) if counts[tuple(words[i : i + n])] > 1]
+    return sum(map(len, again)) / max(sum(map(len, grams)), 1)
+
+
+def split_words(words: list[str]) -> dict[str, float]:
+    return {
+        "split_words": len(words),
+        "alpha_split_words": sum(any(char.isalpha() for char in word) for word in words),
+        "stop_split_words": sum(word in STOP_WORDS for word in words),
+        "median_split_word": statistics.median([min(len(word), 255) for word in words] or [0]),
+        **{f"nemo_duplicate_{n}_gram_chars": places_met_before(words, n) for n in range(5, 11)},
+        **{f"dolma_repeated_{n}_gram_share": share_repeated(words, n) for n in range(5, 11)},
+    }
+
+
+def words(text: str, mode: Words) -> dict[str, float]:
     found = cut(text, mode)
     plain = [word for word in found if not set(word) <= PUNCTUATION]
     return {
@@ -142,10 +222,11 @@ def words(text: str, mode: Words) -> dict[str, int]:
         "distinct_words": len(set(found)),
         **{f"top_{n}_gram_chars": top(found, n) for n in (2, 3, 4)},
         **{f"duplicate_{n}_gram_chars": duplicates(found, n) for n in range(5, 11)},
+        **split_words(text.split()),
     }
 
 
-def signals(text: str, mode: Words) -> dict[str, int]:
+def signals(text: str, mode: Words) -> dict[str, float]:
     return profile(text) | lines(text) | c4(text, mode) | words(text, mode)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from pipelines.definitions import build_definitions
 from warehouse.errors import RecipeError
-from warehouse.project import Project, builtin_folder
+from warehouse.models import load_models
+from warehouse.project import FURTHER_RULE_SETS, Project, builtin_folder, load
 
 MODEL = (
     "/* model\ndescription: Units\nkind: table\ngrain: [owner]\nowner: team:x\n*/\nSELECT owner FROM repository.{}\n"
@@ -40,6 +41,19 @@ def test_only_a_project_with_the_recipe_of_a_score_has_scores(project: Project) 
     (project.folder / "recipes/scores/plain.yaml").write_text(recipe)
     more = set(build_definitions(project).resolve_all_asset_keys()) - before
     assert {"/".join(key.path) for key in more} == {"scores/plain", "repository/scores", "staging/current_scores"}
+
+
+def test_further_rule_sets_decide_where_the_project_asks_for_them(project: Project) -> None:
+    def sets(stated: str) -> set[str]:
+        (project.folder / "warehouse.toml").write_text(stated)
+        models = {model.name: model for model in load_models(load(project.folder).files("sql", "*.sql"))}
+        return {name for name in FURTHER_RULE_SETS if f"'{name}' AS rule_set" in models["curation.rules"].sql}
+
+    assert sets("") == set()
+    assert sets('rule_sets = ["nemo"]') == {"nemo"}
+    assert sets('rule_sets = ["dolma", "nemo"]') == {"dolma", "nemo"}
+    with pytest.raises(RecipeError, match=r"warehouse\.toml:2: no rule set 'gofer'.*Allowed: dolma, nemo;"):
+        sets('name = "a"\nrule_sets = ["gofer"]')
 
 
 def test_a_model_of_the_project_that_reads_what_nothing_writes_is_refused(project: Project) -> None:

@@ -94,7 +94,10 @@ def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
         c4.measure(column, words),
         word_kernel.measure(column, words),
     ]
-    counts = [pa.array(column) for part in parts for column in part.T]
+    columns = [column for part in parts for column in part.T]
+    counts = [
+        pa.array(column.view(kind.to_pandas_dtype())) for column, kind in zip(columns, SIGNALS.types[3:-4], strict=True)
+    ]
     languages = [said.cast(kind) for said, kind in zip(identify(batch["text"]), SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows
     version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))

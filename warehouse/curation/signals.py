@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from warehouse.kernels import c4, lines, profile, words
+from warehouse.kernels import c4, lines, ngrams, profile, words
 
-SIGNALS_VERSION = 3
+SIGNALS_VERSION = 4
 """Raised whenever a column changes its meaning; signals of another version are measured again."""
 
 MEANING = {
@@ -32,6 +32,12 @@ MEANING = {
     "replacement_chars": "U+FFFD, left by a wrong decoding: house",
     "hashes": "'#': gopher_quality",
     "ellipses": "'...' and U+2026: gopher_quality",
+    "nemo_plain_chars": "a-z, A-Z, 0-9, '\\n', ? ! , and full stops: nemo",
+    "bracket_chars": "( ) [ ] { } U+27E8 U+27E9: nemo",
+    "curly_brackets": "'{': dolma",
+    "url_chars": "code points of URLs as NeMo Curator finds them: http:// or https:// and what may follow: nemo",
+    "dolma_symbol_words": "words by str.split that hold '#' or U+2026: dolma",
+    "nemo_symbol_words": "words by str.split that are '#', '...', U+2026, either in brackets, or '-U+00BB': nemo",
     "newlines": "'\\n': fineweb",
     "split_lines": "parts between runs of '\\n', empty ends included: gopher_repetition",
     "duplicate_lines": "of those, met before in the document: gopher_repetition",
@@ -45,6 +51,19 @@ MEANING = {
     "paragraphs": "parts of the stripped text between runs of two or more '\\n': gopher_repetition",
     "duplicate_paragraphs": "of those, met before: gopher_repetition",
     "duplicate_paragraph_chars": "code points of duplicate_paragraphs: gopher_repetition",
+    "dolma_repeated_lines": "lines by '\\n', empty ones too, that equal another, the first one counted: dolma",
+    "dolma_repeated_line_chars": "code points of dolma_repeated_lines: dolma",
+    "dolma_bullet_lines": "lines by '\\n' that start with '*' or '-': dolma",
+    "dolma_ellipsis_lines": "lines by '\\n' that end with U+2026: dolma",
+    "nemo_duplicate_lines": "filled lines met before: nemo",
+    "nemo_bullet_lines": "filled lines that start, after white space, with one of 12 bullets, no hyphen: nemo",
+    "nemo_ellipsis_lines": "filled lines that end in an ellipsis, bare or in brackets, '-U+00BB' or 'read more': nemo",
+    "nemo_unended_lines": "filled lines that end with none of . ? ! \" ': nemo",
+    "nemo_paragraphs": "parts by '\\n\\n', empty ones too: nemo",
+    "nemo_duplicate_paragraphs": "of those, met before: nemo",
+    "nemo_duplicate_paragraph_chars": "code points of nemo_duplicate_paragraphs: nemo",
+    "comment_chars": "code points of lines that are comments in code: #, //, --, /* */, <!-- -->",
+    "xml_headers": "1 where '<?xml version=' stands in the first 100 code points",
     "lines": "str.splitlines: gopher_quality, c4",
     "bullet_lines": "starting with U+2022 or '-' after white space: gopher_quality",
     "ellipsis_lines": "ending with '...' or U+2026 before white space: gopher_quality",
@@ -64,6 +83,9 @@ MEANING = {
     "c4_open_curly_bracket_lines": "the same of curly brackets: fineweb",
     "c4_open_policy_lines": "the same of policy phrases: fineweb",
     "c4_open_sentences": "sentences in c4_open_kept_lines: fineweb",
+    "lorem_ipsum_lines": "lines holding 'lorem ipsum', whatever else they break: dolma, nemo",
+    "javascript_lines": "the same of 'javascript': dolma",
+    "nemo_boilerplate_paragraphs": "of nemo_paragraphs, holding one of ten policy phrases: nemo",
     "words": "words in words_mode: every ratio to words",
     "word_chars": "code points of all words",
     "plain_words": "words that are more than punctuation: gopher_quality",
@@ -81,6 +103,22 @@ MEANING = {
     "duplicate_8_gram_chars": "the same of 8-grams",
     "duplicate_9_gram_chars": "the same of 9-grams",
     "duplicate_10_gram_chars": "the same of 10-grams",
+    "split_words": "words by str.split, whatever words_mode: dolma, nemo",
+    "alpha_split_words": "of those, with a letter: dolma, nemo",
+    "stop_split_words": "of those, one of {the, be, to, of, and, that, have, with}, as written, each time: dolma, nemo",
+    "median_split_word": "median of their code points, none taken for more than 255: dolma",
+    "nemo_duplicate_5_gram_chars": "code points in 5-grams by str.split met before, each once, with spaces: nemo",
+    "nemo_duplicate_6_gram_chars": "the same of 6-grams: nemo",
+    "nemo_duplicate_7_gram_chars": "the same of 7-grams: nemo",
+    "nemo_duplicate_8_gram_chars": "the same of 8-grams: nemo",
+    "nemo_duplicate_9_gram_chars": "the same of 9-grams: nemo",
+    "nemo_duplicate_10_gram_chars": "the same of 10-grams: nemo",
+    "dolma_repeated_5_gram_share": "of the characters of all 5-grams by str.split, those of repeated ones: dolma",
+    "dolma_repeated_6_gram_share": "the same of 6-grams: dolma",
+    "dolma_repeated_7_gram_share": "the same of 7-grams: dolma",
+    "dolma_repeated_8_gram_share": "the same of 8-grams: dolma",
+    "dolma_repeated_9_gram_share": "the same of 9-grams: dolma",
+    "dolma_repeated_10_gram_share": "the same of 10-grams: dolma",
     "language": "likeliest language of the first 1,000 characters (lid.176.ftz); 'und' where there is no text",
     "language_score": "its probability, 4 decimals",
     "language_2nd": "second likeliest language; 'und' where its probability is below 0.00005",
@@ -88,14 +126,14 @@ MEANING = {
 }
 
 COUNTS = (*profile.COLUMNS, *lines.COLUMNS, *c4.COLUMNS, *words.COLUMNS)
-"""The integer columns, in the order in which the kernels give them."""
+"""The columns of numbers, in the order in which the kernels give them: integers but for a median and six shares."""
 
 SIGNALS = pa.schema(
     [
         ("doc_id", pa.string()),
         ("version", pa.int32()),
         ("words_mode", pa.string()),
-        *((name, pa.int64()) for name in COUNTS),
+        *((name, pa.float64() if name in ngrams.SHARES else pa.int64()) for name in COUNTS),
         ("language", pa.string()),
         ("language_score", pa.float64()),
         ("language_2nd", pa.string()),

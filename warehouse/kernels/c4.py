@@ -22,6 +22,8 @@ from warehouse.kernels.characters import (
     BREAK,
     DIGIT,
     SPACE,
+    ends_in_dots,
+    ends_in_ellipsis,
     find_byte,
     flags,
     letters,
@@ -31,7 +33,7 @@ from warehouse.kernels.characters import (
     trim_space,
 )
 from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.memory import add, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
 from warehouse.kernels.words import Words, tools_for
@@ -56,12 +58,18 @@ COLUMNS = (
     "c4_open_curly_bracket_lines",
     "c4_open_policy_lines",
     "c4_open_sentences",
+    "lorem_ipsum_lines",
+    "javascript_lines",
+    "nemo_boilerplate_paragraphs",
 )
 EDITED = (
     *("kept", "few_words", "lorem_ipsum", "javascript", "curly_bracket", "policy", "long_word", "no_terminal"),
     *("citations", "spans"),
 )
 _KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY, _LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(10)
+_OTHER_POLICY, _NOTHING = 6, 7  # what a line holds beside _LOREM to _POLICY
+_DECIDING = 1 << _LOREM | 1 << _JAVASCRIPT | 1 << _CURLY | 1 << _POLICY
+_BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
 _BRACKET = 1 << 32
@@ -78,6 +86,10 @@ def _packed(phrase: bytes) -> tuple[int, int, int, int]:
 
 
 _EDIT = _packed(b"edit]")
+_OTHERS = tuple(
+    _packed(part)
+    for part in (b"privacy overview", b"privacy & cookie", b"s policy", b"privacy and cook", b"ies policy")
+)
 _NEEDED = (_packed(b"citation"), _packed(b" needed]"))
 _PHRASES = tuple(
     _packed(phrase)
@@ -119,11 +131,20 @@ def _documents(offsets: int, data: int, texts: int, tools: int, spare: int, out:
     for index in range(texts):
         at = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
+        place = out + 176 * index
+        newline, boilerplate = 0, 0
         while at < end:
             stop, after = _break(at, end, classes)
             first, last = skip_space(classes, at, stop), trim_space(classes, at, stop)
-            _line(first, max(first, last), tools, spare, out + 152 * index)
+            boilerplate |= _line(first, max(first, last), tools, spare, place)
+            if after > stop and load_u8(after - 1) == 0x0A:
+                paired = newline == after - 2
+                newline = 0 if paired else after - 1
+                if paired:
+                    add(place + 168, boilerplate)
+                    boilerplate = 0
             at = after
+        add(place + 168, boilerplate)
 
 
 @internal
@@ -147,45 +168,48 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
 
 
 @internal
-def _add(place: int, number: int) -> None:
-    store_i64(place, load_i64(place) + number)
-
-
-@internal
-def _line(begin: int, end: int, tools: int, spare: int, out: int) -> None:
-    """Count one stripped line under its outcomes."""
+def _line(begin: int, end: int, tools: int, spare: int, out: int) -> int:
+    """Count one stripped line under its outcomes; whether it is boilerplate for NeMo Curator."""
     classes, english = load_i64(tools), load_i64(tools + 8)
-    _add(out, 1)
-    _add(out + 8, _bullet(begin, end))
-    _add(out + 16, _ellipsis(begin, end))
-    outcome, begin, end = _judged(begin, end, classes, spare)
+    add(out, 1)
+    add(out + 8, _bullet(begin, end))
+    add(out + 16, int(ends_in_dots(begin, end) or ends_in_ellipsis(begin, end)))
+    found = _phrases(begin, end)
+    add(out + 152, found >> _LOREM & 1)
+    add(out + 160, found >> _JAVASCRIPT & 1)
+    outcome, begin, end = _judged(begin, end, found, classes, spare)
     if outcome == _LONG_WORD:
-        _add(out + 24, 1)
-        return
+        add(out + 24, 1)
+        return int(found & _BOILERPLATE != 0)
     sentences = 0
     if outcome == _KEPT and english:
         sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
     elif outcome == _KEPT:
         sentences = by_characters(begin, end, classes)
-    _add(out + 96 + 8 * outcome, 1)
-    _add(out + 144, sentences)
+    add(out + 96 + 8 * outcome, 1)
+    add(out + 144, sentences)
     if _ends_sentence(begin, end):
-        _add(out + 32 + 8 * outcome, 1)
-        _add(out + 80, sentences)
+        add(out + 32 + 8 * outcome, 1)
+        add(out + 80, sentences)
     else:
-        _add(out + 88, 1)
+        add(out + 88, 1)
+    return int(found & _BOILERPLATE != 0)
 
 
 @internal
-def _judged(begin: int, end: int, classes: int, spare: int) -> tuple[int, int, int]:
-    """The outcome of a stripped line, but for the rule of terminal marks, and the line without its citations."""
+def _judged(begin: int, end: int, phrases: int, classes: int, spare: int) -> tuple[int, int, int]:
+    """The outcome of a stripped line, but for the rule of terminal marks, and the line without its citations.
+
+    phrases: what the line holds with them.
+    """
     words = _words(begin, end, classes)
     if words == -1:
         return _LONG_WORD, begin, end
     if words < 0:
         begin, end = _without_citations(begin, end, classes, spare)
+        phrases = _phrases(begin, end)
         words += _BRACKET
-    return _FEW_WORDS if words < _MIN_WORDS else _outcome(begin, end), begin, end
+    return _FEW_WORDS if words < _MIN_WORDS else trailing_zeros(phrases & _DECIDING) & 63, begin, end
 
 
 @internal
@@ -197,25 +221,13 @@ def _bullet(begin: int, end: int) -> int:
 
 
 @internal
-def _dots(begin: int, end: int) -> bool:
-    """Whether the line ends with three dots."""
-    return end - begin >= 3 and load_u8(end - 1) == 0x2E and load_u8(end - 2) == 0x2E and load_u8(end - 3) == 0x2E
-
-
-@internal
-def _ellipsis(begin: int, end: int) -> int:
-    """Whether the line ends with three dots or U+2026."""
-    return int(_dots(begin, end) or (end - begin >= 3 and read(end - 3, end) == 0x2026 * 8 + 3))
-
-
-@internal
 def _ends_sentence(begin: int, end: int) -> bool:
     """Whether the line ends in one of . ? ! " ' but not in three dots."""
     if begin >= end:
         return False
     mark = load_u8(end - 1)
     ends = mark in (0x2E, 0x3F, 0x21, 0x22, 0x27)
-    return ends and not _dots(begin, end)
+    return ends and not ends_in_dots(begin, end)
 
 
 @internal
@@ -258,44 +270,52 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
 
 
 @internal
-def _outcome(begin: int, end: int) -> int:
-    """The first of lorem ipsum, javascript, curly bracket, policy that the line holds, else kept."""
-    worst, at = 6, begin
+def _phrases(begin: int, end: int) -> int:
+    """What the line holds: bit _LOREM for lorem ipsum, and so on."""
+    found, at = 0, begin
     while at < end:
         whole = at & 0xFFF <= 0x1000 - BYTES - 2  # what is read lies in one page, which the line is in
         bits = _starts(at) if whole else 1
         if end - at < BYTES:
             bits &= (1 << (end - at)) - 1
         while bits:
-            worst = min(worst, _found(at + trailing_zeros(bits), end))
+            place = at + trailing_zeros(bits)
+            found |= 1 << (_CURLY if load_u8(place) == 0x7B else _phrase(place, end, load_u8(place) | 0x20))
             bits &= bits - 1
         at += BYTES if whole else 1
-    return worst if worst < 6 else _KEPT
-
-
-@internal
-def _found(at: int, end: int) -> int:
-    """The outcome of the bracket or phrase at ``at``; 6: there is none."""
-    return _CURLY if load_u8(at) == 0x7B else _phrase(at, end, load_u8(at) | 0x20)
+    return found
 
 
 @internal
 def _phrase(at: int, end: int, initial: int) -> int:
-    """The outcome of the phrase at ``at``, which starts with ``initial``; 6: there is none.
+    """Which phrase stands at ``at``, where ``initial`` in either case does.
 
     Written out, for a tuple that is indexed is copied at each step: c4 took half as long again.
     """
     if initial == 0x6C:
-        return _LOREM if _same(at, end, _PHRASES[0][0], _PHRASES[0][1], _PHRASES[0][2]) else 6
+        return _LOREM if _same(at, end, _PHRASES[0][0], _PHRASES[0][1], _PHRASES[0][2]) else _NOTHING
     if initial == 0x6A:
-        return _JAVASCRIPT if _same(at, end, _PHRASES[1][0], _PHRASES[1][1], _PHRASES[1][2]) else 6
+        return _JAVASCRIPT if _same(at, end, _PHRASES[1][0], _PHRASES[1][1], _PHRASES[1][2]) else _NOTHING
     if initial == 0x75:
         found = _same(at, end, _PHRASES[5][0], _PHRASES[5][1], _PHRASES[5][2])
         found |= _same(at, end, _PHRASES[6][0], _PHRASES[6][1], _PHRASES[6][2])
-        return _POLICY if found or _same(at, end, _PHRASES[7][0], _PHRASES[7][1], _PHRASES[7][2]) else 6
+        return _POLICY if found or _same(at, end, _PHRASES[7][0], _PHRASES[7][1], _PHRASES[7][2]) else _NOTHING
     found = _same(at, end, _PHRASES[2][0], _PHRASES[2][1], _PHRASES[2][2])
     found |= _same(at, end, _PHRASES[3][0], _PHRASES[3][1], _PHRASES[3][2])
-    return _POLICY if found or _same(at, end, _PHRASES[4][0], _PHRASES[4][1], _PHRASES[4][2]) else 6
+    if found or _same(at, end, _PHRASES[4][0], _PHRASES[4][1], _PHRASES[4][2]):
+        return _POLICY
+    return _OTHER_POLICY if initial == 0x70 and _other_policy(at, end) else _NOTHING
+
+
+@internal
+def _other_policy(at: int, end: int) -> bool:
+    """Whether what NeMo Curator takes for boilerplate beyond C4 stands at ``at``."""
+    if _same(at, end, _OTHERS[0][0], _OTHERS[0][1], _OTHERS[0][2]):
+        return True
+    if _same(at, end, _OTHERS[1][0], _OTHERS[1][1], _OTHERS[1][2]):
+        return _same(at + 16, end, _OTHERS[2][0], _OTHERS[2][1], _OTHERS[2][2])
+    found = _same(at, end, _OTHERS[3][0], _OTHERS[3][1], _OTHERS[3][2])
+    return found and _same(at + 16, end, _OTHERS[4][0], _OTHERS[4][1], _OTHERS[4][2])
 
 
 @internal
@@ -369,7 +389,7 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
         last = max(first, trim_space(classes, at, stop))
         at = after
         outcome = _settled(first, last, tools)
-        _add(counts + 8 * outcome, 1)
+        add(counts + 8 * outcome, 1)
         if outcome != _KEPT:
             continue
         if solid > begin:
@@ -387,7 +407,7 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
                     found = _span(out, begin, skip_space(classes, piece, filled), 0, begin)
                 solid, sure = filled, found
             found += _span(out + 24 * found, place, cited, 0, begin)
-            _add(counts + 64, place < last)
+            add(counts + 64, place < last)
             piece = place = cited
     return sure + _span(out + 24 * sure, solid, end, 0, begin)
 
@@ -395,7 +415,8 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
 @internal
 def _settled(first: int, last: int, tools: int) -> int:
     """The outcome of a stripped line by all rules."""
-    outcome, begin, end = _judged(first, last, load_i64(tools), load_i64(tools + 8))
+    phrases = _phrases(first, last)
+    outcome, begin, end = _judged(first, last, phrases, load_i64(tools), load_i64(tools + 8))
     if outcome != _LONG_WORD and load_i64(tools + 16) and not _ends_sentence(begin, end):
         return _NO_TERMINAL
     return outcome

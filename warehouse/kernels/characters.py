@@ -197,6 +197,18 @@ def find_mark(at: int, end: int) -> int:
 
 
 @compiled
+def ends_in_dots(begin: int, end: int) -> bool:
+    """Whether begin..end ends with three full stops."""
+    return end - begin >= 3 and load_u8(end - 1) == 0x2E and load_u8(end - 2) == 0x2E and load_u8(end - 3) == 0x2E
+
+
+@compiled
+def ends_in_ellipsis(begin: int, end: int) -> bool:
+    """Whether begin..end ends with U+2026."""
+    return end - begin >= 3 and load_u8(end - 3) == 0xE2 and load_u8(end - 2) == 0x80 and load_u8(end - 1) == 0xA6
+
+
+@compiled
 def skip_space(classes: int, begin: int, end: int) -> int:
     """Where the white space at the start of begin..end ends (str.lstrip)."""
     while begin < end:

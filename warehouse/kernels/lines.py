@@ -1,14 +1,29 @@
-"""Lines and paragraphs as str.split("\\n") and its kin see them: what repeats, what is short, what ends a sentence."""
+"""Lines and paragraphs as str.split("\\n") and its kin see them: what repeats, what is short, what ends a sentence.
+
+A comment line starts, after white space, with #, //, -- or what opens a block (/*, <!--), or stands in such a block;
+what follows code on its line is not counted, nor are Python's docstrings.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from warehouse.kernels import characters
-from warehouse.kernels.characters import TERMINAL, count, find_byte, flags, last, skip_space, trim_space
+from warehouse.kernels.characters import (
+    TERMINAL,
+    count,
+    ends_in_dots,
+    ends_in_ellipsis,
+    find_byte,
+    flags,
+    last,
+    read,
+    skip_space,
+    trim_space,
+)
 from warehouse.kernels.hashing import clear, hash_bytes, insert, slots_for
 from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import load_i64, load_u8, store_i64
+from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, load_u16, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 COLUMNS = (
@@ -25,9 +40,25 @@ COLUMNS = (
     "paragraphs",
     "duplicate_paragraphs",
     "duplicate_paragraph_chars",
+    "dolma_repeated_lines",
+    "dolma_repeated_line_chars",
+    "dolma_bullet_lines",
+    "dolma_ellipsis_lines",
+    "nemo_duplicate_lines",
+    "nemo_bullet_lines",
+    "nemo_ellipsis_lines",
+    "nemo_unended_lines",
+    "nemo_paragraphs",
+    "nemo_duplicate_paragraphs",
+    "nemo_duplicate_paragraph_chars",
+    "comment_chars",
+    "xml_headers",
 )
 SHORT_CHARS = 30
 LONG_CHARS = 200
+_BULLETS = (*(0x2022, 0x2023, 0x2043, 0x204C, 0x204D, 0x2219), *(0x25CB, 0x25CF, 0x25D8, 0x25E6, 0x29BE, 0x29BF))
+_XML, _VERSION = (int.from_bytes(part, "little") for part in (b"<?xml ve", b"version="))
+_READ_MORE = tuple(int.from_bytes(part, "little") for part in (b"read mor", b"ead more"))
 
 
 def measure(column: Texts) -> Counts:
@@ -61,14 +92,18 @@ def _documents(offsets: int, data: int, texts: int, classes: int, table: int, ou
     for index in range(texts):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        place = out + 104 * index
+        place = out + 208 * index
         newlines = newlines_in(begin, end)
         slots = slots_for(newlines + 2)
         store_i64(place, newlines)
         clear(table, slots)
-        _lines(begin, end, classes, table, slots, place + 8)
+        _lines(begin, end, classes, table, slots, place)
+        slots *= load_i64(place + 16) > 0
         clear(table, slots)
         _paragraphs(skip_space(classes, begin, end), trim_space(classes, begin, end), table, slots, place + 80)
+        clear(table, slots)
+        _halves(begin, end, table, slots, place + 168)
+        store_i64(place + 200, _xml_header(begin, end))
 
 
 @compiled
@@ -79,40 +114,174 @@ def line_end(begin: int, end: int) -> int:
 
 @internal
 def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int) -> None:
-    """Of re.split("\\n+"): lines, those met before, their characters; of split("\\n"): the lines that are not blank."""
+    """Of re.split("\\n+"): lines, those met before, their characters; of split("\\n"): the lines that are not blank.
+
+    dolma's repeated lines are all that equal another, the first one too (its ~hash is put in with the second), and of
+    empty ones all if there are two. ``out`` is the document's first column.
+    """
     split = repeated = repeated_chars = filled = terminal = short = filled_chars = long_lines = longest = 0
+    every = every_chars = filled_again = block = 0
     edges = int(begin == end or load_u8(begin) == 0x0A) + int(begin < end and load_u8(end - 1) == 0x0A)
     at = begin
     while at < end:
         stop = line_end(at, end)
         if stop > at:
             chars = count(at, stop)
-            again = insert(table, slots, hash_bytes(at, stop))
+            digest = hash_bytes(at, stop)
+            again = int(insert(table, slots, digest))
+            counted = again + int(again and not insert(table, slots, ~digest))
             split += 1
             repeated += again
             repeated_chars += again * chars
+            every += counted
+            every_chars += counted * chars
             long_lines += chars >= LONG_CHARS
             longest = max(longest, chars)
-            if skip_space(classes, at, stop) < stop:
+            add(out + 120, int(load_u8(at) in (0x2A, 0x2D)))
+            add(out + 128, int(ends_in_ellipsis(at, stop)))
+            first = skip_space(classes, at, stop)
+            if first < stop:
                 filled += 1
                 terminal += flags(classes, last(at, stop) >> 3) & TERMINAL != 0
                 short += chars <= SHORT_CHARS
                 filled_chars += again * chars
+                filled_again += again
+                final = trim_space(classes, first, stop)
+                _marks(first, final, out)
+                before, block = block, _block(block, first, final)
+                if before or block or _comment(first, final):
+                    add(out + 192, count(first, final))
         at = stop + 1
-    store_i64(out, split + edges)
-    store_i64(out + 8, repeated + (edges == 2))
+    empty = load_i64(out) + 1 - split
+    store_i64(out + 8, split + edges)
+    store_i64(out + 16, repeated + (edges == 2))
+    store_i64(out + 24, repeated_chars)
+    store_i64(out + 32, filled)
+    store_i64(out + 40, terminal)
+    store_i64(out + 48, short)
+    store_i64(out + 56, filled_chars)
+    store_i64(out + 64, long_lines)
+    store_i64(out + 72, longest)
+    store_i64(out + 104, every + empty * (empty > 1))
+    store_i64(out + 112, every_chars)
+    store_i64(out + 136, filled_again)
+
+
+@internal
+def _marks(begin: int, end: int, out: int) -> None:
+    """Count a stripped line that starts with a bullet of NeMo Curator's, ends with an ellipsis or with no end mark."""
+    if load_u8(begin) == 0xE2:
+        add(out + 144, int(read(begin, end) >> 3 in _BULLETS))
+    final = load_u8(end - 1)
+    ended = final in (0x2E, 0x3F, 0x21, 0x22, 0x27)
+    add(out + 160, int(not ended))
+    if not ended or final == 0x2E:
+        add(out + 152, int(_ellipsis(begin, end, final)))
+
+
+@internal
+def _ellipsis(begin: int, end: int, final: int) -> bool:
+    """Whether a line ends with ... or U+2026, either in square brackets, (...), -U+00BB, "read more" or "read more..".
+
+    ``final`` is its last byte.
+    """
+    if final in (0x5D, 0x29):
+        opening = 0x5B if final == 0x5D else 0x28
+        at = end - 5
+        if at < begin or load_u8(at) != opening:
+            return False
+        return ends_in_dots(begin, end - 1) or (final == 0x5D and ends_in_ellipsis(begin, end - 1))
+    if final == 0x2E:
+        return ends_in_dots(begin, end) or (end - begin > 2 and load_u8(end - 2) == 0x2E and _read_more(begin, end - 2))
+    if final == 0xBB:
+        return end - begin >= 3 and load_u8(end - 2) == 0xC2 and load_u8(end - 3) == 0x2D
+    return ends_in_ellipsis(begin, end) or _read_more(begin, end)
+
+
+@internal
+def _read_more(begin: int, end: int) -> bool:
+    """Whether begin..end ends with "read more", in letters of either case."""
+    if end - begin < 9:
+        return False
+    start, tail = load_i64(end - 9) | 0x2020202020202020, load_i64(end - 8) | 0x2020202020202020
+    return start == _READ_MORE[0] and tail == _READ_MORE[1] and load_u8(end - 5) == 0x20
+
+
+@internal
+def _block(block: int, begin: int, end: int) -> int:
+    """The last byte of what closes the block of comments that is open after a stripped line, 0: none is.
+
+    ``block``: the same before it.
+    """
+    start = begin
+    if not block:
+        if not _opens(begin, end):
+            return 0
+        block, start = (0x2F, begin + 2) if load_u8(begin) == 0x2F else (0x3E, begin + 4)
+    at = find_byte(start, end, block)
+    while at < end:
+        if block == 0x2F and at > start and load_u8(at - 1) == 0x2A:
+            return 0
+        if block == 0x3E and at > start + 1 and load_u8(at - 1) == 0x2D and load_u8(at - 2) == 0x2D:
+            return 0
+        at = find_byte(at + 1, end, block)
+    return block
+
+
+@internal
+def _opens(begin: int, end: int) -> bool:
+    """Whether begin..end starts with what opens a block of comments."""
+    return end - begin >= 2 and (load_u16(begin) == 0x2A2F or (end - begin >= 4 and load_i32(begin) == 0x2D2D213C))
+
+
+@internal
+def _comment(begin: int, end: int) -> bool:
+    """Whether a stripped line outside blocks is a comment."""
+    first = load_u8(begin)
+    double = end - begin >= 2 and load_u8(begin + 1) == first
+    return first == 0x23 or (double and first in (0x2F, 0x2D)) or _opens(begin, end)
+
+
+@internal
+def _xml_header(begin: int, end: int) -> int:
+    """Whether "<?xml version=" stands within the first 100 characters."""
+    at, chars = begin, 0
+    while at + 14 <= end and chars <= 86:
+        if load_i64(at) == _XML and load_i64(at + 6) == _VERSION:
+            return 1
+        at += read(at, end) & 7
+        chars += 1
+    return 0
+
+
+@internal
+def _halves(begin: int, end: int, table: int, slots: int, out: int) -> None:
+    """Of split("\\n\\n"), empty ones too: paragraphs, those met before, their characters. No slots: see _paragraphs."""
+    paragraphs = repeated = repeated_chars = empty = 0
+    at = begin
+    while at <= end:
+        stop = line_end(at, end)
+        while stop + 1 < end and load_u8(stop + 1) != 0x0A:
+            stop = line_end(stop + 1, end)
+        if stop + 1 >= end:
+            stop = end
+        paragraphs += 1
+        empty += stop == at
+        if slots and stop > at and insert(table, slots, hash_bytes(at, stop)):
+            repeated += 1
+            repeated_chars += count(at, stop)
+        at = stop + 2
+    store_i64(out, paragraphs)
+    store_i64(out + 8, repeated + max(empty - 1, 0))
     store_i64(out + 16, repeated_chars)
-    store_i64(out + 24, filled)
-    store_i64(out + 32, terminal)
-    store_i64(out + 40, short)
-    store_i64(out + 48, filled_chars)
-    store_i64(out + 56, long_lines)
-    store_i64(out + 64, longest)
 
 
 @internal
 def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
-    """Of re.split("\\n{2,}") on the stripped text: paragraphs, those met before, their characters."""
+    """Of re.split("\\n{2,}") on the stripped text: paragraphs, those met before, their characters.
+
+    No slots: no line of the document was met before, so no paragraph was.
+    """
     paragraphs = repeated = repeated_chars = 0
     at = begin
     while at < end:
@@ -120,7 +289,7 @@ def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
         while stop + 1 < end and load_u8(stop + 1) != 0x0A:
             stop = line_end(stop + 1, end)
         paragraphs += 1
-        if insert(table, slots, hash_bytes(at, stop)):
+        if slots and insert(table, slots, hash_bytes(at, stop)):
             repeated += 1
             repeated_chars += count(at, stop)
         at = stop

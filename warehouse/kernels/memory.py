@@ -13,6 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from warehouse.kernels.jit import compiled
+
 Loader = Callable[[int], int]
 Storer = Callable[[int, int], None]
 
@@ -60,6 +62,20 @@ store_i64 = _storer(64)
 
 
 @intrinsic
+def _store_f64(_context: Any, address: Any, number: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.DoubleType().as_pointer())
+        builder.store(arguments[1], place, align=1)
+        return _target.get_dummy_value()
+
+    return types.void(types.int64, types.float64), generate
+
+
+store_f64 = cast("Callable[[int, float], None]", _store_f64)
+"""Writes a number of double precision."""
+
+
+@intrinsic
 def _fold(_context: Any, left: Any, right: Any) -> Any:
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         wide = ir.IntType(128)
@@ -98,3 +114,9 @@ def _call(_context: Any, function: Any, first: Any, second: Any, third: Any, fou
 
 call = cast("Callable[[int, int, int, int, int], int]", _call)
 """What the function at an address (``jit.by_address``) makes of four numbers."""
+
+
+@compiled
+def add(place: int, number: int) -> None:
+    """Add to the 64-bit number that lies at an address."""
+    store_i64(place, load_i64(place) + number)

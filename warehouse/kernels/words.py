@@ -15,7 +15,7 @@ spaCy's thresholds, on 78 and 62 %.
 
 Won: nine n-gram sizes for the price of two, for an n-gram can repeat only if both its (n-1)-grams do, so the tables
 beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where datatrove joins the words of its 5- to
-10-grams ("ab c" equals "a bc"); no document was seen where that matters. A document of 20 MB takes 290 MB of memory.
+10-grams ("ab c" equals "a bc"); no document was seen where that matters. A document of 20 MB takes 330 MB of memory.
 """
 
 from __future__ import annotations
@@ -31,12 +31,14 @@ from warehouse.kernels.english import TOKENS, chunk_end, count_words, marked, sl
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
 from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import load_i64, load_u8, store_i64
+from warehouse.kernels.memory import add, load_i64, load_u8, store_i32, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 Words = Literal["spacy_en", "unicode", "whitespace"]
 MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
 _UNICODE, _SPACY = 1, 2
+_STOP, _LETTER, _INSIDE = 1, 2, 4
+"""State within a word of str.split: it is one of the stop words so far, it has a letter, it has begun."""
 
 COLUMNS = (
     "words",
@@ -48,6 +50,11 @@ COLUMNS = (
     "longest_word",
     "distinct_words",
     *ngrams.COLUMNS,
+    "split_words",
+    "alpha_split_words",
+    "stop_split_words",
+    "median_split_word",
+    *ngrams.SPLIT_COLUMNS,
 )
 
 _SMALL = 1 << 20
@@ -83,13 +90,16 @@ def measure(column: Texts, words: Words) -> Counts:
 def _documents(
     offsets: int, data: int, count: int, tools: int, mode: int, scratch: int, capacity: int, out: int
 ) -> None:
-    ends = scratch + 8 * capacity
+    ends = scratch + 8 * capacity + 8
+    starts = ends + 8 * capacity + 8
     for index in range(count):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        place = out + 136 * index
-        words = cut(begin, end, tools, mode, scratch, ends, place)
-        distinct = ngrams.repetition(words, scratch, ends, ends + 8 * capacity + 8, capacity, place + 64)
+        place = out + 264 * index
+        words = cut(begin, end, tools, mode, scratch, ends, starts, place)
+        distinct = ngrams.repetition(
+            words, load_i64(place + 136), scratch, ends, starts, starts + 4 * capacity + 8, capacity, place + 64
+        )
         store_i64(place + 56, distinct)
 
 
@@ -143,8 +153,11 @@ def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: in
 
 
 @compiled
-def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
+def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, starts: int, out: int) -> int:
     """The number of words; their hashes and running sums of their characters (one more than words), both int64.
+
+    ``starts``, int32: which words the words of str.split start with, then the number of words. No word has white space
+    in it, so the words of str.split are whole numbers of words.
 
     ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in. Counts of COLUMNS go
     to ``out``, which is zero. Words of ASCII letters are counted in registers, all others by ``_add`` in ``out``.
@@ -154,10 +167,11 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
     store_i64(spare + 16, begin)
     store_i64(spare + 24, end)
     at, words, total, simple, simple_chars, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0
+    state = _split(0, 0, starts, out)
     while at < end:
         byte = load_u8(at)
         if byte in (0x20, 0x0A):
-            at += 1
+            state, at = _split(state, words, starts, out), at + 1
             continue
         size = letters(at, end) if mode else 0
         mark = 0
@@ -165,40 +179,49 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, out
             digest = hash_word(at, at + size)
             mark = _after(english, at, at + size, end, digest, mode)
             if mark >= 0:
-                total += size
                 store_i64(hashes + 8 * words, digest)
-                words += 1
+                words, total = words + 1, total + size
                 store_i64(ends + 8 * words, total)
-                simple += 1
-                simple_chars += size
+                simple, simple_chars = simple + 1, simple_chars + size
                 longest = max(longest, size)
-                if size <= 4:
-                    stops |= _stop_word(head(at, size))
-                at += size
+                stop = _stop_word(head(at, size)) if size <= 4 else 0
+                stops |= stop
+                state, at = _LETTER | _INSIDE | (stop > 0 and state == 0), at + size
         elif mode == _UNICODE and byte < 0x80:
             mark = int(not flags(classes, byte) & (WORD | RUN | SPACE))
         if mark > 0:
-            total += 1
             store_i64(hashes + 8 * words, hash_word(at, at + 1))
-            words += 1
+            words, total = words + 1, total + 1
             store_i64(ends + 8 * words, total)
             marks += not flags(classes, load_u8(at)) & PUNCTUATION
             longest = max(longest, 1)
-            at += 1
+            state, at = state & _LETTER | _INSIDE, at + 1
         if mark > 0 or (size and mark == 0):
             continue
         character = read(at, end)
         if flags(classes, character >> 3) & SPACE:
-            at += character & 7
+            state, at = _split(state, words, starts, out), at + (character & 7)
             continue
         store_i64(out, words)
         store_i64(out + 8, total)
-        at = _others(at, end, tools, mode, hashes, ends, out)
+        state, at = _others(at, end, tools, mode, hashes, ends, state, out)
         words, total = load_i64(out), load_i64(out + 8)
+    _split(state, words, starts, out)
     store_i64(out, words)
     store_i64(out + 8, total)
     _sum(out, simple, simple_chars, marks, stops, longest)
     return words
+
+
+@internal
+def _split(state: int, words: int, starts: int, out: int) -> int:
+    """0, the state between words of str.split; one that ends here is counted, and the next starts at ``words``."""
+    splits = load_i64(out + 136) + (state > 0)
+    store_i64(out + 136, splits)
+    store_i32(starts + 4 * splits, words)
+    add(out + 144, state >> 1 & 1)
+    add(out + 152, state & _STOP)
+    return 0
 
 
 @internal
@@ -225,20 +248,21 @@ def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) 
 
 
 @internal
-def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, out: int) -> int:
-    """Add what starts at ``at``: a word, or spaCy's words of the chunk; where that ends."""
-    classes = load_i64(tools)
+def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, state: int, out: int) -> tuple[int, int]:
+    """Add what starts at ``at``: a word, or spaCy's words of the chunk; (state after it, where it ends)."""
+    classes, begin, alphas = load_i64(tools), at, load_i64(out + 32)
     if mode != _SPACY:
-        after = word_end(at, end, classes, mode)
-        _add(at, after, classes, hashes, ends, out)
-        return after
-    english, spare = load_i64(tools + 8), load_i64(tools + 16)
-    stop = chunk_end(english, at, end)
-    for index in range(words_of(english, at, stop, spare)):
-        after = load_i64(spare + TOKENS + 8 * index)
-        _add(at, after, classes, hashes, ends, out)
-        at = after
-    return stop
+        stop = word_end(at, end, classes, mode)
+        _add(at, stop, classes, hashes, ends, out)
+    else:
+        english, spare = load_i64(tools + 8), load_i64(tools + 16)
+        stop = chunk_end(english, at, end)
+        for index in range(words_of(english, at, stop, spare)):
+            after = load_i64(spare + TOKENS + 8 * index)
+            _add(at, after, classes, hashes, ends, out)
+            at = after
+    lone = state == 0 and stop - begin <= 4 and _stop_word(head(begin, stop - begin)) > 0
+    return state & _LETTER | _LETTER * (load_i64(out + 32) > alphas) | _INSIDE | lone, stop
 
 
 @internal
