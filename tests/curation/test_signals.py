@@ -141,6 +141,8 @@ def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, float]]:
 @example("")
 @example("\n")
 @example("\na\n")
+@example(" a\n\na\n\nb \n\nb")
+@example("\ra\n\na")
 @example("a\n\n\nb\n\na \n\n b")
 @example("x" * 1001)
 @example("a b c.\x1c")

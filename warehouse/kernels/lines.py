@@ -99,8 +99,10 @@ def _documents(offsets: int, data: int, texts: int, classes: int, table: int, ou
         clear(table, slots)
         _lines(begin, end, classes, table, slots, place)
         slots *= load_i64(place + 16) > 0
-        clear(table, slots)
-        _paragraphs(skip_space(classes, begin, end), trim_space(classes, begin, end), table, slots, place + 80)
+        first, final = skip_space(classes, begin, end), trim_space(classes, begin, end)
+        cut = 0 if _whole(begin, first, final, end) else slots_for(newlines + 2)
+        clear(table, max(slots, cut))
+        _paragraphs(first, final, table, max(slots, cut), place + 80)
         clear(table, slots)
         _halves(begin, end, table, slots, place + 168)
         store_i64(place + 200, _xml_header(begin, end))
@@ -277,10 +279,18 @@ def _halves(begin: int, end: int, table: int, slots: int, out: int) -> None:
 
 
 @internal
+def _whole(begin: int, first: int, final: int, end: int) -> bool:
+    """Whether first..final, which begin..end is without white space at its ends, begins and ends where lines do."""
+    if first >= final:
+        return True
+    return (first == begin or load_u8(first - 1) == 0x0A) and (final == end or load_u8(final) == 0x0A)
+
+
+@internal
 def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
     """Of re.split("\\n{2,}") on the stripped text: paragraphs, those met before, their characters.
 
-    No slots: no line of the document was met before, so no paragraph was.
+    No slots: all its lines are whole and none was met before, so no paragraph was.
     """
     paragraphs = repeated = repeated_chars = 0
     at = begin
