@@ -113,6 +113,15 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
+def relations(con: Connection) -> set[str]:
+    """Tables and views as ``schema.name``. DuckDB's list of columns, which has them too, binds every view: 10 ms."""
+    sql = """
+        SELECT schema_name || '.' || table_name FROM duckdb_tables()
+        UNION ALL
+        SELECT schema_name || '.' || view_name FROM duckdb_views()"""
+    return {name for (name,) in fetch_all(con, sql)}
+
+
 def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
     """Make every snapshot visible as ``repository.<table>`` on this connection."""
     attach_memory(con, "repository")

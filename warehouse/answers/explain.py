@@ -17,7 +17,7 @@ from warehouse.answers.texts import Span, difference, shown_texts, spans
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
 from warehouse.publish import connect_current
-from warehouse.query import Connection, fetch_all
+from warehouse.query import Connection, fetch_all, relations
 from warehouse.repository import Repository
 
 MOST_CANDIDATES = 50
@@ -214,7 +214,7 @@ def _copies(con: Connection, signals: Mapping[str, Any]) -> tuple[Candidate, ...
 
 def _rows(con: Connection, model: str, doc_id: str) -> tuple[dict[str, Any], ...] | None:
     """What a model says of the document, in order; None where the snapshot has no such model."""
-    if not _has(con, model):
+    if model not in relations(con):  # a snapshot of a project's own SQL, or an older one, may lack it
         return None
     found = con.execute(f"SELECT * FROM {model} WHERE doc_id = $1 ORDER BY ALL", [doc_id])
     names = [column[0] for column in found.description]
@@ -225,20 +225,15 @@ def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict,
     sql = """
         SELECT rule_set, kept, reason, value, threshold, twin
         FROM curation.decisions WHERE doc_id = $1 ORDER BY rule_set"""
-    decided = _has(con, "curation.decisions")
+    held = relations(con)
+    decided = "curation.decisions" in held
     rows = fetch_all(con, sql, [doc_id]) if decided else []
     sets = "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set"
     known = [row[0] for row in fetch_all(con, sets)] if decided else []
     if rules is not None and rules not in known:
         raise UsageError(f"no rule set {rules!r}", allowed=", ".join(known) or "none: this snapshot decides nothing")
-    tried = _rules(con, doc_id) if _has(con, "curation.rules") else {}
+    tried = _rules(con, doc_id) if "curation.rules" in held else {}
     return tuple(_verdict(con, doc_id, row, tried.get(row[0], ())) for row in rows if rules in (None, row[0]))
-
-
-def _has(con: Connection, model: str) -> bool:
-    """Whether the snapshot holds this model; a project's own SQL, or an older one, may not."""
-    sql = "SELECT 1 FROM duckdb_columns() WHERE schema_name = $1 AND table_name = $2 LIMIT 1"
-    return bool(fetch_all(con, sql, model.split(".")))
 
 
 def _verdict(con: Connection, doc_id: str, row: Sequence[Any], rules: tuple[Rule, ...]) -> Verdict:

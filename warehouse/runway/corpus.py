@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import accumulate, groupby
 
 from warehouse.errors import NotFound, UsageError
-from warehouse.query import Connection, fetch_all
+from warehouse.query import Connection, fetch_all, relations
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ def corpus(con: Connection, *, rule_set: str) -> Corpus:
 
 
 def _refuse_lacking(con: Connection, rule_set: str) -> None:
-    sql = "SELECT DISTINCT schema_name || '.' || table_name FROM duckdb_columns()"
-    missing = sorted(set(_READS) - {row[0] for row in fetch_all(con, sql)})
+    missing = sorted(set(_READS) - relations(con))
     if missing:
         raise NotFound(f"the published snapshot has no {' and no '.join(missing)}", do="'warehouse run' publishes anew")
     known = [row[0] for row in fetch_all(con, "SELECT DISTINCT rule_set FROM curation.decisions ORDER BY rule_set")]
