@@ -287,7 +287,9 @@ def _audited(con: Connection, made: Built, suites: Sequence[Suite]) -> tuple[Bui
     if made.skipped:
         return made, []
     verdicts = run_suites(con, suites, {name: kind for name, kind, _ in made.columns})
-    return replace(made, rows=verdicts[0].element_count), verdicts  # the first is its grain's, which counts every row
+    if made.rows is None:  # a view's: the first verdict is its grain's, which counts every row
+        made = replace(made, rows=verdicts[0].element_count)
+    return made, verdicts
 
 
 def _binding(suites: Sequence[Suite], verdicts: Sequence[Check]) -> list[Check]:

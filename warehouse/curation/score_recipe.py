@@ -92,7 +92,10 @@ def _held_out(stated: Stated, key: Keys) -> float | tuple[str, ...]:
     """A share, or names of sources."""
     if isinstance(stated.get(key), list):
         return tuple(sorted(strings(stated, key)))
-    return float(number(float, 0.01, 0.5)(stated, key))
+    value = stated.get(key)
+    if not isinstance(value, float) or not 0.01 <= value <= 0.5:
+        stated.refuse(key, f"held_out is {value!r}", "a number, 0.01 to 0.5, or a list of names of sources")
+    return value
 
 
 def _flag(stated: Stated, key: Keys) -> bool:
