@@ -33,7 +33,7 @@ from warehouse.kernels import contamination as kernel
 from warehouse.kernels.texts import texts
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tests/curation"))
+sys.path[:0] = [str(CHECKOUT / "tests/curation"), str(CHECKOUT / "tests")]
 PLANTED = 400
 PLACES = ("start", "stop", "words", "ngrams")
 CODE = ("prompt", "entry_point", "canonical_solution", "test")

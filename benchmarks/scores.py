@@ -40,7 +40,7 @@ from warehouse.curation.score_models import auc, features, fit_classifier, fit_p
 from warehouse.sources.page import page
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tests/curation"))
+sys.path[:0] = [str(CHECKOUT / "tests/curation"), str(CHECKOUT / "tests")]
 PIECE, MOST = 4_000, 8_000
 BITS = 18
 POSITIVE, NEGATIVE = ("book", "manual", "article"), ("spam", "boilerplate")

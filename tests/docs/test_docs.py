@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -272,6 +274,27 @@ def stated(path: Path) -> Iterator[str]:
 
 def test_types_of_expectations_are_those_that_are_compiled() -> None:
     assert between("sources.md", "expectation types").split() == [f"`{name}`" for name in KWARGS]
+
+
+LOAD = """
+import os, runpy, sys
+import warehouse.curation, warehouse.datasets, warehouse.sources
+sys.path.insert(0, os.path.dirname(sys.argv[1]))
+for path in sys.argv[1:]:
+    if os.fork() == 0:
+        runpy.run_path(path, run_name="loaded")
+        os._exit(0)
+    if os.wait()[1]:
+        sys.exit(path)
+"""
+
+
+def test_every_benchmark_of_the_table_loads() -> None:
+    areas = re.findall(r"^\| (\w+) \|", (CHECKOUT / "benchmarks/README.md").read_text("utf-8"), re.MULTILINE)
+    paths = [str(CHECKOUT / "benchmarks" / f"{area}.py") for area in areas if area != "area"]
+    assert len(paths) > 8
+    ended = subprocess.run([sys.executable, "-c", LOAD, *paths], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
 
 
 def test_a_shown_line_is_compared_with_its_gaps_and_numbers() -> None:
