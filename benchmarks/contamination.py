@@ -34,6 +34,7 @@ from warehouse.kernels.texts import texts
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(CHECKOUT / "tests/curation"), str(CHECKOUT / "tests")]
+TWIN = import_module("test_contamination")
 PLANTED = 400
 PLACES = ("start", "stop", "words", "ngrams")
 CODE = ("prompt", "entry_point", "canonical_solution", "test")
@@ -105,7 +106,7 @@ def speed(some: list[str], against: Benchmarks) -> dict[str, Any]:
 
 def planted(items: list[tuple[str, str, str]], some: list[str], against: Benchmarks) -> dict[str, int]:
     """Items put into the middle of pieces of text, one each: how many of 13 words or more were found as themselves."""
-    cut, draw = import_module("test_contamination").cut, random.Random(1)
+    cut, draw = TWIN.cut, random.Random(1)
     chosen = [item for item in draw.sample(items, min(PLANTED, len(items))) if len(cut(item[2])) >= kernel.WORDS]
     pieces = [draw.choice(some)[5_000:9_000] for _ in chosen]
     whole = [f"{piece[:2_000]}\n{text}\n{piece[2_000:]}" for piece, (_, _, text) in zip(pieces, chosen, strict=True)]
@@ -118,7 +119,7 @@ def planted(items: list[tuple[str, str, str]], some: list[str], against: Benchma
 
 def equality(items: list[tuple[str, str, str]], some: list[str], against: Benchmarks) -> dict[str, Any]:
     """Whether the spans of some text with items in it are those of the plain reference, and the speed of that."""
-    twin, names, labels = import_module("test_contamination"), against.names.to_pylist(), against.items.to_pylist()
+    twin, names, labels = TWIN, against.names.to_pylist(), against.items.to_pylist()
     held = twin.known([(names.index(name), text) for name, _, text in items])
     some = [text[:100_000] for text in some] + [text for _, _, text in items[::40]]
     size, began = sum(len(text.encode()) for text in some), time.process_time()

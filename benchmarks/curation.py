@@ -50,6 +50,7 @@ from warehouse.sources.page import page
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tests/curation"))
+ENGLISH = import_module("english_words")
 FILTERS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
 PIECE = 2_500  # characters of a piece of a book
 MOST = 4_000  # characters of any document
@@ -223,7 +224,7 @@ def own_speed(some: list[str]) -> float:
 
 def same_words(documents: list[tuple[str, str]], theirs: list[list[str]]) -> None:
     """Print how many documents have the same words, and the first that has not."""
-    cut = import_module("english_words").cut
+    cut = ENGLISH.cut
     other = [(kind, text, words) for (kind, text), words in zip(documents, theirs, strict=True) if cut(text) != words]
     print(
         f"words equal in {len(documents) - len(other)} of {len(documents)} documents,", sum(map(len, theirs)), "words"

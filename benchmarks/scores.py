@@ -41,6 +41,7 @@ from warehouse.sources.page import page
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(CHECKOUT / "tests/curation"), str(CHECKOUT / "tests")]
+CUT, REFERENCE = import_module("test_contamination").cut, import_module("test_score_models").reference
 PIECE, MOST = 4_000, 8_000
 BITS = 18
 POSITIVE, NEGATIVE = ("book", "manual", "article"), ("spam", "boilerplate")
@@ -200,7 +201,7 @@ def scoring(batch: pa.RecordBatch, models: dict[str, tuple[int, Model]]) -> Call
 
 def equality(model: Model, plain: Model, some: list[str]) -> dict[str, float]:
     """Whether scores are those of the definition in plain Python, and its speed."""
-    cut, twin = import_module("test_contamination").cut, import_module("test_score_models").reference
+    cut, twin = CUT, REFERENCE
     size, began = sum(len(text.encode()) for text in some) / 1e6, time.process_time()
     words = [[word for word, _, _ in cut(text)] for text in some]
     wanted = [[twin(each, made) for each in words] for made in (model, plain)]

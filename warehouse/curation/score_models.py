@@ -10,7 +10,7 @@ number of 1/65536, so a text's sum is exact however texts are batched.
 - perplexity: 2 ** (mean of -log2 p over the words), p(bucket) = (count + 1/2) / (words + 2 ** bits / 2), which is
   additive smoothing as of Krichevsky and Trofimov 1981.
 
-Won: no kernel but the hash of words: 155 MB of text a CPU second by a classifier, 273 by a perplexity, 134 by both
+Won: no kernel but the hash of words: 103 MB of text a CPU second by a classifier, 190 by a perplexity, 85 by both
 (benchmarks/scores.py). Lost: words that share a bucket share a weight; a perplexity of single words sees no order.
 """
 
