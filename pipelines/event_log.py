@@ -8,18 +8,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from dagster import EventLogEntry, StringSource
+from dagster import AssetCheckEvaluation, EventLogEntry, StringSource
 from dagster._config.config_schema import UserConfigSchema
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS, EVENT_TYPE_TO_PIPELINE_RUN_STATUS
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus as Status
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, bindparam, create_engine, event
 
 KEPT = 4
 """Databases kept open: the index, the run that writes, and those that a reader of the UI looks at."""
 
 _INSERT = SqlEventLogStorageTable.insert()
+_PLANNED = AssetCheckExecutionsTable.insert()
+_EVALUATED = AssetCheckExecutionsTable.update().where(
+    *(
+        AssetCheckExecutionsTable.c[name].is_not_distinct_from(bindparam(f"of_{name}"))
+        for name in ("asset_key", "check_name", "run_id", "partition")
+    )
+)
 _MIRRORED = ASSET_EVENTS | ASSET_CHECK_EVENTS | EVENT_TYPE_TO_PIPELINE_RUN_STATUS.keys()
 """Kinds of events that the index holds too, for questions across runs."""
 
@@ -70,19 +80,47 @@ class EventLog(SqliteEventLogStorage):
             run.execute(_INSERT, rows)
             if mirrored:
                 with self.index_connection() as index:
-                    for each in mirrored:
-                        self._mirror(index, *each)
+                    self._mirror(index, mirrored)
 
-    def _mirror(self, index: Connection, event: EventLogEntry, row: Mapping[str, Any]) -> None:
-        number = index.execute(_INSERT, row).lastrowid
-        if event.dagster_event_type in ASSET_EVENTS:
-            self._store_asset_event_tags(index, [event], [number])
-            self._store_asset_event(index, event, number)
-        elif event.dagster_event_type in ASSET_CHECK_EVENTS:
+    def _mirror(self, index: Connection, mirrored: Sequence[tuple[EventLogEntry, Mapping[str, Any]]]) -> None:
+        index.execute(_INSERT, [row for _, row in mirrored])
+        last = index.exec_driver_sql("SELECT last_insert_rowid()").scalar_one()
+        planned = list[dict[str, Any]]()
+        for number, (entry, row) in enumerate(mirrored, last - len(mirrored) + 1):  # nobody else writes in between
+            said = entry.dagster_event and entry.dagster_event.event_specific_data
+            if entry.dagster_event_type in ASSET_EVENTS:
+                self._store_asset_event_tags(index, [entry], [number])
+                self._store_asset_event(index, entry, number)
+            elif isinstance(said, AssetCheckEvaluationPlanned) and not said.partitions_subset:
+                planned.append(_execution(entry, said, row, number, Status.PLANNED))
+            elif isinstance(said, AssetCheckEvaluation) and entry.run_id:
+                self._evaluated(index, entry, said, row, number)
+            elif entry.dagster_event_type in ASSET_CHECK_EVENTS:
+                self.store_asset_check_event(entry, number)
+        if planned:
+            index.execute(_PLANNED, planned)
+
+    def _evaluated(
+        self,
+        index: Connection,
+        event: EventLogEntry,
+        said: AssetCheckEvaluation,
+        row: Mapping[str, Any],
+        number: int,
+    ) -> None:
+        """Into the row of what was planned; where that is not one, as Dagster does."""
+        target = said.target_materialization_data
+        values = _execution(event, said, row, number, Status.SUCCEEDED if said.passed else Status.FAILED)
+        values |= {"materialization_event_storage_id": target and target.storage_id, "of_partition": said.partition}
+        values |= {f"of_{name}": values.pop(name) for name in ("asset_key", "check_name", "run_id")}
+        if index.execute(_EVALUATED, values).rowcount != 1:
             self.store_asset_check_event(event, number)
 
-    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
+    def has_asset_key_index_cols(self) -> bool:
         """Always: the tables are of this version of Dagster, which looks their columns up at every event."""
+        return True
+
+    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
         return True
 
     @contextmanager
@@ -109,6 +147,25 @@ class EventLog(SqliteEventLogStorage):
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
         self._initdb(engine)
         return engine.connect()
+
+
+def _execution(
+    event: EventLogEntry,
+    said: AssetCheckEvaluation | AssetCheckEvaluationPlanned,
+    row: Mapping[str, Any],
+    number: int,
+    status: Status,
+) -> dict[str, Any]:
+    """What the index holds of a check in a run; the event as it is stored already."""
+    return {
+        "asset_key": said.asset_key.to_string(),
+        "check_name": said.check_name,
+        "run_id": event.run_id,
+        "execution_status": status.value,
+        "evaluation_event": row["event"],
+        "evaluation_event_timestamp": row["timestamp"],
+        "evaluation_event_storage_id": number,
+    }
 
 
 def _close(connection: Connection) -> None:

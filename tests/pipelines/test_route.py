@@ -9,7 +9,10 @@ from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
+from pipelines.event_log import EventLog
+from pipelines.records import dagster_instance
 from pipelines.run import run_assets
 from warehouse import publish
 from warehouse.errors import CheckFailed, UsageError
@@ -65,6 +68,37 @@ def test_a_second_run_finds_nothing_to_do(copy: Project) -> None:
     before = versions(copy)
     run_assets(copy)
     assert versions(copy) == before
+
+
+def test_the_events_of_a_step_are_stored_as_by_dagster_itself(ran: Path, tmp_path: Path) -> None:
+    with dagster_instance(load(ran)) as held:
+        run = held.get_run_records(limit=1)[0].dagster_run.run_id
+        events = [
+            entry for entry in held.all_logs(run) if entry.step_key in (None, "repository__pii", "repository__chips")
+        ]
+    planned = [entry for entry in events if str(entry.dagster_event_type).endswith("_PLANNED")]
+    others = [entry for entry in events if entry not in planned]
+    assert len(planned) > 4
+    del planned[-1]  # of a check that is evaluated all the same
+    ours, dagsters = EventLog(str(tmp_path / "ours")), SqliteEventLogStorage(str(tmp_path / "dagsters"))
+    ours.store_event_batch(planned)
+    for entry in others:
+        ours.store_event(entry)
+    for entry in planned + others:
+        dagsters.store_event(entry)
+    assert _stored(ours, run) == _stored(dagsters, run)
+    ours.dispose()
+
+
+def _stored(log: SqliteEventLogStorage, run: str) -> list[object]:
+    """All rows of a log but the times at which they were written."""
+    found: list[object] = []
+    for connection in (log.run_connection(run), log.index_connection()):
+        with connection as con:
+            for table in ("event_logs", "asset_keys", "asset_event_tags", "asset_check_executions"):
+                for row in con.exec_driver_sql(f"SELECT * FROM {table} ORDER BY id").mappings():
+                    found.append({name: value for name, value in row.items() if name != "create_timestamp"})
+    return found
 
 
 def test_a_then_b_then_a_again_is_three_facts(make_project: MakeProject) -> None:
