@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from alembic.runtime.migration import MigrationContext
 from dagster import AssetCheckEvaluation, EventLogEntry, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationPlanned
@@ -17,7 +18,7 @@ from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEvent
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, bindparam, create_engine, event
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event
 
 KEPT = 4
 """Databases kept open: the index, the run that writes, and those that a reader of the UI looks at."""
@@ -145,7 +146,8 @@ class EventLog(SqliteEventLogStorage):
         waits = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
         engine = create_engine(self.conn_string_for_shard(shard), connect_args=waits)
         event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL"))
-        self._initdb(engine)
+        if not _has_revision(engine):  # Dagster would read every migration that there is
+            self._initdb(engine)
         return engine.connect()
 
 
@@ -166,6 +168,11 @@ def _execution(
         "evaluation_event_timestamp": row["timestamp"],
         "evaluation_event_storage_id": number,
     }
+
+
+def _has_revision(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() is not None
 
 
 def _close(connection: Connection) -> None:

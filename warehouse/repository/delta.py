@@ -9,6 +9,7 @@ tenth commit is a checkpoint: with delta-rs's hundred, to open ``runs``, of whic
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,22 +59,22 @@ def exists(folder: Path) -> bool:
 
 def schema(folder: Path) -> pa.Schema | None:
     """The table's columns, or None where there is no table yet."""
-    return _arrow(_open(folder)) if exists(folder) else None
+    return _arrow(_read(folder)) if exists(folder) else None
 
 
 def version(folder: Path) -> int:
     """The table's last version, -1 where there is no table."""
-    return int(_open(folder).version()) if exists(folder) else -1
+    return int(_read(folder).version()) if exists(folder) else -1
 
 
 def files(folder: Path) -> list[LiveFile]:
     """The live files of the last version; none where there is no table."""
-    return _files(folder, _open(folder)) if exists(folder) else []
+    return _files(folder, _read(folder)) if exists(folder) else []
 
 
 def snapshot(folder: Path, version: int | None) -> Snapshot:
     """A table at one version, last by default. Raises NotFound for a version that is not there, FormatError."""
-    table = _open(folder)
+    table = _read(folder)
     last = table.version()
     if version is not None and not 0 <= version <= last:
         raise NotFound(f"table {folder.name} has no version {version}", allowed=f"0 to {last}", version=version)
@@ -92,7 +93,7 @@ def snapshot(folder: Path, version: int | None) -> Snapshot:
 
 def history(folder: Path) -> Iterator[Receipt]:
     """The receipts in a table's log, oldest first."""
-    for entry in reversed(_open(folder).history()):
+    for entry in reversed(_read(folder).history()):
         if "receipt" in entry:
             yield receipts.decode(entry["receipt"], int(entry["version"]))
 
@@ -151,6 +152,27 @@ def _properties(receipt: Receipt, version: int) -> CommitProperties:
 def _adds(parts: Sequence[Part]) -> list[AddAction]:
     now = int(time.time() * 1000)
     return [AddAction(part.name, part.size, {}, now, True, orjson.dumps(part.stats).decode()) for part in parts]
+
+
+_OPENED: dict[Path, tuple[tuple[str, int, int], DeltaTable]] = {}
+"""Of each table that was read, what was opened, with the last commit that its log had then."""
+
+
+def _read(folder: Path) -> DeltaTable:
+    """The last version, for reading only; opened again where the log has gone on. A run reads a table four times."""
+    last = _last_commit(folder)
+    kept = _OPENED.get(folder)
+    if kept is None or kept[0] != last:
+        kept = _OPENED[folder] = (last, _open(folder))
+    return kept[1]
+
+
+def _last_commit(folder: Path) -> tuple[str, int, int]:
+    """Name, inode and time of writing of the newest file of a log; a table made anew in the same place has others."""
+    names = (name for name in os.listdir(folder / "_delta_log") if name.endswith(".json"))
+    newest = max(names, default="")
+    found = (folder / "_delta_log" / newest).stat()
+    return newest, found.st_ino, found.st_mtime_ns
 
 
 def _open(folder: Path, version: int | None = None) -> DeltaTable:
