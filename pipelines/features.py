@@ -19,7 +19,7 @@ from warehouse.contracts import Receipt, Snapshot
 from warehouse.errors import RecipeError
 from warehouse.features import Computed, FeatureSet
 from warehouse.gate import Suite
-from warehouse.models.lineage import select_tree, tables
+from warehouse.models.lineage import parsed
 from warehouse.project import Project
 from warehouse.query import Connection, fetch_all
 from warehouse.repository import Repository
@@ -42,7 +42,7 @@ def feature_key(name: str) -> dg.AssetKey:
 
 def tables_read(path: Path, sql: str, line: int) -> set[str]:
     """The models, repository tables and feature sets that a SELECT reads. Raises RecipeError with the file's line."""
-    return {name for name, _ in tables(path, select_tree(path, sql, line), sql, line)}
+    return {name for name, _ in parsed(path, sql, line).tables}
 
 
 def reads(made: FeatureSet) -> set[str]:

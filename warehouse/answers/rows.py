@@ -16,7 +16,7 @@ from warehouse.datasets.table_recipe import load_table_recipe
 from warehouse.errors import NotFound
 from warehouse.features import FeatureSet, load_features
 from warehouse.manifest import TableManifest, read_table_manifest
-from warehouse.models.lineage import select_tree, tables
+from warehouse.models.lineage import parsed
 from warehouse.project import Project
 from warehouse.publish import connect_current
 from warehouse.query import fetch_all
@@ -78,12 +78,10 @@ def _stated(release: Path, sets: list[FeatureSet]) -> set[str]:
     """What the select and the feature sets name themselves."""
     recipe = release / "recipe"
     select = load_table_recipe(recipe / "recipe.yaml").select
-    found = {name for name, _ in tables(recipe / "select.sql", select_tree(recipe, select, 1), select, 1)}
+    found = {name for name, _ in parsed(recipe / "select.sql", select, 1).tables}
     for made in sets:
         found |= {view.relation for view in made.views}
-        found |= {
-            name for name, _ in tables(made.path, select_tree(made.path, made.spine.select, 1), made.spine.select, 1)
-        }
+        found |= {name for name, _ in parsed(made.path, made.spine.select, 1).tables}
     return found
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,29 @@ TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", 
 """Those a model may call: pure functions of their arguments. Any other could read what no version is pinned for."""
 
 
-def select_tree(path: Path, sql: str, sql_line: int) -> dict[str, Any]:
-    """The syntax tree of a model's one SELECT. Raises RecipeError with the file's line for anything else."""
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A SELECT: what it reads, as (``schema.name`` or a bare ``name``, line of the file) without common table
+    expressions; its variables, see ``_variables``; its tree as JSON without positions, so without comments, white space
+    and the letter case of keywords.
+    """
+
+    tables: tuple[tuple[str, int], ...]
+    variables: Mapping[str, str]
+    text: str
+
+
+@lru_cache(maxsize=512)
+def parsed(path: Path, sql: str, sql_line: int) -> Parsed:
+    """A model's one SELECT, which begins on that line of the file. Raises RecipeError with the line for anything else,
+    and for a table function that is not one of TABLE_FUNCTIONS.
+    """
+    tree = _select_tree(path, sql, sql_line)
+    text = json.dumps(_without_positions(tree), sort_keys=True)
+    return Parsed(tuple(_tables_read(path, tree, sql, sql_line)), _variables(tree), text)
+
+
+def _select_tree(path: Path, sql: str, sql_line: int) -> dict[str, Any]:
     tree = query.syntax_tree(sql)
     if tree["error"]:
         raise _refused(path, sql, sql_line, tree)
@@ -50,11 +73,7 @@ def _second_line(sql: str, sql_line: int) -> int:
     return sql_line + first.sql.count("\n") + second.sql[:gap].count("\n")
 
 
-def tables(path: Path, tree: Any, sql: str, sql_line: int) -> list[tuple[str, int]]:
-    """What a tree reads, as (``schema.name`` or a bare ``name``, line of the file); common table expressions left out.
-
-    Raises RecipeError for a table function that is not one of TABLE_FUNCTIONS.
-    """
+def _tables_read(path: Path, tree: Any, sql: str, sql_line: int) -> list[tuple[str, int]]:
     found: dict[str, int] = {}
     for name, position in _tables(tree, frozenset()):
         line = sql_line + sql.encode()[:position].count(10) if position < len(sql.encode()) else sql_line
@@ -105,7 +124,7 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(reversed(item))
 
 
-def variables(tree: Any) -> dict[str, str]:
+def _variables(tree: Any) -> dict[str, str]:
     """Every variable that a tree reads, in order of name, with its default: ``coalesce(getvariable('name'), default)``.
 
     The default is "" where it is no constant.
@@ -126,12 +145,9 @@ def _variable(node: Any) -> str:
     return str((node["arguments"][0]["expression"].get("literal") or {}).get("text", ""))
 
 
-def fingerprint(tree: Any, kind: str, upstream: Iterable[str]) -> str:
-    """16 hexadecimal digits that change when a result could: by the tree, the kind, or a model upstream.
-
-    Positions are left out of the tree, so comments, white space and the letter case of keywords do not count.
-    """
-    text = json.dumps([_without_positions(tree), kind, sorted(upstream)], sort_keys=True)
+def fingerprint(select: Parsed, kind: str, upstream: Iterable[str]) -> str:
+    """16 hexadecimal digits that change when a result could: by the SELECT, the kind, or a model upstream."""
+    text = f"[{select.text}, {json.dumps(kind)}, {json.dumps(sorted(upstream))}]"
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 

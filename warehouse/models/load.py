@@ -11,7 +11,7 @@ from typing import Any
 
 from warehouse.errors import RecipeError
 from warehouse.models.header import Header, Kind, read_header
-from warehouse.models.lineage import fingerprint, select_tree, tables, variables
+from warehouse.models.lineage import Parsed, fingerprint, parsed
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 REPOSITORY = "repository."
@@ -53,16 +53,15 @@ def load_models(paths: Iterable[Path]) -> list[Model]:
     """
     read = [_read(path) for path in sorted(paths)]
     names = _by_name(_with_rule_sets(read))
-    return list(_ordered({name: _linked(model, tree, names) for name, (model, tree) in names.items()}))
+    return list(_ordered({name: _linked(model, said, names) for name, (model, said) in names.items()}))
 
 
-def _read(path: Path) -> tuple[Model, Any]:
+def _read(path: Path) -> tuple[Model, Parsed]:
     name = f"{path.parent.name}.{path.stem}"
     if not (_NAME.match(path.stem) and _NAME.match(path.parent.name)) or name.startswith(REPOSITORY):
         raise RecipeError(f"{path}:1: {name!r} is no model name", allowed="sql/<schema>/<name>.sql in snake_case")
     header = read_header(path)
-    tree = select_tree(path, header.sql, header.sql_line)
-    return _model(name, path, header), tree
+    return _model(name, path, header), parsed(path, header.sql, header.sql_line)
 
 
 def _model(name: str, path: Path, header: Header) -> Model:
@@ -93,39 +92,39 @@ FROM staging.current_documents AS current
 LEFT JOIN {name} AS own ON current.doc_id = own.doc_id"""
 
 
-def _with_rule_sets(read: list[tuple[Model, Any]]) -> list[tuple[Model, Any]]:
+def _with_rule_sets(read: list[tuple[Model, Parsed]]) -> list[tuple[Model, Parsed]]:
     """The models, where ``curation.rules`` has the rules of each whose header says ``rule_set``, under that name."""
     sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model, _ in read if model.rule_set]
-    return [_extended(model, "".join(sets)) if sets and model.name == RULES else (model, tree) for model, tree in read]
+    return [_extended(model, "".join(sets)) if sets and model.name == RULES else (model, said) for model, said in read]
 
 
-def _extended(model: Model, more: str) -> tuple[Model, Any]:
+def _extended(model: Model, more: str) -> tuple[Model, Parsed]:
     sql = model.sql + more
-    return replace(model, sql=sql), select_tree(model.path, sql, model.sql_line)
+    return replace(model, sql=sql), parsed(model.path, sql, model.sql_line)
 
 
-def _by_name(read: list[tuple[Model, Any]]) -> dict[str, tuple[Model, Any]]:
-    found: dict[str, tuple[Model, Any]] = {}
-    for model, tree in read:
+def _by_name(read: list[tuple[Model, Parsed]]) -> dict[str, tuple[Model, Parsed]]:
+    found: dict[str, tuple[Model, Parsed]] = {}
+    for model, said in read:
         if model.name in found:
             raise RecipeError(
                 f"{model.path}:1: {model.name} is also {found[model.name][0].path}", allowed="one file a name"
             )
-        found[model.name] = (model, tree)
+        found[model.name] = (model, said)
     return found
 
 
-def _linked(model: Model, tree: Any, names: Mapping[str, Any]) -> tuple[Model, Any]:
+def _linked(model: Model, said: Parsed, names: Mapping[str, Any]) -> tuple[Model, Parsed]:
     """The model with what it reads."""
     depends, reads = [], []
-    for table, line in tables(model.path, tree, model.sql, model.sql_line):
+    for table, line in said.tables:
         if table.startswith(REPOSITORY):
             reads.append(table)
         elif table in names:
             depends.append(table)
         else:
             raise _unknown(model, table, line, names)
-    return replace(model, depends_on=tuple(depends), reads=tuple(reads), variables=variables(tree)), tree
+    return replace(model, depends_on=tuple(depends), reads=tuple(reads), variables=said.variables), said
 
 
 def _unknown(model: Model, table: str, line: int, names: Mapping[str, Any]) -> RecipeError:
@@ -141,14 +140,14 @@ def _unknown(model: Model, table: str, line: int, names: Mapping[str, Any]) -> R
     return RecipeError(f"{model.path}:{line}: {came}", allowed="<schema>.<model>, repository.<table>", do=do)
 
 
-def _ordered(models: Mapping[str, tuple[Model, Any]]) -> Iterator[Model]:
+def _ordered(models: Mapping[str, tuple[Model, Parsed]]) -> Iterator[Model]:
     waiting, prints = dict(sorted(models.items())), dict[str, str]()
     while waiting:
         ready = next((name for name, (model, _) in waiting.items() if prints.keys() >= set(model.depends_on)), None)
         if ready is None:
             raise _cycle({name: model for name, (model, _) in waiting.items()})
-        model, tree = waiting.pop(ready)
-        prints[ready] = fingerprint(tree, model.kind, [prints[name] for name in model.depends_on])
+        model, said = waiting.pop(ready)
+        prints[ready] = fingerprint(said, model.kind, [prints[name] for name in model.depends_on])
         yield replace(model, fingerprint=prints[ready])
 
 
