@@ -44,6 +44,7 @@ class EventLog(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._connections: dict[str, Connection] = {}
         self._tables: set[str] = set()
+        self._migrated: set[str] = set()
         super().__init__(base_dir, inst_data)
         vars(self)["_db_lock"] = threading.RLock()  # what is asked for within a transaction is part of it
 
@@ -62,6 +63,12 @@ class EventLog(SqliteEventLogStorage):
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
+
+    def has_secondary_index(self, name: str) -> bool:
+        """Whether a migration of data is complete, which it then stays; asked at every input."""
+        if name not in self._migrated and super().has_secondary_index(name):
+            self._migrated.add(name)
+        return name in self._migrated
 
     def dispose(self) -> None:
         """Close every database."""
@@ -117,11 +124,11 @@ class EventLog(SqliteEventLogStorage):
         if index.execute(_EVALUATED, values).rowcount != 1:
             self.store_asset_check_event(event, number)
 
-    def has_asset_key_index_cols(self) -> bool:
+    def has_asset_key_col(self, column_name: str) -> bool:
         """Always: the tables are of this version of Dagster, which looks their columns up at every event."""
         return True
 
-    def _has_asset_key_index_cols_on_connection(self, conn: Connection) -> bool:
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
         return True
 
     @contextmanager
