@@ -286,7 +286,8 @@ def _audited(con: Connection, made: Built, suites: Sequence[Suite]) -> tuple[Bui
     """The model with its rows counted, and its verdicts; none of a skipped one."""
     if made.skipped:
         return made, []
-    verdicts = run_suites(con, suites, {name: kind for name, kind, _ in made.columns})
+    types = {name: kind for name, kind, _ in made.columns}
+    verdicts = run_suites(con, suites, types, view=made.model.kind == "view")
     if made.rows is None:  # a view's: the first verdict is its grain's, which counts every row
         made = replace(made, rows=verdicts[0].element_count)
     return made, verdicts

@@ -48,6 +48,14 @@ def test_passing_suites_of_a_table_ask_one_query(con: query.Connection) -> None:
     assert asked == ["DESCRIBE", "SELECT"]
 
 
+def test_a_view_is_computed_once_whatever_is_asked_of_it(con: query.Connection) -> None:
+    con.execute("CREATE SEQUENCE m.counted; CREATE VIEW m.v AS SELECT nextval('m.counted') AS a, 1 AS b FROM range(9)")
+    asked = [grain_suite("m.v", ["a"]), grain_suite("m.v", ["b"])]
+    checks = run_suites(con, asked, {"a": "BIGINT", "b": "INTEGER"}, view=True)
+    assert [check.success for check in checks] == [True, False]
+    assert query.fetch_all(con, "SELECT nextval('m.counted')") == [(9 + 1,)]
+
+
 def test_of_suites_read_together_the_one_with_a_wrong_condition_is_named(con: query.Connection) -> None:
     con.execute("CREATE TABLE m.t AS SELECT 1 AS a")
     wrong = suite(("expect_column_values_to_be_null", {"column": "a", "row_condition": "nope = 0"}))

@@ -24,20 +24,24 @@ def run_suite(con: query.Connection, suite: Suite) -> list[Check]:
     return run_suites(con, [suite])
 
 
-def run_suites(con: query.Connection, suites: Sequence[Suite], columns: Mapping[str, str] | None = None) -> list[Check]:
-    """The checks of suites of one table, which is read once for all of them; columns: its types, where known."""
+def run_suites(
+    con: query.Connection, suites: Sequence[Suite], columns: Mapping[str, str] | None = None, *, view: bool = False
+) -> list[Check]:
+    """The checks of suites of one table, which is read once for all of them; columns: its types, where known; view:
+    see ``compile_suite``.
+    """
     asked = [(suite, expectation) for suite in suites for expectation in suite.expectations]
     columns = columns or (table_columns(con, suites[0].table) if suites else None)
     if columns is None:
         return [_absent(*each) for each in asked]
     whole = Suite(suites[0].name, suites[0].table, tuple(expectation for _, expectation in asked))
-    compiled = compile_suite(whole, columns)
+    compiled = compile_suite(whole, columns, view=view)
     try:
         row = query.fetch_all(con, compiled.sql, compiled.values)[0]
         return [_check(con, suite, compiled, n, row) for n, (suite, _) in enumerate(asked)]
     except query.Error as error:
         if len(suites) > 1:
-            return [check for suite in suites for check in run_suites(con, [suite], columns)]
+            return [check for suite in suites for check in run_suites(con, [suite], columns, view=view)]
         said = " ".join(str(error).partition("\n\n")[0].split())
         blamed = suites[0].path or suites[0].name
         raise RecipeError(f"{blamed}:1: {said}", do="mend the suite's row conditions") from None
@@ -72,7 +76,7 @@ def _check(con: query.Connection, suite: Suite, compiled: Compiled, n: int, row:
         element_count=int(figures.get("elements") or 0),
         unexpected_count=unexpected,
         observed=found.problem or figures.get("observed"),
-        samples=_samples(con, suite, found) if unexpected and not success else (),
+        samples=_samples(con, compiled, found) if unexpected and not success else (),
     )
 
 
@@ -93,6 +97,6 @@ def _column(kwargs: Mapping[str, Any]) -> str | None:
     return kwargs.get("column") or ", ".join(kwargs.get("column_list", ())) or None
 
 
-def _samples(con: query.Connection, suite: Suite, found: Measure) -> tuple[Any, ...]:
-    asked = samples(suite, found, SAMPLES)
+def _samples(con: query.Connection, compiled: Compiled, found: Measure) -> tuple[Any, ...]:
+    asked = samples(compiled, found, SAMPLES)
     return tuple(row[0] for row in query.fetch_all(con, asked.text, asked.values))
