@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from warehouse import curation, publish, query
 from warehouse.contracts import DOCUMENTS, Check, content_hash, doc_id
-from warehouse.models import build, load_models
+from warehouse.models import Model, build, load_models
 from warehouse.project import Project, load, prepare
 from warehouse.repository import Repository
 
@@ -61,8 +61,10 @@ def _append(repository: Repository, table: str, batch: pa.RecordBatch, schema: p
     repository.append(table, [batch], schema=schema, source="made", run_id="run-1")
 
 
-def published_again(project: Project, **variables: float) -> None:
-    """A further snapshot: every model that the repository's tables allow, built with these variables."""
+def published_again(project: Project, *, goal: str = "", **variables: float) -> None:
+    """A further snapshot: every model that the repository's tables allow, built with these variables; goal: only this
+    one and what it is made of.
+    """
     repository = Repository(project.root)
     inputs = [repository.snapshot(name) for name in repository.tables()]
     path = publish.building(project.published, "prod")
@@ -70,9 +72,16 @@ def published_again(project: Project, **variables: float) -> None:
         query.attach_repository(con, inputs)
         for name, value in variables.items():
             con.execute(f"SET VARIABLE {name} = {value!r}")
-        built = list(build(con, load_models(project.files("sql", "*.sql"))))
+        built = list(build(con, _needed(load_models(project.files("sql", "*.sql")), goal)))
     check = Check("suite", "curation.decisions", "expect_table_row_count_to_be_between", None, {}, True, 5, 0)
     publish.publish(
         project.published, "prod", path, inputs=inputs, checks=[check], models=built,
         created_at=datetime(2026, 1, 5, tzinfo=UTC), run_id="run-1",
     )  # fmt: skip
+
+
+def _needed(every: list[Model], goal: str) -> list[Model]:
+    wanted = {goal}
+    for model in reversed(every):
+        wanted |= set(model.depends_on) if model.name in wanted else set()
+    return [model for model in every if model.name in wanted] if goal else every

@@ -13,7 +13,7 @@ def test_peak_memory_stays_below_a_gigabyte_and_the_benchmark_prints_its_figures
     checkout: Path, memory_folder: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(checkout / "benchmarks/route.py"), "--gigabytes", "0.15"],
+        [sys.executable, str(checkout / "benchmarks/route.py"), "--gigabytes", "0.12"],
         capture_output=True,
         text=True,
         env={**os.environ, "BENCH_TMP": str(memory_folder)},
