@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 
 from warehouse import query
 from warehouse.contracts import DOCUMENTS, Snapshot
-from warehouse.curation import CONTAMINATION, MINHASH, PAIRS, SIGNALS
+from warehouse.curation import CONTAMINATION, MINHASH, PAIRS, PARAGRAPHS, SIGNALS
 from warehouse.models import Model, build, load_models
 from warehouse.project import find
 
@@ -95,7 +95,7 @@ def counted(con: query.Connection) -> int:
 
 
 def made_up(folder: Path, rows: int, rng: np.random.Generator) -> list[Snapshot]:
-    """The five tables as Parquet files, as the repository writes them."""
+    """The six tables as Parquet files, as the repository writes them."""
     ids = pa.array([f"{number:032x}" for number in rng.permutation(rows)])
     hashes = rng.integers(-(2**63), 2**63 - 1, rows)
     copies = rng.integers(0, rows, rows // 20)
@@ -103,6 +103,7 @@ def made_up(folder: Path, rows: int, rng: np.random.Generator) -> list[Snapshot]
     return [
         stored(folder, "documents", documents(ids, rng), DOCUMENTS),
         stored(folder, "signals", signals(ids, hashes, rng), SIGNALS),
+        stored(folder, "paragraphs", paragraphs(ids, rng), PARAGRAPHS),
         stored(folder, "minhash", bands(ids, rng), MINHASH),
         stored(folder, "pairs", pairs(ids, rng), PAIRS),
         stored(folder, "contamination", {"doc_id": []}, CONTAMINATION),
@@ -148,6 +149,17 @@ def signals(ids: pa.Array, hashes: np.ndarray, rng: np.random.Generator) -> dict
     languages = np.array(["en", "de", "fr"])[rng.integers(0, 3, count)]
     found |= {"language": languages, "language_score": rng.beta(5, 1, count)}
     return found | dict.fromkeys(("words_mode", "language_2nd", "language_2nd_score"), [None] * count)
+
+
+def paragraphs(ids: pa.Array, rng: np.random.Generator) -> dict[str, object]:
+    """One line each, of which every document shares one with some other."""
+    count = len(ids)
+    return {
+        "doc_id": ids,
+        "ordinal": np.zeros(count, np.int32),
+        "hash": rng.integers(0, count // 2, count),
+        "chars": np.full(count, 80, np.int32),
+    }
 
 
 def bands(ids: pa.Array, rng: np.random.Generator) -> dict[str, object]:

@@ -17,12 +17,12 @@ MODELS = [
     "staging.current_minhash",
     "staging.current_contamination",
     "curation.contamination",
+    *(f"curation.{name}" for name in ("oversized_buckets", "near_pairs", "clusters", "paragraph_duplicates")),
     *(
         f"curation.{name}"
         for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house", "dolma", "nemo")
     ),
-    *(f"curation.{name}" for name in ("paragraph_duplicates", "oversized_buckets", "near_pairs")),
-    *(f"curation.{name}" for name in ("clusters", "rules", "decisions", "funnel")),
+    *(f"curation.{name}" for name in ("rules", "decisions", "funnel")),
 ]
 TABLES = {
     **{"documents": DOCUMENTS, "signals": SIGNALS, "paragraphs": PARAGRAPHS, "minhash": MINHASH},

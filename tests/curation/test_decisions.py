@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sysconfig
 import zipfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -197,17 +198,45 @@ def test_the_funnel_counts_every_decision_and_byte_once(checkout: Path) -> None:
 
 def test_a_paragraph_counts_as_a_duplicate_wherever_an_earlier_place_holds_it(checkout: Path) -> None:
     texts = [PROSE + PROSE.lower(), PROSE + "\n" + PROSE, "a short line\n" + PROSE.replace("a", "o"), "x" * 19, ""]
+    texts.append(PROSE + " ".join(f"word{number}" for number in range(200)))
     rows = sorted((row(str(index), text) for index, text in enumerate(texts)), key=lambda value: str(value["doc_id"]))
+    con = decided(checkout, rows, common_paragraph_documents=1)
+    clusters = dict(query.fetch_all(con, "FROM curation.clusters"))
+    held = Counter(
+        paragraph
+        for paragraph, _ in {
+            (paragraph, clusters[document["doc_id"]])
+            for document in rows
+            for paragraph in twins.paragraphs(str(document["text"]))
+        }
+    )
     seen: set[str] = set()
     expected = []
     for document in rows:
         found = twins.paragraphs(str(document["text"]))
         again = [p for index, p in enumerate(found) if p in seen or p in found[:index]]
+        common = [p for p in found if held[p] > 1]
         seen |= set(found)
         if found:
-            expected.append((document["doc_id"], len(again), sum(map(len, again)), sum(map(len, found))))
-    con = decided(checkout, rows)
+            duplicate, shared = ((len(some), sum(map(len, some))) for some in (again, common))
+            most = max(held[p] for p in found)
+            expected.append((document["doc_id"], *duplicate, sum(map(len, found)), *shared, most))
+    assert max(held.values()) > 1
     assert query.fetch_all(con, "FROM curation.paragraph_duplicates ORDER BY doc_id") == expected
+
+
+def test_lines_of_more_than_six_documents_are_common_and_near_copies_count_as_one(checkout: Path) -> None:
+    footer = [f"All rights are reserved by the holder of part {number} of this page." for number in range(4)]
+    pages = [[f"Page {page} has a line of its own, {page} times {line}." for line in range(3)] for page in range(8)]
+    copies = [" ".join(f"word{number}" for number in range(99)) + f" {version}" for version in range(9)]
+    texts = ["\n".join([*page, *footer]) for page in pages[:7]]
+    texts += ["\n".join([*pages[7], *footer, footer[0].replace("All", "No")]), *copies]
+    con = decided(checkout, [row(f"{index:02}", text) for index, text in enumerate(texts)], house_max_common_lines=0.5)
+    sql = """
+        SELECT common_paragraphs, most_documents, rules[-2].reason, rules[-2].failed
+        FROM curation.paragraph_duplicates JOIN staging.current_documents USING (doc_id)
+        JOIN curation.house USING (doc_id) ORDER BY uri"""
+    assert query.fetch_all(con, sql) == [(4, 8, "common_lines", True)] * 8 + [(0, 1, "common_lines", False)] * 9
 
 
 def test_the_models_are_accepted_and_their_suites_pass(checkout: Path) -> None:
