@@ -38,7 +38,7 @@ from warehouse.kernels.characters import (
     trim_space,
 )
 from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
-from warehouse.kernels.jit import compiled, internal
+from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.lines import SHORT_CHARS
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import by_characters, by_words
@@ -127,7 +127,7 @@ def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
     table = np.empty(slots_for(most), np.int64)
     tools, _spare = tools_for(words, column.longest)
     places = line.ctypes.data, kept.ctypes.data, table.ctypes.data
-    tools = np.append(tools, [counted(), MODES[words], *places, *places])
+    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left()])
     _documents(column.offsets, column.data, column.count, tools.ctypes.data, line_words.ctypes.data, out.ctypes.data)
     return out
 
@@ -150,7 +150,7 @@ def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
 @compiled
 def _documents(offsets: int, data: int, texts: int, tools: int, lines: int, out: int) -> None:
     """tools: as in ``words``, then where words are counted and their mode, memory for lines without citations, for the
-    bounds of kept lines and for a set of their hashes, and where in the first two the next one goes.
+    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, and ``_left``.
     """
     classes = load_i64(tools)
     for index in range(texts):
@@ -175,7 +175,7 @@ def _documents(offsets: int, data: int, texts: int, tools: int, lines: int, out:
             line += 4 + 4 * (fed and after - stop == 2)
             at = after
         add(place + 168, boilerplate)
-        _left(load_i64(tools + 48), load_i64(tools + 72), classes, load_i64(tools + 56), place + 184)
+        call(load_i64(tools + 80), load_i64(tools + 48), load_i64(tools + 72), tools, place + 184)
         lines += 4 * load_i32(lines) + 4
 
 
@@ -246,15 +246,19 @@ def _keep(start: int, size: int, begin: int, end: int, words: int, tools: int, o
     add(out, words)
 
 
-@internal
-def _left(lines: int, stop: int, classes: int, table: int, out: int) -> None:
-    """Count what the kept lines are, whose bounds lie at lines..stop, when joined by line feeds and stripped."""
+@by_address
+def _left(lines: int, stop: int, tools: int, out: int) -> int:
+    """Count what the kept lines are, whose bounds lie at lines..stop, when joined by line feeds and stripped.
+
+    How many of them are not blank.
+    """
+    classes, table = load_i64(tools), load_i64(tools + 56)
     while lines < stop and _blank(lines, classes):
         lines += 16
     while lines < stop and _blank(stop - 16, classes):
         stop -= 16
     if lines == stop:
-        return
+        return 0
     store_i64(lines, skip_space(classes, load_i64(lines), load_i64(lines + 8)))
     store_i64(stop - 8, trim_space(classes, load_i64(stop - 16), load_i64(stop - 8)))
     newlines = ((stop - lines) >> 4) - 1
@@ -276,6 +280,7 @@ def _left(lines: int, stop: int, classes: int, table: int, out: int) -> None:
     store_i64(out + 24, terminal)
     store_i64(out + 32, short)
     store_i64(out + 40, duplicate)
+    return filled
 
 
 @internal
