@@ -11,9 +11,9 @@ rules are read from the signals by the SQL of sql/curation. Compile time apart. 
 warm are one figure: the first pass and the best of three. datatrove: each filter called on each document, without
 readers and writers.
 
-What differs: in the chain datatrove's C4 hands on the text without the lines that it drops, and FineWeb's rules read
-that; the warehouse keeps the text and its rules read it whole ("unedited" is datatrove's chain so). The agreement in
-the JSON is over the four filters and the chain. The last line is one JSON object.
+In the chain FineWeb's rules read what C4's filter leaves of a text, on both sides. Alone ("fineweb"), and in a chain of
+which every filter reads the stored text ("unedited"), they read that: the same SQL over the columns of the whole text.
+The agreement in the JSON is over the four filters and the chain. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse import query
-from warehouse.curation import measure
+from warehouse.curation import SIGNALS, measure
 from warehouse.datasets.lines import lines_of
 from warehouse.datasets.masks import masked_text
 from warehouse.datasets.recipe import Lines
@@ -52,6 +52,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tests/curation"))
 ENGLISH = import_module("english_words")
 FILTERS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
+LEFT = "c4_open_left_"
 PIECE = 2_500  # characters of a piece of a book
 MOST = 4_000  # characters of any document
 
@@ -149,12 +150,18 @@ def speeds(documents: list[tuple[str, str]]) -> dict[str, float | None]:
 
 
 def kernels(mode: Words) -> dict[str, Callable[[Texts], object]]:
-    """The four passes over the text, by name."""
+    """The four passes over the text, by name; c4 takes what words found last."""
+    line_words: words.LineWords
+
+    def cut(column: Texts) -> None:
+        nonlocal line_words
+        _, line_words = words.measure(column, mode)
+
     return {
         "profile": profile.measure,
         "lines": lines.measure,
-        "c4": lambda column: c4.measure(column, mode),
-        "words": lambda column: words.measure(column, mode),
+        "words": cut,
+        "c4": lambda column: c4.measure(column, mode, line_words),
     }
 
 
@@ -173,9 +180,7 @@ def compared(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
     same_lines([text for _, text in documents], [answer["left"] for answer in theirs])
     kept = reasons = total = 0
     for name in (*FILTERS, "chain", "unedited"):
-        pairs = [
-            (ours["chain" if name == "unedited" else name], it[name]) for ours, it in zip(mine, theirs, strict=True)
-        ]
+        pairs = [(ours[name], it[name]) for ours, it in zip(mine, theirs, strict=True)]
         keep = sum((left is None) == (right is None) for left, right in pairs)
         same = sum(left == right for left, right in pairs)
         print(f"{name}: keep or drop {keep / len(pairs):.4f}, first reason {same / len(pairs):.4f}")
@@ -255,14 +260,20 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     con.execute("CREATE SCHEMA staging; CREATE SCHEMA curation; CREATE TABLE staging.current_signals AS FROM measured")
     for name in (*FILTERS, "dolma", "nemo"):
         con.execute(f"CREATE VIEW curation.{name} AS {(CHECKOUT / f'sql/curation/{name}.sql').read_text()}")
+    left = [name for name in SIGNALS.names if name.startswith(LEFT)]
+    whole = ", ".join(f"{name.removeprefix(LEFT)} AS {name}" for name in left)
+    con.execute(f"CREATE VIEW staging.whole AS SELECT * REPLACE ({whole}) FROM staging.current_signals")
+    alone = (CHECKOUT / "sql/curation/fineweb.sql").read_text().replace("staging.current_signals", "staging.whole")
+    con.execute(f"CREATE VIEW curation.alone AS {alone}")
     first = "list_filter({}, lambda rule: rule.failed)[1].reason AS {}"
-    chain = "repetition.rules || quality.rules || c4.open_rules || fineweb.rules"
+    before = "repetition.rules || quality.rules || c4.open_rules"
     columns = {
         "gopher_quality": "quality.rules",
         "gopher_repetition": "repetition.rules",
         "c4": "c4.rules",
-        "fineweb": "fineweb.rules",
-        "chain": chain,
+        "fineweb": "alone.rules",
+        "chain": f"{before} || fineweb.rules",
+        "unedited": f"{before} || alone.rules",
         "dolma_gopher": "dolma.rules[:17]",
         "dolma_c4": "dolma.rules[18:]",
         "nemo": "nemo.rules",
@@ -272,7 +283,8 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
         con,
         f"SELECT {chosen} FROM curation.gopher_quality AS quality"
         " JOIN curation.gopher_repetition AS repetition USING (doc_id) JOIN curation.c4 USING (doc_id)"
-        " JOIN curation.fineweb USING (doc_id) JOIN curation.dolma USING (doc_id) JOIN curation.nemo USING (doc_id)"
+        " JOIN curation.fineweb USING (doc_id) JOIN curation.alone USING (doc_id)"
+        " JOIN curation.dolma USING (doc_id) JOIN curation.nemo USING (doc_id)"
         " ORDER BY CAST(doc_id AS INTEGER)",
     )
     return [dict(zip(columns, row, strict=True)) for row in rows]

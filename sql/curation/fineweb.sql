@@ -1,7 +1,8 @@
 /* model
 description: >-
-  FineWeb's own rules (Penedo et al. 2024, section 3.6) as in datatrove 0.10.1, in its order and with its reason words. The
-  rule set fineweb of decisions puts Gopher's and C4's before them
+  FineWeb's own rules (Penedo et al. 2024, section 3.6) as in datatrove 0.10.1, in its order and with its reason words. They
+  read what C4's filter leaves of a text without the rule of terminal marks, as they do in FineWeb's chain; the rule set
+  fineweb of decisions puts Gopher's and C4's before them
 kind: view
 grain: [doc_id]
 owner: team:data-platform
@@ -22,11 +23,12 @@ WITH thresholds AS (
 measured AS (
     SELECT
         doc_id,
-        CAST(filled_lines AS DOUBLE) AS filled,
-        coalesce(terminal_lines / nullif(filled_lines, 0), 0) AS terminal,
-        coalesce(short_lines / nullif(filled_lines, 0), 0) AS short,
-        coalesce(duplicate_filled_chars / nullif(chars - newlines, 0), 0) AS duplicate_chars,
-        coalesce(newlines / nullif(words, 0), 0) AS newlines
+        CAST(c4_open_left_filled_lines AS DOUBLE) AS filled,
+        coalesce(c4_open_left_terminal_lines / nullif(c4_open_left_filled_lines, 0), 0) AS terminal,
+        coalesce(c4_open_left_short_lines / nullif(c4_open_left_filled_lines, 0), 0) AS short,
+        coalesce(c4_open_left_duplicate_filled_chars / nullif(c4_open_left_chars - c4_open_left_newlines, 0), 0)
+            AS duplicate_chars,
+        coalesce(c4_open_left_newlines / nullif(c4_open_left_words, 0), 0) AS newlines
     FROM staging.current_signals
 )
 SELECT

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 import twins
-from c4_twin import CITATION, c4_line
+from c4_twin import CITATION, c4_left, c4_line
 
 Verdict = tuple[str, float, float]
 Rule = tuple[str, float, str, float]
@@ -138,7 +138,7 @@ def decide(text: str) -> dict[str, Verdict | None]:
             *gopher_repetition(text),
             *gopher_quality(text),
             *c4(text, needs_mark=False),
-            *fineweb(text),
+            *fineweb(c4_left(text, needs_mark=False)),
         ),
         "dolma": dolma(text),
         "nemo": nemo(text),

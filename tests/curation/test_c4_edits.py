@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+import twins
 from c4_twin import c4_left
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_signals import TEXTS, library_texts
+from test_signals import TEXTS, batch_of, library_texts
 
-from warehouse.kernels import c4
+from warehouse.curation import measure
+from warehouse.kernels import c4, words
 from warehouse.kernels.texts import texts
+from warehouse.kernels.words import MODES, Words
 
 LINES = [
     *(
@@ -66,12 +69,24 @@ def test_a_text_without_its_spans_is_what_c4_leaves(needs_mark: bool, bodies: li
     assert left(bodies, needs_mark=needs_mark) == [c4_left(body, needs_mark=needs_mark) for body in bodies]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@given(PAGES)
+@settings(max_examples=150, deadline=None)
+@example("[1] [2] [3]\n[1] a b c [2]\n a b c\n[1] [2] [3]")
+@example("a b :) (x[1]:) ok\r\n:) [2]  x:)")
+def test_counts_of_what_is_left_are_those_of_that_text(mode: Words, body: str) -> None:
+    found = measure(batch_of([body]), words=mode).to_pylist()[0]
+    wanted = twins.what_c4_leaves(body, mode)
+    assert {name: found[name] for name in wanted} == wanted
+
+
 @pytest.mark.parametrize("needs_mark", [True, False], ids=["c4", "c4_open"])
 def test_spans_and_counts_are_those_of_the_signals_on_real_text(needs_mark: bool) -> None:
     bodies = [*library_texts(), ""]
     assert left(bodies, needs_mark=needs_mark) == [c4_left(body, needs_mark=needs_mark) for body in bodies]
     column = texts(pa.array(bodies, pa.large_string()))
-    measured, counts = c4.measure(column, "whitespace"), c4.edits(column, needs_mark=needs_mark)[1]
+    measured = c4.measure(column, "whitespace", words.measure(column, "whitespace")[1])
+    counts = c4.edits(column, needs_mark=needs_mark)[1]
     prefix = "c4_" if needs_mark else "c4_open_"
     for at, name in enumerate(c4.EDITED[:6]):
         assert (counts[:, at] == measured[:, c4.COLUMNS.index(f"{prefix}{name}_lines")]).all()

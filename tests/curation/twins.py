@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 
 import spacy_twin
-from c4_twin import ASCII_LOWER, CITATION, POLICIES, c4_line
+from c4_twin import ASCII_LOWER, CITATION, POLICIES, c4_left, c4_line
 
 from warehouse.kernels.characters import _PUNCTUATION, _TERMINALS, _ranges
 from warehouse.kernels.words import Words
@@ -17,6 +17,7 @@ TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
 PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 WORD = re.compile(r"w+(?:[.'\u2019]w+)*|\.+|-+|~+|.", re.DOTALL)
+FINEWEB = ("newlines", "filled_lines", "terminal_lines", "short_lines", "duplicate_filled_chars")
 BOILERPLATE = (*POLICIES, "privacy overview", "privacy & cookies policy", "privacy and cookies policy")
 URL = re.compile(r"https?://(?:[A-Za-z0-9$\-_@.&+/:=?#~!*(),]|%[0-9A-Fa-f]{2})+")
 BULLETS = "\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u29be\u29bf"
@@ -226,8 +227,14 @@ def words(text: str, mode: Words) -> dict[str, float]:
     }
 
 
+def what_c4_leaves(text: str, mode: Words) -> dict[str, int]:
+    left = c4_left(text, needs_mark=False)
+    found = {"words": len(cut(left, mode)), "chars": len(left)} | {name: lines(left)[name] for name in FINEWEB}
+    return {f"c4_open_left_{name}": value for name, value in found.items()}
+
+
 def signals(text: str, mode: Words) -> dict[str, float]:
-    return profile(text) | lines(text) | c4(text, mode) | words(text, mode)
+    return profile(text) | lines(text) | c4(text, mode) | words(text, mode) | what_c4_leaves(text, mode)
 
 
 def paragraphs(text: str) -> list[str]:

@@ -88,21 +88,17 @@ def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.Record
 
 def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     column = texts(batch["text"])
-    parts = [
-        profile.measure(column),
-        lines.measure(column),
-        c4.measure(column, words),
-        word_kernel.measure(column, words),
-    ]
+    counts, line_words = word_kernel.measure(column, words)
+    parts = [profile.measure(column), lines.measure(column), c4.measure(column, words, line_words), counts]
     columns = [column for part in parts for column in part.T]
-    counts = [
+    numbers = [
         pa.array(column.view(kind.to_pandas_dtype())) for column, kind in zip(columns, SIGNALS.types[3:-4], strict=True)
     ]
     languages = [said.cast(kind) for said, kind in zip(identify(batch["text"]), SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows
     version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))
     mode = pa.repeat(pa.scalar(words), rows)
-    return pa.RecordBatch.from_arrays([doc_ids(batch), version, mode, *counts, *languages], schema=SIGNALS)
+    return pa.RecordBatch.from_arrays([doc_ids(batch), version, mode, *numbers, *languages], schema=SIGNALS)
 
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from warehouse.kernels import c4, lines, ngrams, profile, words
 
-SIGNALS_VERSION = 4
+SIGNALS_VERSION = 5
 """Raised whenever a column changes its meaning; signals of another version are measured again."""
 
 MEANING = {
     "doc_id": "the document",
     "version": "SIGNALS_VERSION that measured it",
     "words_mode": "spacy_en | unicode | whitespace: how words and sentences were cut (warehouse.kernels.words)",
-    "chars": "code points: gopher_repetition, fineweb",
+    "chars": "code points: gopher_repetition, house, nemo",
     "bytes": "of UTF-8: funnel",
     "text_hash": "hash of the text, A-Z as a-z, white space as single spaces, trimmed: exact duplicates",
     "alpha_chars": "letters (category L): house",
@@ -38,14 +38,14 @@ MEANING = {
     "url_chars": "code points of URLs as NeMo Curator finds them: http:// or https:// and what may follow: nemo",
     "dolma_symbol_words": "words by str.split that hold '#' or U+2026: dolma",
     "nemo_symbol_words": "words by str.split that are '#', '...', U+2026, either in brackets, or '-U+00BB': nemo",
-    "newlines": "'\\n': fineweb",
+    "newlines": "'\\n': house, nemo",
     "split_lines": "parts between runs of '\\n', empty ends included: gopher_repetition",
     "duplicate_lines": "of those, met before in the document: gopher_repetition",
     "duplicate_line_chars": "code points of duplicate_lines: gopher_repetition",
-    "filled_lines": "lines by '\\n' that are not blank: fineweb",
-    "terminal_lines": "of those, ending in a Sentence_Terminal: fineweb",
-    "short_lines": "of those, of at most 30 code points: fineweb",
-    "duplicate_filled_chars": "code points of filled lines met before: fineweb",
+    "filled_lines": "lines by '\\n' that are not blank: house, nemo",
+    "terminal_lines": "of those, ending in a Sentence_Terminal: house",
+    "short_lines": "of those, of at most 30 code points: house",
+    "duplicate_filled_chars": "code points of filled lines met before: nemo",
     "long_lines": "lines of at least 200 code points: c4 (mC4 paragraphs)",
     "longest_line": "code points of the longest line by '\\n'",
     "paragraphs": "parts of the stripped text between runs of two or more '\\n': gopher_repetition",
@@ -86,6 +86,13 @@ MEANING = {
     "lorem_ipsum_lines": "lines holding 'lorem ipsum', whatever else they break: dolma, nemo",
     "javascript_lines": "the same of 'javascript': dolma",
     "nemo_boilerplate_paragraphs": "of nemo_paragraphs, holding one of ten policy phrases: nemo",
+    "c4_open_left_words": "words in words_mode of what is left: c4_open_kept_lines without citations, joined: fineweb",
+    "c4_open_left_chars": "code points of what is left: fineweb",
+    "c4_open_left_newlines": "as newlines, of what is left: fineweb",
+    "c4_open_left_filled_lines": "as filled_lines, of what is left: fineweb",
+    "c4_open_left_terminal_lines": "as terminal_lines, of what is left: fineweb",
+    "c4_open_left_short_lines": "as short_lines, of what is left: fineweb",
+    "c4_open_left_duplicate_filled_chars": "as duplicate_filled_chars, of what is left: fineweb",
     "words": "words in words_mode: every ratio to words",
     "word_chars": "code points of all words",
     "plain_words": "words that are more than punctuation: gopher_quality",
@@ -150,4 +157,4 @@ PARAGRAPHS = pa.schema(
     ]
 )
 
-__doc__ = (__doc__ or "").format(table="\n".join(f"  {name:28} {MEANING[name]}" for name in SIGNALS.names))
+__doc__ = (__doc__ or "").format(table="\n".join(f"  {name:36} {MEANING[name]}" for name in SIGNALS.names))

@@ -4,7 +4,9 @@ C4 (Raffel et al. 2020, section 2.2) and datatrove 0.10.1: a line falls to the f
 a word of more than 1,000 characters; citations are cut out; no terminal mark at its end; fewer than 3 words; "lorem
 ipsum" (drops the document); "javascript"; "{" (drops the document); a policy phrase. ``c4_open_*`` are the same without
 the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its dropped lines + its kept ones.
-``edits`` says, by the same decisions, which bytes go so that the kept lines are left, as datatrove leaves them.
+``edits`` says, by the same decisions, which bytes go so that the kept lines are left, as datatrove leaves them;
+``c4_open_left_*`` are of what FineWeb's setting leaves, for FineWeb's rules read that. A line has the same words by
+itself as within its text, so only lines that lose a citation are cut into words again.
 
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
 phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign). Sentences of a kept line are
@@ -22,21 +24,26 @@ from warehouse.kernels.characters import (
     BREAK,
     DIGIT,
     SPACE,
+    TERMINAL,
+    count,
     ends_in_dots,
     ends_in_ellipsis,
     find_byte,
     flags,
+    last,
     letters,
     read,
     skip_plain,
     skip_space,
     trim_space,
 )
-from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import add, load_i64, load_u8, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
+from warehouse.kernels.jit import by_address, compiled, internal
+from warehouse.kernels.lines import SHORT_CHARS
+from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
-from warehouse.kernels.words import Words, tools_for
+from warehouse.kernels.words import MODES, LineWords, Words, counted, tools_for
 
 COLUMNS = (
     "lines",
@@ -61,6 +68,13 @@ COLUMNS = (
     "lorem_ipsum_lines",
     "javascript_lines",
     "nemo_boilerplate_paragraphs",
+    "c4_open_left_words",
+    "c4_open_left_chars",
+    "c4_open_left_newlines",
+    "c4_open_left_filled_lines",
+    "c4_open_left_terminal_lines",
+    "c4_open_left_short_lines",
+    "c4_open_left_duplicate_filled_chars",
 )
 EDITED = (
     *("kept", "few_words", "lorem_ipsum", "javascript", "curly_bracket", "policy", "long_word", "no_terminal"),
@@ -72,6 +86,7 @@ _DECIDING = 1 << _LOREM | 1 << _JAVASCRIPT | 1 << _CURLY | 1 << _POLICY
 _BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
+_LEAST_KEPT = 5  # bytes of a line that is kept
 _BRACKET = 1 << 32
 
 
@@ -101,12 +116,19 @@ _PHRASES = tuple(
 _starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), ord("{"))
 
 
-def measure(column: Texts, words: Words) -> Counts:
-    """int64[n, len(COLUMNS)] of a column of texts; sentences are spaCy's where the words are."""
+def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
+    """int64[n, len(COLUMNS)] of a column of texts; sentences are spaCy's where the words are.
+
+    line_words: what ``words.measure`` gives of the same column in the same mode.
+    """
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
-    line = np.empty(column.longest + 1, np.uint8)
+    most = column.longest // _LEAST_KEPT + 1
+    line, kept = np.empty(column.longest + 1, np.uint8), np.empty(2 * most, np.int64)
+    table = np.empty(slots_for(most), np.int64)
     tools, _spare = tools_for(words, column.longest)
-    _documents(column.offsets, column.data, column.count, tools.ctypes.data, line.ctypes.data, out.ctypes.data)
+    places = line.ctypes.data, kept.ctypes.data, table.ctypes.data
+    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left()])
+    _documents(column.offsets, column.data, column.count, tools.ctypes.data, line_words.ctypes.data, out.ctypes.data)
     return out
 
 
@@ -126,25 +148,35 @@ def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
 
 
 @compiled
-def _documents(offsets: int, data: int, texts: int, tools: int, spare: int, out: int) -> None:
+def _documents(offsets: int, data: int, texts: int, tools: int, lines: int, out: int) -> None:
+    """tools: as in ``words``, then where words are counted and their mode, memory for lines without citations, for the
+    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, and ``_left``.
+    """
     classes = load_i64(tools)
     for index in range(texts):
         at = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        place = out + 176 * index
-        newline, boilerplate = 0, 0
+        place = out + 232 * index
+        store_i64(tools + 64, load_i64(tools + 40))
+        store_i64(tools + 72, load_i64(tools + 48))
+        newline, boilerplate, words, line = 0, 0, 0, lines + 4
         while at < end:
             stop, after = _break(at, end, classes)
-            first, last = skip_space(classes, at, stop), trim_space(classes, at, stop)
-            boilerplate |= _line(first, max(first, last), tools, spare, place)
-            if after > stop and load_u8(after - 1) == 0x0A:
+            first, final = skip_space(classes, at, stop), trim_space(classes, at, stop)
+            fed = after > stop and load_u8(after - 1) == 0x0A
+            before, words = words, load_i32(line)
+            boilerplate |= _line(first, max(first, final), words - before, tools, place)
+            if fed:
                 paired = newline == after - 2
                 newline = 0 if paired else after - 1
                 if paired:
                     add(place + 168, boilerplate)
                     boilerplate = 0
+            line += 4 + 4 * (fed and after - stop == 2)
             at = after
         add(place + 168, boilerplate)
+        call(load_i64(tools + 80), load_i64(tools + 48), load_i64(tools + 72), tools, place + 184)
+        lines += 4 * load_i32(lines) + 4
 
 
 @internal
@@ -168,8 +200,8 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
 
 
 @internal
-def _line(begin: int, end: int, tools: int, spare: int, out: int) -> int:
-    """Count one stripped line under its outcomes; whether it is boilerplate for NeMo Curator."""
+def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
+    """Count one stripped line of so many words under its outcomes; whether it is boilerplate for NeMo Curator."""
     classes, english = load_i64(tools), load_i64(tools + 8)
     add(out, 1)
     add(out + 8, _bullet(begin, end))
@@ -177,10 +209,13 @@ def _line(begin: int, end: int, tools: int, spare: int, out: int) -> int:
     found = _phrases(begin, end)
     add(out + 152, found >> _LOREM & 1)
     add(out + 160, found >> _JAVASCRIPT & 1)
-    outcome, begin, end = _judged(begin, end, found, classes, spare)
+    start, size = begin, end - begin
+    outcome, begin, end = _judged(begin, end, found, classes, load_i64(tools + 64))
     if outcome == _LONG_WORD:
         add(out + 24, 1)
         return int(found & _BOILERPLATE != 0)
+    if outcome == _KEPT:
+        _keep(start, size, begin, end, words, tools, out + 176)
     sentences = 0
     if outcome == _KEPT and english:
         sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
@@ -194,6 +229,65 @@ def _line(begin: int, end: int, tools: int, spare: int, out: int) -> int:
     else:
         add(out + 88, 1)
     return int(found & _BOILERPLATE != 0)
+
+
+@internal
+def _keep(start: int, size: int, begin: int, end: int, words: int, tools: int, out: int) -> None:
+    """Add a kept line to those that are left: start, size and words before its citations went, then begin..end."""
+    if end - begin < size:
+        words = call(load_i64(tools + 24), begin, end, tools, load_i64(tools + 32))
+        store_i64(tools + 64, end)
+    else:
+        begin, end = start, start + size
+    place = load_i64(tools + 72)
+    store_i64(place, begin)
+    store_i64(place + 8, end)
+    store_i64(tools + 72, place + 16)
+    add(out, words)
+
+
+@by_address
+def _left(lines: int, stop: int, tools: int, out: int) -> int:
+    """Count what the kept lines are, whose bounds lie at lines..stop, when joined by line feeds and stripped.
+
+    How many of them are not blank.
+    """
+    classes, table = load_i64(tools), load_i64(tools + 56)
+    while lines < stop and _blank(lines, classes):
+        lines += 16
+    while lines < stop and _blank(stop - 16, classes):
+        stop -= 16
+    if lines == stop:
+        return 0
+    store_i64(lines, skip_space(classes, load_i64(lines), load_i64(lines + 8)))
+    store_i64(stop - 8, trim_space(classes, load_i64(stop - 16), load_i64(stop - 8)))
+    newlines = ((stop - lines) >> 4) - 1
+    slots = slots_for(newlines + 1)
+    clear(table, slots)
+    total, filled, terminal, short, duplicate = newlines, 0, 0, 0, 0
+    for place in range(lines, stop, 16):
+        begin, end = load_i64(place), load_i64(place + 8)
+        chars = count(begin, end)
+        total += chars
+        if not _blank(place, classes):
+            filled += 1
+            terminal += flags(classes, last(begin, end) >> 3) & TERMINAL != 0
+            short += chars <= SHORT_CHARS
+            duplicate += chars * insert(table, slots, hash_word(begin, end))
+    store_i64(out, total)
+    store_i64(out + 8, newlines)
+    store_i64(out + 16, filled)
+    store_i64(out + 24, terminal)
+    store_i64(out + 32, short)
+    store_i64(out + 40, duplicate)
+    return filled
+
+
+@internal
+def _blank(line: int, classes: int) -> bool:
+    """Whether a line whose bounds lie at ``line`` is white space alone."""
+    begin, end = load_i64(line), load_i64(line + 8)
+    return skip_space(classes, begin, end) == end
 
 
 @internal

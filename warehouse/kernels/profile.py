@@ -73,7 +73,8 @@ def _documents(offsets: int, data: int, count: int, classes: int, packs: int, in
 
 @internal
 def _kinds(begin: int, end: int, classes: int, packs: int, out: int) -> bool:
-    """Every count of COLUMNS by character; up to 255 of them are added up in the eight bytes of one number.
+    """Every count of COLUMNS by character; up to 255 of them are added up in the eight bytes of one number,
+    eight at a time where they are ASCII.
 
     Whether a word may be a symbol: a number sign, an ellipsis or a guillemet stands in the text.
     """
@@ -82,9 +83,15 @@ def _kinds(begin: int, end: int, classes: int, packs: int, out: int) -> bool:
     at, guillemets = begin, 0
     while at < end:
         chars = packed = marks = 0
-        while at < end and chars < 255:
-            byte = load_u8(at)
-            if byte < 0x80:
+        while at < end and chars < 248:
+            word, byte = load_i64(at) if end - at >= 8 else -1, load_u8(at)
+            if not word & ~0x7F7F7F7F7F7F7F7F:
+                for shift in range(0, 64, 8):
+                    packed += load_i64(packs + 16 * (word >> shift & 0xFF))
+                    marks += load_i64(packs + 16 * (word >> shift & 0xFF) + 8)
+                at += 8
+                chars += 7
+            elif byte < 0x80:
                 packed += load_i64(packs + 16 * byte)
                 marks += load_i64(packs + 16 * byte + 8)
                 at += 1

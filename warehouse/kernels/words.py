@@ -26,15 +26,17 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import characters, ngrams
-from warehouse.kernels.characters import ALPHA, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
+from warehouse.kernels.characters import ALPHA, BREAK, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
 from warehouse.kernels.english import TOKENS, chunk_end, count_words, marked, slot_of, spare_for, words_of
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
-from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import add, load_i64, load_u8, store_i32, store_i64
+from warehouse.kernels.jit import by_address, compiled, internal
+from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i32, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 Words = Literal["spacy_en", "unicode", "whitespace"]
+LineWords = npt.NDArray[np.int32]
+"""Of each text how many numbers follow, then its words before each line break of str.splitlines, and all its words."""
 MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
 _UNICODE, _SPACY = 1, 2
 _STOP, _LETTER, _INSIDE = 1, 2, 4
@@ -72,23 +74,24 @@ def tools_for(words: Words, longest: int) -> tuple[Counts, npt.NDArray[np.uint8]
     return np.array([characters.CLASSES, table, spare.ctypes.data], np.int64), spare
 
 
-def measure(column: Texts, words: Words) -> Counts:
-    """int64[n, len(COLUMNS)] of a column of texts."""
+def measure(column: Texts, words: Words) -> tuple[Counts, LineWords]:
+    """(int64[n, len(COLUMNS)], words by line) of a column of texts."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
+    lines = np.empty(column.bytes + 2 * column.count, np.int32)
     mode = MODES[words]
     tools, _spare = tools_for(words, column.longest)
     most = column.longest
     if most > _SMALL:
-        most = _most(column.offsets, column.data, column.count, tools.ctypes.data, mode)
+        most = _most(column.offsets, column.data, column.count, tools.ctypes.data, mode, counted())
     scratch = np.empty(ngrams.scratch_bytes(most), np.uint8)
-    place = scratch.ctypes.data
-    _documents(column.offsets, column.data, column.count, tools.ctypes.data, mode, place, most, out.ctypes.data)
-    return out
+    places = scratch.ctypes.data, most, lines.ctypes.data, out.ctypes.data
+    _documents(column.offsets, column.data, column.count, tools.ctypes.data, mode, *places)
+    return out, lines
 
 
 @compiled
 def _documents(
-    offsets: int, data: int, count: int, tools: int, mode: int, scratch: int, capacity: int, out: int
+    offsets: int, data: int, count: int, tools: int, mode: int, scratch: int, capacity: int, lines: int, out: int
 ) -> None:
     ends = scratch + 8 * capacity + 8
     starts = ends + 8 * capacity + 8
@@ -96,7 +99,8 @@ def _documents(
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         place = out + 264 * index
-        words = cut(begin, end, tools, mode, scratch, ends, starts, place)
+        words = cut(begin, end, tools, mode, scratch, ends, starts, lines, place)
+        lines += 4 * load_i32(lines) + 4
         distinct = ngrams.repetition(
             words, load_i64(place + 136), scratch, ends, starts, starts + 4 * capacity + 8, capacity, place + 64
         )
@@ -104,23 +108,29 @@ def _documents(
 
 
 @compiled
-def _most(offsets: int, data: int, count: int, tools: int, mode: int) -> int:
+def _most(offsets: int, data: int, count: int, tools: int, mode: int, counter: int) -> int:
     """The largest number of words in one document; for documents too long to take one byte as one word."""
     most = 0
-    classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     for index in range(count):
-        at = data + load_i64(offsets + 8 * index)
-        end = data + load_i64(offsets + 8 * index + 8)
-        words = count_words(english, at, end, spare) if mode == _SPACY else 0
-        while at < end and mode != _SPACY:
-            character = read(at, end)
-            if flags(classes, character >> 3) & SPACE:
-                at += character & 7
-                continue
-            at = word_end(at, end, classes, mode)
-            words += 1
-        most = max(most, words)
+        begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
+        most = max(most, call(counter, begin, end, tools, mode))
     return most
+
+
+@by_address
+def counted(at: int, end: int, tools: int, mode: int) -> int:
+    """How many words a text has."""
+    if mode == _SPACY:
+        return count_words(load_i64(tools + 8), at, end, load_i64(tools + 16))
+    classes, words = load_i64(tools), 0
+    while at < end:
+        character = read(at, end)
+        if flags(classes, character >> 3) & SPACE:
+            at += character & 7
+            continue
+        at = word_end(at, end, classes, mode)
+        words += 1
+    return words
 
 
 @compiled
@@ -153,11 +163,11 @@ def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: in
 
 
 @compiled
-def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, starts: int, out: int) -> int:
+def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, starts: int, lines: int, out: int) -> int:
     """The number of words; their hashes and running sums of their characters (one more than words), both int64.
 
     ``starts``, int32: which words the words of str.split start with, then the number of words. No word has white space
-    in it, so the words of str.split are whole numbers of words.
+    in it, so the words of str.split are whole numbers of words. ``lines``: see LineWords.
 
     ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in. Counts of COLUMNS go
     to ``out``, which is zero. Words of ASCII letters are counted in registers, all others by ``_add`` in ``out``.
@@ -167,14 +177,14 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
     store_i64(spare + 16, begin)
     store_i64(spare + 24, end)
     at, words, total, simple, simple_chars, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0
-    state = _split(0, 0, starts, out)
+    store_i32(lines, 0)
+    state = _split(0, 0, starts, lines, 0, out)
     while at < end:
         byte = load_u8(at)
         if byte in (0x20, 0x0A):
-            state, at = _split(state, words, starts, out), at + 1
+            state, at = _split(state, words, starts, lines, byte == 0x0A, out), at + 1
             continue
-        size = letters(at, end) if mode else 0
-        mark = 0
+        size, mark = letters(at, end) if mode else 0, 0
         if size:
             digest = hash_word(at, at + size)
             mark = _after(english, at, at + size, end, digest, mode)
@@ -199,14 +209,15 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
         if mark > 0 or (size and mark == 0):
             continue
         character = read(at, end)
-        if flags(classes, character >> 3) & SPACE:
-            state, at = _split(state, words, starts, out), at + (character & 7)
+        kind = flags(classes, character >> 3)
+        if kind & SPACE:
+            state, at = _split(state, words, starts, lines, kind & BREAK, out), at + (character & 7)
             continue
         store_i64(out, words)
         store_i64(out + 8, total)
         state, at = _others(at, end, tools, mode, hashes, ends, state, out)
         words, total = load_i64(out), load_i64(out + 8)
-    _split(state, words, starts, out)
+    _split(state, words, starts, lines, 1, out)
     store_i64(out, words)
     store_i64(out + 8, total)
     _sum(out, simple, simple_chars, marks, stops, longest)
@@ -214,8 +225,14 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
 
 
 @internal
-def _split(state: int, words: int, starts: int, out: int) -> int:
-    """0, the state between words of str.split; one that ends here is counted, and the next starts at ``words``."""
+def _split(state: int, words: int, starts: int, lines: int, breaks: int, out: int) -> int:
+    """0, the state between words of str.split; one that ends here is counted, and the next starts at ``words``.
+
+    breaks: not 0 where a line ends here too.
+    """
+    if breaks:
+        store_i32(lines, load_i32(lines) + 1)
+        store_i32(lines + 4 * load_i32(lines), words)
     splits = load_i64(out + 136) + (state > 0)
     store_i64(out + 136, splits)
     store_i32(starts + 4 * splits, words)
