@@ -99,7 +99,7 @@ def _rows(
             for field in LISTS
         ]
         found.append(pa.RecordBatch.from_arrays(arrays, schema=LISTS))
-    return pa.concat_batches(found, schema=LISTS)
+    return pa.concat_batches(found)
 
 
 def _in_text(batch: pa.RecordBatch, held: Held) -> Searched:
