@@ -43,6 +43,15 @@ def test_only_a_project_with_the_recipe_of_a_score_has_scores(project: Project) 
     assert {"/".join(key.path) for key in more} == {"scores/plain", "repository/scores", "staging/current_scores"}
 
 
+def test_only_a_project_with_the_recipe_of_a_list_searches_by_lists(project: Project) -> None:
+    before = set(build_definitions(project).resolve_all_asset_keys())
+    (project.folder / "recipes/lists").mkdir(parents=True)
+    (project.folder / "en.txt").write_text("blurp\n")
+    (project.folder / "recipes/lists/rude.yaml").write_text("kind: words\nfiles: {en: en.txt}\n")
+    more = set(build_definitions(project).resolve_all_asset_keys()) - before
+    assert {"/".join(key.path) for key in more} == {"repository/lists", "staging/current_lists"}
+
+
 def test_further_rule_sets_decide_where_the_project_asks_for_them(project: Project) -> None:
     def sets(stated: str) -> set[str]:
         (project.folder / "warehouse.toml").write_text(stated)
