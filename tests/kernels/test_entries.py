@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.kernels.entries import entries, find, hashes
+from warehouse.kernels.entries import among, entries, find, hashes
 from warehouse.kernels.texts import texts
 
 MARKED = ["e\u0301", "\u0301", "İ", "Σ", "\u03c2"]
@@ -91,7 +91,11 @@ def test_a_word_longer_than_every_entry_and_a_text_beside_the_end_of_memory_are_
 
 
 @settings(deadline=None)
-@given(st.lists(TEXT, max_size=20))
-def test_a_hash_is_of_the_whole_text(given_texts: list[str]) -> None:
-    found_hashes = hashes(texts(pa.array(given_texts, pa.string())))
-    assert len(set(found_hashes.tolist())) == len(set(given_texts))
+@given(st.lists(TEXT, max_size=20), st.lists(TEXT, max_size=9))
+def test_a_text_is_among_others_as_a_whole_or_from_a_full_stop_on(held: list[str], asked: list[str]) -> None:
+    dotted = [text.replace("-", ".") for text in [*asked, *held]]
+    keys, column = hashes(texts(pa.array(held, pa.string()))), texts(pa.array(dotted, pa.string()))
+    assert among(column, keys).tolist() == [int(text in held and text != "") for text in dotted]
+    ends = [[text.split(".", at)[-1] for at in range(text.count(".") + 1)] for text in dotted]
+    wanted = [sum(end in held and end != "" for end in own) for own in ends]
+    assert among(column, keys, upwards=True).tolist() == wanted

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from glob import glob, has_magic
 from pathlib import Path
@@ -166,13 +167,14 @@ def letters(text: str) -> str:
 
 def domain(text: str) -> str:
     """A domain in small letters and, beyond ASCII, as DNS writes it. Raises ValueError for what is none."""
-    bare = text.removeprefix("*").strip(".").lower()
-    if not bare or _NO_DOMAIN.search(bare):
-        raise ValueError("is no domain, such as example.org")
-    try:
-        return bare if bare.isascii() else bare.encode("idna").decode()
-    except UnicodeError:
-        return bare
+    bare = text.lower()
+    if not _PLAIN.fullmatch(bare):
+        bare = bare.removeprefix("*").strip(".")
+        if not bare or _NO_DOMAIN.search(bare):
+            raise ValueError("is no domain, such as example.org")
+        with suppress(UnicodeError):
+            return bare.encode("idna").decode()
+    return bare
 
 
 def address(url: str) -> tuple[str, str] | None:
@@ -193,8 +195,9 @@ def _address(line: str) -> str:
 
 
 _OTHERS = re.compile(r"[^a-zA-Z0-9]+")
+_PLAIN = re.compile(r"[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?")
 _NO_DOMAIN = re.compile(r"[\s/:?#@,;|]")
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?([^/?#:]+)(?::\d*)?([^#]*)")
+_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^/?#@]*@)?(\[[^]]*\]|[^/?#:]+)(?::\d*)?([^#]*)")
 _ENTRY: Mapping[str, Callable[[str], str]] = {"domains": domain, "urls": _address}
 _KIND = choice("words", "urls")
 KEYS: Mapping[Kind, Mapping[str, Check]] = {

@@ -7,7 +7,7 @@ Of words see ``kernels.entries``. A URL is blocked by its domain or one above it
 (a run of letters and digits) or by a sub-word (anywhere in its letters and digits); soft words are counted, each once.
 A uri that is no URL is not searched.
 
-Won: 140 to 200 MB of text a CPU second by 403 English words and phrases (52 MB of books). Memory: some 40 bytes a
+Won: 163 MB of text a CPU second by 403 English entries (52 MB of books; benchmarks/lists.py). Memory: some 40 bytes a
 word, 8 a domain.
 """
 
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.curation.list_recipe import DETECTED, PARTS, SPACELESS, Kind, ListRecipe, address
+from warehouse.curation.list_recipe import DETECTED, SPACELESS, Kind, ListRecipe, address
 from warehouse.curation.measure import Found, doc_ids, sliced
 from warehouse.curation.pending import COMMIT_BYTES, pending
 from warehouse.kernels import entries as kernel
@@ -65,7 +65,7 @@ def hold(recipe: ListRecipe, version: int, content: str) -> Held:
     for name in recipe.files:
         column = texts(pa.array(recipe.entries(name), pa.large_string()))
         if recipe.kind == "urls" and name in ("domains", "urls"):
-            parts[name] = np.unique(kernel.hashes(column))
+            parts[name] = kernel.hashes(column)
         else:
             parts[name] = kernel.entries(column, anywhere=name == "subwords" or name in SPACELESS)
     return Held(recipe.name, version, content, recipe.kind, recipe.language, parts)
@@ -125,15 +125,7 @@ def _in_url(batch: pa.RecordBatch, held: Held) -> Searched:
     rows = np.array([at for at, each in enumerate(addresses) if each], np.int64)
     known = [each for each in addresses if each]
     urls = pc.ascii_lower(batch["uri"].take(pa.array(rows)).cast(pa.large_string()))
-    spaced, closed = (pc.replace_substring_regex(urls, "[^a-z0-9]+", between) for between in (" ", ""))
-    by_part = {
-        "domains": lambda part: _among(part, [list(_upwards(host)) for host, _ in known]),
-        "urls": lambda part: _among(part, [[whole] for _, whole in known]),
-        "words": lambda part: kernel.find(texts(spaced), part, np.arange(rows.size)),
-        "subwords": lambda part: kernel.find(texts(closed), part, np.arange(rows.size)),
-        "soft_words": lambda part: kernel.find(texts(spaced), part, np.arange(rows.size)),
-    }
-    met = {part: by_part[part](held.parts[part]) for part in PARTS if part in held.parts}
+    met = {part: _met(part, entries, known, urls) for part, entries in held.parts.items()}
     soft, part = np.full(batch.num_rows, -1), np.full(batch.num_rows, None, object)
     soft[rows] = met.pop("soft_words", np.zeros((rows.size, 2), np.int64))[:, 1]
     found = np.full((batch.num_rows, 2), -1, np.int64)
@@ -143,23 +135,14 @@ def _in_url(batch: pa.RecordBatch, held: Held) -> Searched:
     return {**_counted(found), "soft_words": pa.array(soft, mask=soft < 0), "part": pa.array(part, pa.string())}
 
 
-def _upwards(host: str) -> Iterator[str]:
-    """A domain and those above it."""
-    while host:
-        yield host
-        host = host.partition(".")[2]
-
-
-def _among(part: Counts, given: Sequence[Sequence[str]]) -> Counts:
-    """int64[len(given), 2]: how many of the texts of each are of the part, twice: each is another entry."""
-    hashes = kernel.hashes(texts(pa.array([each for some in given for each in some], pa.large_string())))
-    place = np.searchsorted(part, hashes)
-    met = np.zeros(hashes.size, np.int64)
-    inside = place < part.size
-    met[inside] = part[place[inside]] == hashes[inside]
-    row = np.repeat(np.arange(len(given)), [len(some) for some in given])
-    counts = np.bincount(row, met, len(given)).astype(np.int64)
-    return np.stack([counts, counts], axis=1)
+def _met(part: str, held: Entries | Counts, addresses: Sequence[tuple[str, str]], urls: pa.Array) -> Counts:
+    """int64[n, 2]: how often entries of a part stand in URLs, given their domains and addresses, and how many do."""
+    if isinstance(held, Entries):
+        between = "" if part == "subwords" else " "
+        column = texts(pc.replace_substring_regex(urls, "[^a-z0-9]+", between))
+        return kernel.find(column, held, np.arange(column.count))
+    given = texts(pa.array([each[part == "urls"] for each in addresses], pa.large_string()))
+    return np.repeat(kernel.among(given, held, upwards=part == "domains")[:, None], 2, axis=1)
 
 
 _NEWEST = "SELECT list, max(version), arg_max(content, version) FROM repository.lists GROUP BY list"

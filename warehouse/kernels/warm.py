@@ -59,7 +59,7 @@ def _models() -> None:
     contamination.spans(column, contamination.index(column, first))
     folded.hashes(column)
     entries.find(column, entries.entries(column), first)
-    entries.hashes(column)
+    entries.among(column, entries.hashes(column))
 
 
 def _others() -> None:
