@@ -157,7 +157,12 @@ _TEXTS = """
 SELECT doc_id, text, language
 FROM repository.documents
 JOIN pending USING (doc_id, known_at)
-JOIN (SELECT doc_id, arg_max(language, version) AS language FROM repository.signals GROUP BY doc_id) USING (doc_id)
+JOIN (
+    SELECT doc_id, arg_max(language, version) AS language
+    FROM repository.signals
+    SEMI JOIN pending USING (doc_id)
+    GROUP BY doc_id
+) USING (doc_id)
 WHERE pending.known = CAST($1 AS VARCHAR[])
 """
 _URIS = """

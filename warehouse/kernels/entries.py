@@ -9,8 +9,8 @@ A list is one hash table. An entry is cut into segments, a word or one other cha
 each), and the table has the hash of the segments up to each one's end. So a word of a text that begins no entry costs
 one bit of a filter that stays in cache, and a phrase is followed only as far as an entry goes on.
 
-Won: 163 MB of text a CPU second by 403 English entries, 104 by a million that no text has, whose filter leaves the cache
-(52 MB of books; benchmarks/lists.py). Lost: equal hashes are taken as equal text.
+Won: 163 MB of text a CPU second by 403 English entries, 104 by a million that no text has, whose filter leaves the
+cache (52 MB of books; benchmarks/lists.py). Lost: equal hashes are taken as equal text.
 """
 
 from __future__ import annotations
