@@ -125,11 +125,15 @@ def _refuse_taken(sources: Sequence[Source], synthesising: Sequence[FactsRecipe 
 
 
 def _fed(models: Sequence[Model], tables: set[str]) -> list[Model]:
-    """The models that something of this project feeds: a built-in mart of figures that no source brings is left out."""
+    """The models that something of this project feeds: a built-in mart of figures that no source brings is left out,
+    unless it says what it is otherwise.
+    """
     fed: dict[str, Model] = {}
     for model in models:
         if set(model.reads) <= tables and set(model.depends_on) <= fed.keys():
             fed[model.name] = model
+        elif instead := model.standing_in():
+            fed[model.name] = instead
     return list(fed.values())
 
 
