@@ -7,13 +7,16 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import corpus
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_decisions import PROSE
 
+from warehouse import query
 from warehouse.curation.list_recipe import PARTS, SPACELESS, load_list
-from warehouse.curation.lists import Held, hold, search_urls, search_words
+from warehouse.curation.lists import LISTS, Held, hold, search_urls, search_words
 from warehouse.errors import RecipeError
 from warehouse.kernels.entries import entries, hashes
 from warehouse.kernels.texts import texts
@@ -161,3 +164,40 @@ def test_a_recipe_and_a_file_that_are_wrong_are_refused_with_their_line(stated: 
     with pytest.raises(RecipeError) as caught:
         listed(tmp_path, stated, en="\nplonk\ntwo words\n!!\n", latin=b"a\n\xe9t\xe9\n", domains="")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "fallen"),
+    [
+        ({}, {"url": ("blocked_url", 1, 0), "soft": ("soft_url_words", 2, 1), "words": ("bad_words", 3, 0)}),
+        ({"house_max_bad_words": 3, "house_max_soft_url_words": 2}, {"url": ("blocked_url", 1, 0)}),
+        (
+            {"house_max_blocked_url": 1, "house_max_bad_words": 2},
+            {"soft": ("soft_url_words", 2, 1), "words": ("bad_words", 3, 2)},
+        ),
+    ],
+)
+def test_the_house_drops_what_lists_find_and_variables_move_the_thresholds(
+    checkout: Path, thresholds: dict[str, float], fallen: dict[str, tuple[str, float, float]]
+) -> None:
+    documents = {name: corpus.row(name, f"{name}: {PROSE}") for name in ("url", "soft", "one", "words", "none")}
+    con = corpus.empty(**thresholds, near_duplicate_jaccard=2)
+    corpus.arrive(con, list(documents.values()))
+    rows = [
+        {"doc_id": documents[name]["doc_id"], "list": listed, "version": version, "kind": kind}
+        | {"matches": matches, "entries": matches, "soft_words": soft}
+        for name, listed, version, kind, matches, soft in (
+            ("url", "sites", 2, "urls", 1, 0),
+            ("soft", "sites", 2, "urls", 0, 2),
+            ("one", "sites", 2, "urls", 0, 1),
+            ("none", "sites", 1, "urls", 1, 2),
+            ("words", "rude", 1, "words", 2, None),
+            ("words", "ruder", 1, "words", 1, None),
+            ("none", "rude", 1, "words", None, None),
+        )
+    ]
+    corpus.append(con, "lists", pa.Table.from_pylist(rows, LISTS))
+    corpus.build(con, checkout)
+    sql = """SELECT uri, reason, value, threshold FROM curation.decisions
+             JOIN staging.current_documents USING (doc_id) WHERE rule_set = 'house' AND NOT kept"""
+    assert {uri: tuple(rest) for uri, *rest in query.fetch_all(con, sql)} == fallen
