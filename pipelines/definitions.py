@@ -19,12 +19,13 @@ from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_ass
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
+from pipelines.lists import list_assets
 from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
 from pipelines.scores import bind_score, score_assets
 from pipelines.synthesise import Bound, bind, synthetic_asset
-from warehouse.curation import ScoreRecipe, load_score
+from warehouse.curation import ListRecipe, ScoreRecipe, load_list, load_score
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate
 from warehouse.errors import RecipeError
@@ -32,7 +33,7 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
-from warehouse.sources import BENCHMARKS, SCORED_HERE, WRITTEN_HERE, Source, load_source
+from warehouse.sources import BENCHMARKS, LISTED_HERE, SCORED_HERE, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
 
@@ -54,7 +55,8 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     synthesising = [load_synthetic(path) for path in project.files("recipes/synthetic", "*.yaml")]
     _refuse_taken(sources, synthesising)
     scoring = [load_score(path) for path in project.files("recipes/scores", "*.yaml")]
-    written = _written(sources, synthesising, scoring)
+    listing = [load_list(path, project.folder) for path in project.files("recipes/lists", "*.yaml")]
+    written = _written(sources, synthesising, scoring, listing)
     models = _fed(loaded, written)
     _refuse_unfed(project, loaded, models, written)
     _refuse_unmet(project, suites, loaded, written)
@@ -69,7 +71,7 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
     snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), pool=pool)
     measuring = curation_assets(project, suites, registered=any(each.benchmark for each in sources))
-    building = [*measuring, *score_assets(project, scored, suites), snapshot]
+    building = [*measuring, *score_assets(project, scored, suites), *list_assets(project, listing, suites), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
     if set(READS) <= {model.name for model in models}:
         lasting.append(corpus_asset(project, suites["repository.runway"]))
@@ -123,20 +125,33 @@ def _refuse_taken(sources: Sequence[Source], synthesising: Sequence[FactsRecipe 
 
 
 def _fed(models: Sequence[Model], tables: set[str]) -> list[Model]:
-    """The models that something of this project feeds: a built-in mart of figures that no source brings is left out."""
+    """The models that something of this project feeds: a built-in mart of figures that no source brings is left out,
+    unless it says what it is otherwise.
+    """
     fed: dict[str, Model] = {}
     for model in models:
         if set(model.reads) <= tables and set(model.depends_on) <= fed.keys():
             fed[model.name] = model
+        elif instead := model.standing_in():
+            fed[model.name] = instead
     return list(fed.values())
 
 
 def _written(
-    sources: Sequence[Source], synthesising: Sequence[FactsRecipe | RowsRecipe], scoring: Sequence[ScoreRecipe]
+    sources: Sequence[Source],
+    synthesising: Sequence[FactsRecipe | RowsRecipe],
+    scoring: Sequence[ScoreRecipe],
+    listing: Sequence[ListRecipe],
 ) -> set[str]:
     """The repository tables that a run of this project writes."""
     drawn = (recipe.table if isinstance(recipe, RowsRecipe) else STATEMENTS for recipe in synthesising)
-    stored = (*MADE_HERE, *(source.table for source in sources), *drawn, *(SCORED_HERE if scoring else ()))
+    stored = (
+        *MADE_HERE,
+        *(source.table for source in sources),
+        *drawn,
+        *(SCORED_HERE if scoring else ()),
+        *(LISTED_HERE if listing else ()),
+    )
     return {f"repository.{table}" for table in stored}
 
 

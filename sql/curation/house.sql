@@ -19,9 +19,10 @@ columns:
     house_max_duplicate_lines 0.4, house_max_duplicate_line_chars 0.2, house_max_top_2_gram 0.2, house_max_top_3_gram 0.18,
     house_max_top_4_gram 0.16, house_max_duplicate_5_grams 0.4, house_max_duplicate_10_grams 0.25,
     house_max_lorem_ipsum_lines 0, house_max_policy_lines 0.1, house_min_terminal_lines 0.05, house_max_short_lines 0.85,
-    house_max_newlines 0.4, house_max_common_lines 0.8. common_lines: of the characters in lines of at least 20 bytes, the
-    share in those that more than common_paragraph_documents 6 documents hold (curation.paragraph_duplicates), which in
-    this corpus are licences. contaminated, the last: 13-grams of the benchmark that the document meets most, 0 where none is
+    house_max_newlines 0.4. Of lists in recipes/lists, 0 where there is none: house_max_blocked_url 0,
+    house_max_soft_url_words 1, house_max_bad_words 0. house_max_common_lines 0.8: of the characters in lines of at least
+    20 bytes, the share in those that more than common_paragraph_documents 6 documents hold (curation.paragraph_duplicates),
+    which in this corpus are licences. contaminated, the last: 13-grams of the benchmark that the document meets most, 0 where none is
     registered, against contamination_max_ngrams 0, the variable of curation.contamination
 */
 WITH thresholds AS (
@@ -53,6 +54,9 @@ WITH thresholds AS (
         CAST(coalesce(getvariable('house_min_terminal_lines'), 0.05) AS DOUBLE) AS terminal,
         CAST(coalesce(getvariable('house_max_short_lines'), 0.85) AS DOUBLE) AS short,
         CAST(coalesce(getvariable('house_max_newlines'), 0.4) AS DOUBLE) AS newlines,
+        CAST(coalesce(getvariable('house_max_blocked_url'), 0) AS DOUBLE) AS blocked_url,
+        CAST(coalesce(getvariable('house_max_soft_url_words'), 1) AS DOUBLE) AS soft_url_words,
+        CAST(coalesce(getvariable('house_max_bad_words'), 0) AS DOUBLE) AS bad_words,
         CAST(coalesce(getvariable('house_max_common_lines'), 0.8) AS DOUBLE) AS common_lines,
         CAST(coalesce(getvariable('contamination_max_ngrams'), 0) AS DOUBLE) AS ngrams
 ),
@@ -91,10 +95,14 @@ measured AS (
         coalesce(terminal_lines / nullif(filled_lines, 0), 0) AS terminal,
         coalesce(short_lines / nullif(filled_lines, 0), 0) AS short,
         coalesce(newlines / nullif(words, 0), 0) AS newlines,
+        CAST(coalesce(url_matches, 0) AS DOUBLE) AS blocked_url,
+        CAST(coalesce(soft_url_words, 0) AS DOUBLE) AS soft_url_words,
+        CAST(coalesce(word_matches, 0) AS DOUBLE) AS bad_words,
         coalesce(common, 0) AS common_lines,
         CAST(coalesce(ngrams, 0) AS DOUBLE) AS ngrams
     FROM staging.current_signals
     LEFT JOIN contaminations USING (doc_id)
+    LEFT JOIN curation.list_matches USING (doc_id)
     LEFT JOIN shared USING (doc_id)
 )
 SELECT
@@ -143,6 +151,11 @@ SELECT
         {'reason': 'line_punct_ratio', 'value': m.terminal, 'threshold': t.terminal, 'failed': m.terminal < t.terminal},
         {'reason': 'short_line_ratio', 'value': m.short, 'threshold': t.short, 'failed': m.short > t.short},
         {'reason': 'list_ratio', 'value': m.newlines, 'threshold': t.newlines, 'failed': m.newlines > t.newlines},
+        {'reason': 'blocked_url', 'value': m.blocked_url, 'threshold': t.blocked_url,
+         'failed': m.blocked_url > t.blocked_url},
+        {'reason': 'soft_url_words', 'value': m.soft_url_words, 'threshold': t.soft_url_words,
+         'failed': m.soft_url_words > t.soft_url_words},
+        {'reason': 'bad_words', 'value': m.bad_words, 'threshold': t.bad_words, 'failed': m.bad_words > t.bad_words},
         {'reason': 'common_lines', 'value': m.common_lines, 'threshold': t.common_lines,
          'failed': m.common_lines > t.common_lines},
         {'reason': 'contaminated', 'value': m.ngrams, 'threshold': t.ngrams, 'failed': m.ngrams > t.ngrams}

@@ -9,7 +9,18 @@ import pyarrow as pa
 
 from warehouse import query
 from warehouse.contracts import DOCUMENTS, content_hash, doc_id
-from warehouse.curation import CONTAMINATION, MINHASH, PAIRS, PARAGRAPHS, SIGNALS, measure, minhash, pairs, paragraphs
+from warehouse.curation import (
+    CONTAMINATION,
+    LISTS,
+    MINHASH,
+    PAIRS,
+    PARAGRAPHS,
+    SIGNALS,
+    measure,
+    minhash,
+    pairs,
+    paragraphs,
+)
 
 MODELS = [
     "staging.current_documents",
@@ -18,6 +29,8 @@ MODELS = [
     "staging.current_contamination",
     "curation.contamination",
     *(f"curation.{name}" for name in ("oversized_buckets", "near_pairs", "clusters", "paragraph_duplicates")),
+    "staging.current_lists",
+    "curation.list_matches",
     *(
         f"curation.{name}"
         for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house", "dolma", "nemo")
@@ -26,7 +39,7 @@ MODELS = [
 ]
 TABLES = {
     **{"documents": DOCUMENTS, "signals": SIGNALS, "paragraphs": PARAGRAPHS, "minhash": MINHASH},
-    **{"pairs": PAIRS, "contamination": CONTAMINATION},
+    **{"pairs": PAIRS, "contamination": CONTAMINATION, "lists": LISTS},
 }
 
 

@@ -19,6 +19,7 @@ import pytest
 from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
 from warehouse.curation import (
     CONTAMINATION,
+    LISTS,
     MEANING,
     MINHASH,
     PAIRS,
@@ -28,6 +29,7 @@ from warehouse.curation import (
     SCORES,
     SIGNALS,
     ScoreRecipe,
+    list_recipe,
     score_recipe,
 )
 from warehouse.datasets import DatasetRecipe
@@ -60,6 +62,7 @@ SCHEMAS = {
     "pairs": PAIRS,
     "benchmarks": PASSAGES,
     "contamination": CONTAMINATION,
+    "lists": LISTS,
     "scores": SCORES,
     "score_models": SCORE_MODELS,
     "runs": RUNS,
@@ -204,6 +207,12 @@ def test_keys_of_a_synthetic_recipe_are_those_of_the_code() -> None:
     assert {name for row in table("synthetic.md", "key of rows | default |") for name in names(row[0])} == set(
         synthetic_recipe.ROWS_KEYS
     )
+
+
+def test_keys_of_a_list_are_those_of_the_code() -> None:
+    rows = table("sources.md", "key | default |", section="## Your own lists")
+    assert {names(row[0])[0] for row in rows} == {name for keys in list_recipe.KEYS.values() for name in keys}
+    assert names({names(row[0])[0]: row[1] for row in rows}["language"]) == [list_recipe.DETECTED]
 
 
 def test_keys_of_a_score_and_their_defaults_are_those_of_the_code() -> None:

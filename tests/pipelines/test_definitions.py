@@ -10,8 +10,9 @@ import pytest
 
 from pipelines.definitions import build_definitions
 from warehouse.errors import RecipeError
-from warehouse.models import load_models
+from warehouse.models import build, load_models
 from warehouse.project import FURTHER_RULE_SETS, Project, builtin_folder, load
+from warehouse.query import attach_repository, connect, fetch_all
 
 MODEL = (
     "/* model\ndescription: Units\nkind: table\ngrain: [owner]\nowner: team:x\n*/\nSELECT owner FROM repository.{}\n"
@@ -41,6 +42,28 @@ def test_only_a_project_with_the_recipe_of_a_score_has_scores(project: Project) 
     (project.folder / "recipes/scores/plain.yaml").write_text(recipe)
     more = set(build_definitions(project).resolve_all_asset_keys()) - before
     assert {"/".join(key.path) for key in more} == {"scores/plain", "repository/scores", "staging/current_scores"}
+
+
+def test_only_a_project_with_the_recipe_of_a_list_searches_by_lists(project: Project) -> None:
+    before = set(build_definitions(project).resolve_all_asset_keys())
+    (project.folder / "recipes/lists").mkdir(parents=True)
+    (project.folder / "en.txt").write_text("blurp\n")
+    (project.folder / "recipes/lists/rude.yaml").write_text("kind: words\nfiles: {en: en.txt}\n")
+    more = set(build_definitions(project).resolve_all_asset_keys()) - before
+    assert {"/".join(key.path) for key in more} == {"repository/lists", "staging/current_lists"}
+
+
+def test_a_model_that_says_otherwise_is_made_where_nothing_feeds_it(project: Project) -> None:
+    own = project.folder / "sql/marts/units.sql"
+    own.write_text(
+        MODEL.format("hats").replace("owner: team:x\n", "owner: team:x\notherwise: SELECT 'none' AS owner\n")
+    )
+    keys = {"/".join(key.path) for key in build_definitions(project).resolve_all_asset_keys()}
+    assert "marts/units" in keys and "repository/hats" not in keys
+    with connect() as con:
+        attach_repository(con, [])
+        assert [made.rows for made in build(con, load_models([own]))] == [1]
+        assert fetch_all(con, "FROM marts.units") == [("none",)]
 
 
 def test_further_rule_sets_decide_where_the_project_asks_for_them(project: Project) -> None:

@@ -78,8 +78,8 @@ class Explanation:
     """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8.
 
     pii: spans of personal data by kind, None where the text was not searched; spans: their places. copies: other
-    current documents with the same text. contamination, scores: rows of curation.contamination and of
-    staging.current_scores, None where the snapshot has no such model.
+    current documents with the same text. contamination, scores, lists: rows of curation.contamination, of
+    staging.current_scores and of staging.current_lists, None where the snapshot has no such model.
     """
 
     document: Candidate
@@ -97,6 +97,7 @@ class Explanation:
     copies: tuple[Candidate, ...]
     contamination: tuple[Mapping[str, Any], ...] | None
     scores: tuple[Mapping[str, Any], ...] | None
+    lists: tuple[Mapping[str, Any], ...] | None
 
 
 def find_documents(project: Project, name: str, *, env: str = "prod") -> tuple[Candidate, ...]:
@@ -127,6 +128,7 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         copies = _copies(con, signals)
         contamination = _rows(con, "curation.contamination", doc_id)
         scores = _rows(con, "staging.current_scores", doc_id)
+        lists = _rows(con, "staging.current_lists", doc_id)
         licence, published_at, known_at, size, sha256 = _last(con, doc_id)
     return Explanation(
         document=documents[0],
@@ -144,6 +146,7 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         copies=copies,
         contamination=contamination,
         scores=scores,
+        lists=lists,
     )
 
 

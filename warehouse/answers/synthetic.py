@@ -22,14 +22,14 @@ from warehouse.project import Project
 from warehouse.publish import connect_current
 from warehouse.query import Connection, Error, arrow, attach_repository, connect, fetch_all, quoted, stream
 from warehouse.repository import Repository
-from warehouse.sources import BENCHMARKS, SCORED_HERE
+from warehouse.sources import BENCHMARKS, LISTED_HERE, SCORED_HERE
 from warehouse.synthetic import TABLE, FactsRecipe, disagreement, load_synthetic
 from warehouse.synthetic.templates import plain
 
 Again = Callable[[], Iterable[pa.RecordBatch]]
 MARK = "synthetic"
 MADE_OF_DOCUMENTS = ("signals", "paragraphs", "pii", "minhash", "pairs", "contamination", "runway")
-NOT_COUNTED = ("documents", *MADE_OF_DOCUMENTS, *SCORED_HERE, BENCHMARKS, "rejects", "runs", TABLE)
+NOT_COUNTED = ("documents", *MADE_OF_DOCUMENTS, *SCORED_HERE, *LISTED_HERE, BENCHMARKS, "rejects", "runs", TABLE)
 SHOWN = 20
 
 

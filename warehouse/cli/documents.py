@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -140,6 +141,7 @@ def _say_facts(answer: Explanation) -> None:
         *((("same text", _copies(answer)),) if answer.copies else ()),
         *((("shared", _contamination(answer)),) if answer.contamination is not None else ()),
         *((("scores", _scores(answer)),) if answer.scores is not None else ()),
+        *((("lists", _lists(answer)),) if answer.lists is not None else ()),
     ):
         click.echo(f"  {label:<9} {table.cell(value)}")
 
@@ -172,6 +174,20 @@ def _scores(answer: Explanation) -> str:
         ", ".join(f"{row['name']} {number(row['score']) or 'no word'} (model {row['version']})" for row in rows)
         or "none yet"
     )
+
+
+def _lists(answer: Explanation) -> str:
+    """How much each list found; which entries, no table says."""
+    return ", ".join(map(_listed, answer.lists or ())) or "none searched yet"
+
+
+def _listed(row: Mapping[str, Any]) -> str:
+    if row["matches"] is None:
+        return f"{row['list']} not searched"
+    said = f"{row['list']} {row['matches']:,}"
+    said += f" of {row['entries']:,} different" if row["entries"] else ""
+    said += f", first among {row['part']}" if row["part"] else ""
+    return said + (f", {row['soft_words']:,} soft" if row["soft_words"] else "")
 
 
 def _say_signals(answer: Explanation) -> None:

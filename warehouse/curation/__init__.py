@@ -2,11 +2,14 @@
 
 ``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch of doc_id and text and give one of
 SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band, ``overlaps`` compares documents with
-benchmarks; ``train`` makes a model of a recipe, ``scored`` gives documents its score. sql/curation decides from them.
+benchmarks; ``train`` makes a model of a recipe, ``scored`` gives documents its score; ``listed``
+searches documents by lists. sql/curation decides from them.
 """
 
 from warehouse.curation.contamination import CONTAMINATION, CONTAMINATION_VERSION, overlaps, searcher
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, minhash, pairs
+from warehouse.curation.list_recipe import ListRecipe, load_list
+from warehouse.curation.lists import LISTS, listed
 from warehouse.curation.measure import Found, measure, paragraphs, pii
 from warehouse.curation.pending import COMMIT_BYTES
 from warehouse.curation.pii import PII, PII_VERSION
@@ -27,6 +30,7 @@ __all__ = [
     "COMMIT_BYTES",
     "CONTAMINATION",
     "CONTAMINATION_VERSION",
+    "LISTS",
     "MEANING",
     "MINHASH",
     "MINHASH_VERSION",
@@ -41,9 +45,12 @@ __all__ = [
     "SIGNALS_VERSION",
     "VERSIONS",
     "Found",
+    "ListRecipe",
     "Model",
     "ScoreRecipe",
     "Trained",
+    "listed",
+    "load_list",
     "load_score",
     "measure",
     "minhash",

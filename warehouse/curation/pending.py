@@ -27,7 +27,7 @@ LEFT JOIN compared USING (doc_id)
 WHERE len(coalesce(known, [])) < getvariable('things')
 """
 
-_TEXTS = """
+TEXTS = """
 SELECT doc_id, text
 FROM repository.documents
 JOIN pending USING (doc_id, known_at)
@@ -41,23 +41,29 @@ def pending(
     measure_by: Callable[[list[str]], Callable[[pa.RecordBatch], pa.RecordBatch]],
     *,
     commit_bytes: int,
+    texts: str = TEXTS,
 ) -> Iterator[Found]:
     """What measuring each document by the things that it lacks adds, part by part.
 
     ``con`` has repository.documents and a table ``compared`` of doc_id and ``known``, the sorted things that a document
-    has; measure_by: from things to the function from (doc_id, text) to rows.
+    has; measure_by: from things to the function from (doc_id, text) to rows; texts: the
+    SELECT of these of the documents in ``pending`` that have the things $1.
     """
     con.execute(f"SET VARIABLE things = {len(things)}")
     con.execute(_PENDING)
     for (known,) in fetch_all(con, "SELECT DISTINCT known FROM pending ORDER BY known"):
-        yield from _parts(con, known, measure_by([name for name in things if name not in known]), commit_bytes)
+        yield from _parts(con, known, measure_by([name for name in things if name not in known]), texts, commit_bytes)
 
 
 def _parts(
-    con: Connection, known: list[str], measure: Callable[[pa.RecordBatch], pa.RecordBatch], commit_bytes: int
+    con: Connection,
+    known: list[str],
+    measure: Callable[[pa.RecordBatch], pa.RecordBatch],
+    texts: str,
+    commit_bytes: int,
 ) -> Iterator[Found]:
     parts, documents, size = list[pa.RecordBatch](), 0, 0
-    for batch in stream(con, _TEXTS, [known], batch_rows=2048):
+    for batch in stream(con, texts, [known], batch_rows=2048):
         parts.append(measure(batch))
         documents, size = documents + batch.num_rows, size + batch.nbytes
         if size >= commit_bytes:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from warehouse.kernels import characters
 from warehouse.kernels.blocks import BYTES
 from warehouse.kernels.folded import find_edges, folded, hashed
-from warehouse.kernels.hashing import finish, slots_for
+from warehouse.kernels.hashing import finish, slot_of, slots_for
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64, store_u8
 from warehouse.kernels.texts import Counts, Texts
@@ -184,19 +184,10 @@ def _fill(header: int) -> None:
         key = load_i64(hashes + 8 * entry)
         bit = key >> 24 & 8 * slots - 1
         store_u8(bits + (bit >> 3), load_u8(bits + (bit >> 3)) | 1 << (bit & 7))
-        slot = _slot(keys, slots, key)
+        slot = slot_of(keys, slots, key)
         if not load_i64(keys + 8 * slot):
             store_i64(keys + 8 * slot, key)
             store_i64(firsts + 8 * slot, entry)
-
-
-@internal
-def _slot(keys: int, slots: int, key: int) -> int:
-    """Where the key stands, or the empty slot where it would."""
-    slot = key & slots - 1
-    while load_i64(keys + 8 * slot) and load_i64(keys + 8 * slot) != key:
-        slot = slot + 1 & slots - 1
-    return slot
 
 
 @compiled
@@ -252,7 +243,7 @@ def _note(out: int, document: int, gram: int, edges: int, begin: int, entry: int
 def _entries(header: int, key: int, edges: int) -> tuple[int, int]:
     """First and end of the entries of a hash, where their words are those at ``edges``; else an empty range."""
     slots, keys = load_i64(header + 8), load_i64(header + 32)
-    slot = _slot(keys, slots, key)
+    slot = slot_of(keys, slots, key)
     if load_i64(keys + 8 * slot) != key:
         return 0, 0
     first = load_i64(load_i64(header + 40) + 8 * slot)

@@ -79,6 +79,15 @@ def clear(table: int, slots: int) -> None:
 
 
 @compiled
+def slot_of(table: int, slots: int, key: int) -> int:
+    """Where a hash stands, or the empty slot where it would."""
+    slot = key & slots - 1
+    while load_i64(table + 8 * slot) and load_i64(table + 8 * slot) != key:
+        slot = slot + 1 & slots - 1
+    return slot
+
+
+@compiled
 def insert(table: int, slots: int, key: int) -> bool:
     """Whether a hash was in the set already; afterwards it is."""
     slot = key & (slots - 1)

@@ -16,6 +16,7 @@ import pyarrow as pa
 from warehouse.kernels import (
     c4,
     contamination,
+    entries,
     fasttext,
     folded,
     graph,
@@ -56,6 +57,8 @@ def _models() -> None:
     fasttext.predict(column, _classifier(), max_chars=100)
     contamination.spans(column, contamination.index(column, first))
     folded.hashes(column)
+    entries.find(column, entries.entries(column), first)
+    entries.among(column, entries.hashes(column))
 
 
 def _others() -> None:

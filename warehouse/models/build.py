@@ -1,7 +1,7 @@
 """Tables and views of a database file, one for each model, with their comments.
 
 A model whose repository table has not been ingested is skipped with the reason, and so is what reads it; nothing
-else is.
+else is. One whose header says ``otherwise`` is built by that.
 Whether each grain holds is for the gate to say (gate.grain_suite).
 """
 
@@ -43,7 +43,9 @@ def build(con: query.Connection, models: Iterable[Model]) -> Iterator[Built]:
     absent: dict[str, str] = {}
     for model in models:
         reason = _missing(model, ingested, absent)
-        if reason:
+        if reason and (instead := model.standing_in()):
+            yield _built(con, instead)
+        elif reason:
             absent[model.name] = reason
             yield Built(model, skipped=reason)
         else:

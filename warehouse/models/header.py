@@ -27,8 +27,8 @@ from warehouse.errors import RecipeError
 Kind = Literal["table", "view"]
 
 _BLOCK = re.compile(r"\A\s*/\*\s*model[ \t]*\n(?P<yaml>.*?)\*/[ \t]*\n?", re.DOTALL)
-_KEYS = ("description", "kind", "grain", "owner", "columns", "rule_set")
-_OPTIONAL = ("columns", "rule_set")
+_KEYS = ("description", "kind", "grain", "owner", "columns", "rule_set", "otherwise")
+_OPTIONAL = ("columns", "rule_set", "otherwise")
 _EXAMPLE = "a file that begins with '/* model', YAML with the keys " + ", ".join(_KEYS) + ", and '*/'"
 
 
@@ -36,7 +36,8 @@ _EXAMPLE = "a file that begins with '/* model', YAML with the keys " + ", ".join
 class Header:
     """What a model says of itself; ``sql_line`` is the 1-based line on which the SELECT's text begins.
 
-    rule_set: the name under which decisions are made by the model's column ``rules``.
+    rule_set: the name under which decisions are made by the model's column ``rules``; otherwise: the SELECT that stands
+    in where there is nothing to read.
     """
 
     description: str
@@ -48,6 +49,7 @@ class Header:
     columns: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     rule_set: str | None = None
+    otherwise: str | None = None
 
 
 def read_header(path: Path) -> Header:
@@ -72,6 +74,7 @@ def read_header(path: Path) -> Header:
         columns=dict(values.get("columns") or {}),
         lines=lines,
         rule_set=values.get("rule_set"),
+        otherwise=values.get("otherwise"),
     )
 
 
@@ -132,5 +135,6 @@ _RULES = {
     "grain": (_is_names, "a list of different columns that together name one row, such as [owner, quarter_start]"),
     "owner": (_is_text, "who answers for it, such as team:data-platform"),
     "rule_set": (_is_word, "a word in snake_case, such as house"),
+    "otherwise": (_is_text, "a SELECT with the columns of the model's own"),
     "columns": (_is_descriptions, "a mapping of column name to description"),
 }

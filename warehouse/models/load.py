@@ -25,7 +25,8 @@ class Model:
     name: ``schema.name``, from the path; depends_on: the models it reads; reads: the repository tables it reads
     (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
     of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
-    default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set.
+    default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set;
+    otherwise: the SELECT that stands in where what it reads is not there.
     """
 
     name: str
@@ -43,6 +44,11 @@ class Model:
     variables: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     rule_set: str | None = None
+    otherwise: str | None = None
+
+    def standing_in(self) -> Model | None:
+        """The model as it is where what it reads is not there; None where it is then left out."""
+        return replace(self, sql=self.otherwise, reads=(), depends_on=()) if self.otherwise else None
 
 
 def load_models(paths: Iterable[Path]) -> list[Model]:
@@ -77,6 +83,7 @@ def _model(name: str, path: Path, header: Header) -> Model:
         columns=header.columns,
         lines=header.lines,
         rule_set=header.rule_set,
+        otherwise=header.otherwise,
     )
 
 

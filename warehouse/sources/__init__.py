@@ -13,6 +13,7 @@ from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
 from warehouse.sources.recipe import (
     BENCHMARKS,
+    LISTED_HERE,
     SCORED_HERE,
     WRITTEN_HERE,
     Column,
@@ -29,6 +30,7 @@ from warehouse.sources.recipe import (
 
 __all__ = [
     "BENCHMARKS",
+    "LISTED_HERE",
     "READERS",
     "SCORED_HERE",
     "UNSTRUCTURED",

@@ -33,6 +33,8 @@ WRITTEN_HERE = ("rejects", "runs", "signals", "paragraphs", "pii", "minhash", "p
 """Tables that every project has and no source may write to."""
 SCORED_HERE = ("score_models", "scores")
 """Tables of a project with recipes of scores; no source may write to them either."""
+LISTED_HERE = ("lists",)
+"""Tables of a project with recipes of lists."""
 PERIODS = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}
 """Partitions of time, and how their key is written in a uri unless ``format`` says otherwise."""
 
@@ -301,7 +303,7 @@ class _Checked:
         value = self.text(node)
         if not SNAKE.fullmatch(value):
             raise self.refuse(node, f"table {value!r}", "documents, or a name of lower-case letters, digits and _")
-        if value in (*WRITTEN_HERE, *SCORED_HERE):
+        if value in (*WRITTEN_HERE, *SCORED_HERE, *LISTED_HERE):
             raise self.refuse(node, f"table {value!r} is written by the warehouse itself", "documents, or another name")
         return value
 
