@@ -23,6 +23,8 @@ DECISIONS, RULES = "curation.decisions", "curation.rules"
 PREFIXES = {"fineweb": ("fineweb_", "gopher_", "c4_")}
 """Beginnings of the variables that a rule set reads, where it is made of the rules of others too."""
 
+OLDER = "; where the snapshot is older than the file, 'warehouse run' makes a new one"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -176,7 +178,7 @@ def _decide(con: Connection, models: Sequence[Model], rule_set: str) -> None:
         try:
             create(con, _standing(model, rule_set))
         except Error as error:
-            raise refused(model, error) from None
+            raise refused(model, error, otherwise=OLDER) from None
     con.execute(_COMPARED, [rule_set])
 
 

@@ -119,10 +119,12 @@ def _identifier(model: Model) -> str:
     return ".".join(map(query.quoted, model.name.split(".")))
 
 
-def refused(model: Model, error: query.Error) -> RecipeError:
-    """DuckDB's refusal with the line of the model's file (the statement has one line before the SELECT)."""
+def refused(model: Model, error: query.Error, *, otherwise: str = "") -> RecipeError:
+    """DuckDB's refusal with the line of the model's file (the statement has one line before the SELECT); otherwise:
+    what else may help than another SELECT.
+    """
     said = str(error)
     line = re.search(r"^LINE (\d+):", said, re.MULTILINE)
     at = model.sql_line + (int(line[1]) - 2 if line else 0)
     first = " ".join(said.partition("\n\n")[0].split())
-    return RecipeError(f"{model.path}:{at}: {first}", do=f"mend the SELECT of {model.name}")
+    return RecipeError(f"{model.path}:{at}: {first}", do=f"mend the SELECT of {model.name}{otherwise}")
