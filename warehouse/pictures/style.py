@@ -77,12 +77,14 @@ def png(made: Figure, *, width_px: int = 1280) -> bytes:
 
     128 colours: 44 kB where all of them take 133, so that a picture fits into a page or into metadata.
     """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 
-    drawn, file = BytesIO(), BytesIO()
-    made.savefig(drawn, format="png", dpi=width_px / WIDTH_IN, metadata={"Software": None})
-    with Image.open(drawn) as image:
-        image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, "png", optimize=True)
+    made.set_dpi(width_px / WIDTH_IN)
+    drawn: Any = FigureCanvasAgg(made)
+    drawn.draw()
+    image, file = Image.frombuffer("RGBA", drawn.get_width_height(), drawn.buffer_rgba()), BytesIO()
+    image.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, "png", optimize=True)
     return file.getvalue()
 
 
