@@ -1,6 +1,6 @@
 """Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
 
-Won: 60 statistics in one thread at 21 MB of UTF-8 a CPU second with spaCy's words, at 30 with ``unicode`` words (5,600
+Won: 110 columns in one thread at 20 MB of UTF-8 a CPU second with spaCy's words, at 32 with ``unicode`` words (5,600
 documents, benchmarks/curation.py, beside datatrove; half as much again on quiet cores); the language takes 0.05 ms a
 document beside them. The result never depends on how documents are batched or on the number of threads.
 """
