@@ -1,6 +1,7 @@
-"""A process that ingests and kills itself with SIGKILL at one point: ``python killed_writer.py ROOT TABLE POINT``.
+"""Processes that ingest and kill themselves with SIGKILL at one point: ``killed_writer.py [ROOT TABLE POINT]...``.
 
-The product has no hook for this: functions at the boundaries are wrapped here, in the child.
+Each is a fork of one that has loaded everything; its status is a line of output. The product has no hook for this:
+functions at the boundaries are wrapped here, in the child.
 """
 
 from __future__ import annotations
@@ -88,6 +89,16 @@ def run(root: Path, table: str, *, die_in: int = -1) -> None:
                 taking.add(str(number), sha256, size, day(1), "r@1", readings(table, number, die_in=die_in))
 
 
+def main(given: list[str]) -> None:
+    """Each of the writers in turn."""
+    for root, table, point in zip(given[::3], given[1::3], given[2::3], strict=True):
+        child = os.fork()
+        if child == 0:
+            arm(point)
+            run(Path(root), table, die_in=2 if point == "while_reading" else -1)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
 if __name__ == "__main__":
-    arm(sys.argv[3])
-    run(Path(sys.argv[1]), sys.argv[2], die_in=2 if sys.argv[3] == "while_reading" else -1)
+    main(sys.argv[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import killed_writer
@@ -39,21 +40,29 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
     return found
 
 
-def child(root: Path, table: str, point: str) -> int:
-    script = [sys.executable, str(HERE / "killed_writer.py"), str(root), table, point]
-    return subprocess.run(script, check=False, timeout=60).returncode
+CASES = [
+    *(("documents", point) for point in killed_writer.POINTS if point not in TYPED_ONLY),
+    *(("typed", point) for point in ("in_spool", "between_new_column_and_its_rows", "inside_parquet_write")),
+]
 
 
-@pytest.mark.parametrize(
-    ("table", "point"),
-    [("documents", point) for point in killed_writer.POINTS if point not in TYPED_ONLY]
-    + [("typed", point) for point in ("in_spool", "between_new_column_and_its_rows", "inside_parquet_write")],
-)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """A function from a case to a root of a writer that was killed there; of two cases there are two."""
+    cases = [*CASES, ("documents", "inside_parquet_footer"), ("documents", "in_archive_copy")]
+    given = [(str(tmp_path_factory.mktemp("killed") / "root"), *case) for case in cases]
+    script = [sys.executable, str(HERE / "killed_writer.py"), *(text for each in given for text in each)]
+    ended = subprocess.run(script, check=True, timeout=200, stdout=subprocess.PIPE, text=True)
+    assert ended.stdout.split() == [str(-signal.SIGKILL.value)] * len(given)
+    left = {case: [Path(root) for root, *of in given if tuple(of) == case] for case in CASES}
+    return lambda table, point: left[table, point].pop()
+
+
+@pytest.mark.parametrize(("table", "point"), CASES)
 def test_a_run_killed_anywhere_is_completed_by_the_next(
-    tmp_path: Path, whole: dict[str, list[object]], table: str, point: str
+    killed: Callable[[str, str], Path], whole: dict[str, list[object]], table: str, point: str
 ) -> None:
-    root = tmp_path / "root"
-    assert child(root, table, point) == -signal.SIGKILL
+    root = killed(table, point)
     repository = Repository(root)
     before = stored(repository, table) if table in repository.tables() else []
     assert len(before) in {0, 300, 600}
@@ -64,9 +73,10 @@ def test_a_run_killed_anywhere_is_completed_by_the_next(
     assert leftovers(root) == []
 
 
-def test_files_of_a_killed_writer_are_there_before_and_gone_after_the_next_write(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    assert child(root, "documents", "inside_parquet_footer") == -signal.SIGKILL
+def test_files_of_a_killed_writer_are_there_before_and_gone_after_the_next_write(
+    killed: Callable[[str, str], Path],
+) -> None:
+    root = killed("documents", "inside_parquet_footer")
     left = leftovers(root)
     assert [name for name in left if "/part-" in name]
     assert [name for name in left if "/_staging/" in name]
@@ -74,9 +84,10 @@ def test_files_of_a_killed_writer_are_there_before_and_gone_after_the_next_write
         assert leftovers(root) == []
 
 
-def test_a_killed_archive_copy_is_there_before_and_gone_after_the_next_ingestion(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    assert child(root, "documents", "in_archive_copy") == -signal.SIGKILL
+def test_a_killed_archive_copy_is_there_before_and_gone_after_the_next_ingestion(
+    killed: Callable[[str, str], Path],
+) -> None:
+    root = killed("documents", "in_archive_copy")
     assert [name for name in leftovers(root) if name.startswith("archive/tmp/")]
     with Repository(root).ingestion(table="documents", source="s", run_id="r"):
         assert leftovers(root) == []
