@@ -7,7 +7,7 @@ Of words see ``kernels.entries``. A URL is blocked by its domain or one above it
 (a run of letters and digits) or by a sub-word (anywhere in its letters and digits); soft words are counted, each once.
 A uri that is no URL is not searched.
 
-Won: 156 MB of text a CPU second by 403 English entries (52 MB of books; benchmarks/lists.py). Memory: some 40 bytes a
+Won: 140 MB of text a CPU second by 403 English entries (52 MB of books; benchmarks/lists.py). Memory: some 40 bytes a
 word, 8 a domain.
 """
 

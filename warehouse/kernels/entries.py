@@ -9,7 +9,7 @@ A list is one hash table. An entry is cut into segments, a word or one other cha
 each), and the table has the hash of the segments up to each one's end. So a word of a text that begins no entry costs
 one bit of a filter that stays in cache, and a phrase is followed only as far as an entry goes on.
 
-Won: 156 MB of text a CPU second by 403 English entries, 93 by a million that no text has, whose filter leaves the
+Won: 140 MB of text a CPU second by 403 English entries, 109 by a million that no text has, whose filter leaves the
 cache (52 MB of books; benchmarks/lists.py). Lost: equal hashes are taken as equal text.
 """
 
