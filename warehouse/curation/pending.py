@@ -46,8 +46,8 @@ def pending(
     """What measuring each document by the things that it lacks adds, part by part.
 
     ``con`` has repository.documents and a table ``compared`` of doc_id and ``known``, the sorted things that a document
-    has; measure_by: from things to the function from (doc_id, text) to rows; texts: the
-    SELECT of these of the documents in ``pending`` that have the things $1.
+    has; measure_by: from things to the function from (doc_id, text) to rows; texts: the SELECT of these for documents
+    in ``pending`` that have the things $1.
     """
     con.execute(f"SET VARIABLE things = {len(things)}")
     con.execute(_PENDING)
