@@ -1,7 +1,8 @@
 """Runs the small project's route in forked children, and kills one of them at a chosen call of a chosen function.
 
 Usage: kill_harness.py FOLDER RESULTS. FOLDER holds the pristine project; RESULTS gets a JSON object: of each kill point
-what was on disk after the kill, and after a second run. All is loaded once, so that a point costs its routes alone.
+what was on disk after the kill, and after a second run. One run serves all points: at each the folder is copied as it
+stands, which is all that a kill leaves, and at the last the run is killed. All is loaded once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,53 +52,60 @@ def route(folder: Path) -> None:
     run_assets(load(folder), ["sources/manual+", "sources/chips+"])
 
 
-def counted(counts: Path) -> Callable[[], None]:
-    """A hook that counts the calls of every point into a file."""
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """A place in a route: before or after the call at this index of all calls of POINTS' functions."""
 
-    def hook() -> None:
-        numbers = dict.fromkeys(POINTS, 0)
-
-        def count(point: str) -> bool:
-            numbers[point] += 1
-            counts.write_text(json.dumps(numbers))
-            return False
-
-        for point in POINTS:
-            _wrap(point, count)
-
-    return hook
+    call: int
+    after: bool
+    name: str
 
 
-def killed_at(point: str, number: int, *, after: bool) -> Callable[[], None]:
-    """A hook that kills the process before or after the ``number``-th call of a point."""
+def logged(log: Path) -> None:
+    """The calls of POINTS' functions go into a file from now on, by name, in order."""
+    calls: list[str] = []
 
-    def hook() -> None:
-        left = [number]
+    def write(_: int, name: str, after: bool) -> None:
+        if not after:
+            calls.append(name)
+            log.write_text(json.dumps(calls))
 
-        def now(_: str) -> bool:
-            left[0] -= 1
-            return left[0] == 0
-
-        _wrap(point, now, after=after)
-
-    return hook
+    _wrap(write)
 
 
-def _wrap(point: str, now: Callable[[str], bool], *, after: bool = False) -> None:
-    owner, name = POINTS[point]
-    real = getattr(owner, name)
+def captured(folder: Path, points: Sequence[Point], copies: Path) -> None:
+    """At each point the folder is copied from now on, to the point's name below ``copies``; at the last all ends."""
+    left = list(points)
 
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        costs = point == "commit" and args[0].name == "runs"
-        die = not costs and now(point)
-        if die and not after:
+    def copy(call: int, _: str, after: bool) -> None:
+        while left and (left[0].call, left[0].after) == (call, after):
+            shutil.copytree(folder, copies / left.pop(0).name, symlinks=True)
+        if not left:
             os.kill(os.getpid(), signal.SIGKILL)
-        result = real(*args, **kwargs)
-        if die:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
 
-    setattr(owner, name, wrapped)
+    _wrap(copy)
+
+
+def _wrap(told: Callable[[int, str, bool], None]) -> None:
+    """``told`` hears of each call of POINTS' functions, but for commits of what runs cost: its place among all, its
+    name, and whether it has been made.
+    """
+    places = count()
+
+    def telling(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if name == "commit" and args[0].name == "runs":
+                return real(*args, **kwargs)
+            place = next(places)
+            told(place, name, False)
+            result = real(*args, **kwargs)
+            told(place, name, True)
+            return result
+
+        return wrapped
+
+    for name, (owner, function) in POINTS.items():
+        setattr(owner, function, telling(name, getattr(owner, function)))
 
 
 def forked(work: Callable[[], None]) -> int:
@@ -170,28 +180,31 @@ def _inside(project: Project, path: Path) -> tuple[str, ...]:
 def main(pristine: Path, results: Path) -> None:
     """Baseline, then every kill point: between each pair of commits, inside file writes, after files are moved in."""
     scratch = results.parent
+    folder, log, copies = scratch / "route", scratch / "log.json", scratch / "copies"
     preload()
+    shutil.copytree(pristine, folder)
+    code = forked(lambda: (logged(log), route(folder))[1])
+    baseline = {"exit": code, **_observe(folder, scratch)}
+    points = _points(json.loads(log.read_text()))
+    _replace(folder, pristine)
+    killed = forked(lambda: (captured(folder, points, copies), route(folder))[1])
     seen: dict[str, Any] = {}
-    counts = scratch / "counts.json"
-    base = _copy(pristine, scratch / "baseline")
-    hook = counted(counts)
-    seen["baseline"] = {"exit": forked(lambda: (hook(), route(base))[1]), **_observe(base, scratch)}
-    for name, hook in _points(json.loads(counts.read_text())):
-        folder = _copy(pristine, scratch / name)
-        code = forked(lambda folder=folder, hook=hook: (hook(), route(folder))[1])
+    for point in points:
+        _replace(folder, copies / point.name)
         after_kill = _observe(folder, scratch)
-        again = forked(lambda folder=folder: route(folder))
-        seen[name] = {"exit": code, "after_kill": after_kill, "again": again, **_observe(folder, scratch)}
-        shutil.rmtree(folder)
-    results.write_text(json.dumps(seen))
+        again = forked(lambda: route(folder))
+        seen[point.name] = {"after_kill": after_kill, "again": again, **_observe(folder, scratch)}
+    results.write_text(json.dumps({"baseline": baseline, "killed": killed, "points": seen}))
 
 
-def _points(counts: dict[str, int]) -> list[tuple[str, Callable[[], None]]]:
-    commits = [(f"commit-{n}-after", "commit", n, "after") for n in _spread(counts["commit"], 4)]
-    writes = [(f"parquet-{n}-after", "parquet", n, "after") for n in _spread(counts["parquet"], 1)]
-    moves = [(f"replace-{n}-after", "replace", n, "after") for n in _spread(counts["replace"], 1)]
-    chosen = [("commit-1-before", "commit", 1, "before"), *commits, *writes, *moves]
-    return [(name, killed_at(point, n, after=side == "after")) for name, point, n, side in chosen]
+def _points(calls: Sequence[str]) -> list[Point]:
+    """In the order in which a route comes to them."""
+    numbered = {point: [at for at, name in enumerate(calls) if name == point] for point in POINTS}
+    chosen = [Point(numbered["commit"][0], False, "commit-1-before")]
+    for point, wanted in (("commit", 4), ("parquet", 1), ("replace", 1)):
+        for number in _spread(len(numbered[point]), wanted):
+            chosen.append(Point(numbered[point][number - 1], True, f"{point}-{number}-after"))
+    return sorted(chosen)
 
 
 def _spread(count: int, wanted: int) -> list[int]:
@@ -199,9 +212,10 @@ def _spread(count: int, wanted: int) -> list[int]:
     return sorted({round(count * part / wanted) for part in range(1, wanted + 1)} - {0})
 
 
-def _copy(pristine: Path, folder: Path) -> Path:
-    shutil.copytree(pristine, folder)
-    return folder
+def _replace(folder: Path, other: Path) -> None:
+    """The other folder's content in the place of this one's: what a project stored of its own place stays true."""
+    shutil.rmtree(folder)
+    shutil.copytree(other, folder, symlinks=True)
 
 
 def _observe(folder: Path, scratch: Path) -> dict[str, Any]:
