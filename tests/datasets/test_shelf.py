@@ -88,31 +88,37 @@ import os, pickle, signal, sys
 sys.path.insert(0, sys.argv[1])
 from tiny_world import World
 from warehouse.datasets import release, shelf
-world, recipe, stage, out = pickle.load(sys.stdin.buffer)
 def die(*_, **__): os.kill(os.getpid(), signal.SIGKILL)
-if stage == "rename": shelf.write_index = die
-if stage == "sync": shelf.sync = die
-seal = release._seal
-if stage == "manifest": release._seal = lambda *given: die(seal(*given))
-progress = die if stage == "shard" else None
-world.export(recipe, out=out, progress=progress)
+def export(world, recipe, stage, out):
+    if stage == "rename": shelf.write_index = die
+    if stage == "sync": shelf.sync = die
+    seal = release._seal
+    if stage == "manifest": release._seal = lambda *given: die(seal(*given))
+    world.export(recipe, out=out, progress=die if stage == "shard" else None)
+for call in pickle.load(sys.stdin.buffer):
+    child = os.fork()
+    if child == 0: export(*call)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
+STAGES = ("shard", "manifest", "sync", "rename")
 
 
-def run_export(world: Any, recipe: DatasetRecipe, stage: str, out: str) -> subprocess.CompletedProcess[bytes]:
-    call = pickle.dumps((world, recipe, stage, out))
-    return subprocess.run(
-        [sys.executable, "-c", HARNESS, str(Path(__file__).parent)], input=call, capture_output=True, check=False
-    )
+@pytest.fixture(scope="module")
+def killed(made: tuple[Any, Release], recipe: DatasetRecipe) -> dict[str, int]:
+    """How exports into the shelves killed-STAGE ended, each a fork of one process that kills itself at its stage."""
+    calls = pickle.dumps([(made[0], recipe, stage, f"killed-{stage}") for stage in STAGES])
+    script = [sys.executable, "-c", HARNESS, str(Path(__file__).parent)]
+    ended = subprocess.run(script, input=calls, stdout=subprocess.PIPE, check=True)
+    return dict(zip(STAGES, map(int, ended.stdout.split()), strict=True))
 
 
-@pytest.mark.parametrize("stage", ["shard", "manifest", "sync", "rename"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_export_leaves_the_shelf_readable_and_the_next_completes_it(
-    made: tuple[Any, Release], recipe: DatasetRecipe, stage: str
+    stage: str, killed: dict[str, int], made: tuple[Any, Release]
 ) -> None:
     world, release = made
     home = world.folder / f"killed-{stage}" / "tiny"
-    assert run_export(world, recipe, stage, home.parent.name).returncode == -signal.SIGKILL
+    assert killed[stage] == -signal.SIGKILL
     assert [one.version for one in list_releases(home.parent)] == ([1] if stage == "rename" else [])
     again = world.export(out=home.parent.name)
     assert (again.version, again.written, again.id) == (1, stage != "rename", release.id)
