@@ -23,13 +23,13 @@ from pipelines.gates import Result, audit, check_specs, skipped_results, table_m
 from pipelines.ingest import OWNERS, planned_at
 from pipelines.parts import append_parts, held
 from warehouse import curation, models
-from warehouse.contracts import Snapshot
-from warehouse.curation import ScoreRecipe, Trained
-from warehouse.errors import RecipeError
+from warehouse.curation import RELEASE, ScoreRecipe, Trained
+from warehouse.datasets import DOCUMENTS, read_manifest, resolve
+from warehouse.errors import NotFound, RecipeError
 from warehouse.gate import Suite
 from warehouse.models import Model
 from warehouse.project import Project
-from warehouse.query import Connection, arrow, attach_repository, connect
+from warehouse.query import Connection, arrow, attach_repository, connect, literal
 from warehouse.repository import Repository
 from warehouse.sources import SCORED_HERE
 
@@ -81,6 +81,11 @@ def bind_score(recipe: ScoreRecipe, loaded: Sequence[Model], written: set[str]) 
             if read in {f"repository.{table}" for table in SCORED_HERE}:
                 do = "choose documents by something that is no score"
                 raise RecipeError(f"{recipe.at(name)}: {name} reads scores, which are made of it", do=do)
+            if read == RELEASE and not recipe.release:
+                do = "add release: NAME@VERSION, or choose documents elsewhere"
+                raise RecipeError(f"{recipe.at(name)}: {name} reads {RELEASE}, and the recipe names no release", do=do)
+            if read == RELEASE:
+                continue
             if read not in named and read not in written:
                 do = "mend the name, or write the model or the recipe of a source with that table"
                 raise RecipeError(f"{recipe.at(name)}: {name} reads {read}, which nothing here writes", do=do)
@@ -183,11 +188,17 @@ def train(project: Project, bound: Bound, *, run_id: str, known_at: datetime) ->
     repository, recipe = Repository(project.root), bound.recipe
     before = held(repository, MODELS, curation.SCORE_MODELS)
     inputs = [held(repository, table, NOTHING) for table in bound.tables]
+    pinned: dict[str, int | str] = {snapshot.table: snapshot.version for snapshot in inputs}
     with connect(threads=1, memory_limit=project.memory_limit) as con:
         attach_repository(con, [before, *(snapshot for snapshot in inputs if snapshot.version >= 0)])
         newest = newest_models(con).get(recipe.name, {"version": 0, "recipe": ""})
         if newest["recipe"] == recipe.fingerprint:
             return Outcome(newest["value"], newest)
+        if recipe.release:
+            try:
+                pinned[recipe.release] = _attach_release(con, project, recipe.release)
+            except NotFound as missing:
+                return Outcome(skipped=str(missing))
         absent = [f"repository.{each.table} has not been ingested" for each in inputs if each.version < 0]
         absent += [built.skipped for built in models.build(con, bound.models) if built.skipped]
         made = absent[0] if absent else curation.train(con, recipe)
@@ -195,13 +206,21 @@ def train(project: Project, bound: Bound, *, run_id: str, known_at: datetime) ->
         return Outcome(skipped=made)
     if not recipe.accepts(made.value):
         return Outcome(made.value)
-    row = _row(repository, recipe, made, inputs) | {"version": newest["version"] + 1, "known_at": known_at}
+    row = _row(repository, recipe, made, pinned) | {"version": newest["version"] + 1, "known_at": known_at}
     batch = pa.RecordBatch.from_pylist([row], before.schema)
     repository.append(MODELS, [batch], schema=before.schema, source="curation", run_id=run_id, after=before.version)
     return Outcome(made.value, row, new=True)
 
 
-def _row(repository: Repository, recipe: ScoreRecipe, made: Trained, inputs: Sequence[Snapshot]) -> dict[str, Any]:
+def _attach_release(con: Connection, project: Project, release: str) -> str:
+    """Make the documents of a release visible as RELEASE; its id. Raises NotFound where it is not there or revoked."""
+    folder = resolve(project.datasets, release)
+    con.execute("CREATE SCHEMA release")
+    con.execute(f"CREATE VIEW {RELEASE} AS FROM read_parquet({literal(str(folder / DOCUMENTS))})")
+    return read_manifest(folder).id
+
+
+def _row(repository: Repository, recipe: ScoreRecipe, made: Trained, inputs: Mapping[str, int | str]) -> dict[str, Any]:
     """What SCORE_MODELS says of a model, whose bytes go into the archive."""
     sha256, _ = repository.archive_chunks([made.model.to_bytes()], name=f"scores/{recipe.name}")
     return {
@@ -209,7 +228,7 @@ def _row(repository: Repository, recipe: ScoreRecipe, made: Trained, inputs: Seq
         "kind": recipe.kind,
         "model": sha256,
         "recipe": recipe.fingerprint,
-        "inputs": json.dumps({snapshot.table: snapshot.version for snapshot in inputs}),
+        "inputs": json.dumps(inputs),
         "texts": made.texts,
         "documents": made.documents,
         "held_out": made.held_out,

@@ -19,6 +19,7 @@ import test_pairs
 from pipelines.scores import Bound, Outcome, bind_score, score, score_assets, train
 from warehouse.contracts import DOCUMENTS, content_hash, doc_id
 from warehouse.curation import load_score
+from warehouse.datasets import export, load_recipe
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.models import load_models
 from warehouse.project import Project, builtin_folder, load, prepare
@@ -37,6 +38,12 @@ held_out: 0.3
 """
 ALIKE = RECIPE.replace("source = 'good'", "doc_id < '8'").replace("source = 'bad'", "doc_id >= '8'") + "min_auc: 1\n"
 """Two halves that nothing tells apart."""
+DATASET = """\
+select: {select}
+splits: {{train: 0.5, validation: 0.5}}
+tokenizer: {{train: {{vocab_size: 300, max_bytes: 20000}}}}
+sequence_length: 64
+"""
 WRITTEN = {"repository.documents", "repository.signals"}
 LOADED = load_models([builtin_folder() / f"sql/staging/current_{name}.sql" for name in ("documents", "scores")])
 
@@ -189,6 +196,31 @@ def test_the_check_warns_while_texts_are_missing_and_stops_the_run_for_a_model_b
     assert ran(RECIPE) == ([(False, "WARN")], ["quality", "scores"])
     arrive(project, ROWS[1:])
     assert ran(ALIKE) == ([(False, "ERROR")], [])
+
+
+def test_a_model_of_a_release_names_it_and_waits_while_it_is_not_there(memory_folder: Path) -> None:
+    project = project_of(memory_folder / "released", ROWS)
+    first = RECIPE.replace("staging.current_documents WHERE source = 'good'", "release.documents WHERE split = 'train'")
+    stated = bound(project.folder, first + "release: good@1\n")
+    assert trained(project, stated).skipped.startswith("no release 'good@1'")
+    said = DATASET.format(select="SELECT doc_id FROM repository.documents WHERE source = 'good' AND uri < 'good/3'")
+    (project.folder / "good.yaml").write_text(said)
+    documents = Repository(project.root).snapshot("documents")
+    with connect() as con:
+        attach_repository(con, [documents])
+        release = export(
+            load_recipe(project.folder / "good.yaml"), con=con, snapshot_documents=documents, datasets=project.datasets,
+            inputs=[("documents", 0)], checks=[], model_fingerprints={}, created_at=NOW, run_id="r",
+        )  # fmt: skip
+    row = trained(project, stated).row
+    assert json.loads(row["inputs"]) == {"documents": 0, "good@1": release.id}
+    released = sum(each["source"] == "good" and each["uri"] < "good/3" for each in ROWS)
+    assert 40 < row["documents"] + row["held_out"] < 40 + released
+    assert trained(project, stated).new is False
+    with pytest.raises(RecipeError, match=r"quality.yaml:2: positive reads release.documents, and the recipe names no"):
+        bound(project.folder, first)
+    with pytest.raises(RecipeError, match=r"release is 'good'. Allowed: the name and version of a release"):
+        bound(project.folder, first + "release: good\n")
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,9 @@ def ran(ask, project: Path, dropped: list[dict[str, Any]]) -> str:
 def test_the_workspace_of_the_checkout_is_valid(checkout, tmp_path):
     command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"]
     home = {"DAGSTER_HOME": str(tmp_path), "DAGSTER_DISABLE_TELEMETRY": "1"}
-    ended = subprocess.run(command, cwd=checkout, env={**os.environ, **home}, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=checkout, env={**os.environ, **home}, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert not list(checkout.glob(".tmp_dagster_home*"))
 

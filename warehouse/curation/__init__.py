@@ -14,7 +14,7 @@ from warehouse.curation.measure import Found, measure, paragraphs, pii
 from warehouse.curation.pending import COMMIT_BYTES
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.score_models import Model
-from warehouse.curation.score_recipe import ScoreRecipe, load_score
+from warehouse.curation.score_recipe import RELEASE, ScoreRecipe, load_score
 from warehouse.curation.scores import SCORE_MODELS, SCORES, Trained, score, scored, train
 from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
 
@@ -39,6 +39,7 @@ __all__ = [
     "PII",
     "PII_VERSION",
     "READ_BYTES",
+    "RELEASE",
     "SCORES",
     "SCORE_MODELS",
     "SIGNALS",

@@ -21,16 +21,19 @@ SELECTS: Mapping[Kind, tuple[str, ...]] = {"classifier": ("negative", "positive"
 """The keys that choose documents, in the order of their labels 0 and 1."""
 BITS, MIN_AUC = 18, 0.8
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+VERSION = re.compile(r"[a-z0-9][a-z0-9_.-]*@[1-9][0-9]*")
+RELEASE = "release.documents"
+"""What a SELECT reads of the release that the recipe names: its documents, with their split."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRecipe:
-    """What a model is trained on; each SELECT gives ``doc_id``.
+    """What a model is trained on; each SELECT gives ``doc_id``, and may read RELEASE where ``release`` names one.
 
     limit: least AUC of a classifier, most bits a word of a perplexity; held_out: share of the texts, or names of
     sources, that are measured and not trained on; bits: of a bucket's number; max_documents, max_bytes: of each SELECT,
     trained on, and as many held out; synthetic: whether synthetic documents may be trained on; round: raised to train
-    again.
+    again; release: a version of a data set, ``NAME@NUMBER``, or empty.
     """
 
     name: str
@@ -44,6 +47,7 @@ class ScoreRecipe:
     synthetic: bool = False
     seed: int = 0
     round: int = 1
+    release: str = ""
     description: str = field(default="", compare=False)
     path: Path = field(default=Path("recipe"), compare=False)
     lines: Mapping[str, int] = field(default_factory=dict, compare=False)
@@ -52,7 +56,8 @@ class ScoreRecipe:
     def fingerprint(self) -> str:
         """32 hexadecimal digits over all that a model is a function of beside the documents; not limit."""
         stated = (self.kind, dict(self.selects), self.held_out, self.bits, self.max_documents, self.max_bytes)
-        return digest(json.dumps([SCORES_VERSION, stated, self.synthetic, self.seed, self.round]))
+        release = [self.release] if self.release else []
+        return digest(json.dumps([SCORES_VERSION, stated, self.synthetic, self.seed, self.round, *release]))
 
     @property
     def measure(self) -> str:
@@ -98,6 +103,13 @@ def _held_out(stated: Stated, key: Keys) -> float | tuple[str, ...]:
     return value
 
 
+def _release(stated: Stated, key: Keys) -> str:
+    """A version by its number: what the last one is changes."""
+    if not VERSION.fullmatch(value := string(stated, key)):
+        stated.refuse(key, f"release is {value!r}", "the name and version of a release, such as english@1")
+    return value
+
+
 def _flag(stated: Stated, key: Keys) -> bool:
     value = stated.get(key)
     if not isinstance(value, bool):
@@ -115,6 +127,7 @@ _SHARED: Mapping[str, Check] = {
     "synthetic": _flag,
     "seed": whole(0, 2**63 - 1),
     "round": whole(1, 10**9),
+    "release": _release,
 }
 KEYS: Mapping[Kind, Mapping[str, Any]] = {
     "classifier": {

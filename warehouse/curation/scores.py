@@ -39,7 +39,7 @@ SCORE_MODELS = pa.schema(
         ("kind", pa.string()),
         ("model", pa.string()),  # sha256 of its bytes in the archive
         ("recipe", pa.string()),  # ScoreRecipe.fingerprint
-        ("inputs", pa.string()),  # JSON: version of each repository table that the SELECTs read
+        ("inputs", pa.string()),  # JSON: version of each repository table that the SELECTs read, id of the release
         ("texts", pa.string()),  # digest of the texts that it was trained on, with their labels, in order
         ("documents", pa.int64()),  # trained on
         ("held_out", pa.int64()),
