@@ -79,12 +79,6 @@ def test_any_other_question_keeps_its_answer(con: query.Connection, sql: str) ->
     assert ("list_filter" in short, found) == (not sql.endswith(" v"), expected)
 
 
-def test_a_view_that_is_read_twice_is_planned_once(con: query.Connection) -> None:
-    sql = f"{FIRST} UNION ALL SELECT doc_id, NULL, NULL FROM staging.t AS u WHERE u.a > 2 UNION ALL {FIRST}"
-    short, found, expected = both(con, READ["a condition"], sql)
-    assert (short.count("staging.t AS"), short.count('"staging.t" AS'), found) == (0, 4, expected)
-
-
 FAILED = st.sampled_from(["true", "false", "NULL", "a > 2", "a < b", "b IS NULL", "CAST(a AS BOOLEAN)", "NOT (a = 3)"])
 VALUE = st.sampled_from(["1", "NULL", "a", "b", "0.25", "a / b", "CAST(2 AS FLOAT)"])
 
