@@ -52,7 +52,8 @@ def main() -> None:
     given = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder, query.connect(Path(folder) / "built.duckdb", threads=2) as con:
         query.attach_repository(con, made_up(Path(folder), given.rows, np.random.default_rng(1)))
-        figures = measured(con, needed(load_models(find(PROJECT).files("sql", "*.sql"))))
+        models = needed(load_models(find(PROJECT).files("sql", "*.sql")))
+        figures = measured(con, models, "1m" if given.rows == 1_000_000 else str(given.rows))
     print(json.dumps({**figures, "rows": given.rows}))
 
 
@@ -66,15 +67,15 @@ def needed(models: Iterable[Model]) -> list[Model]:
     return [model for name, model in every.items() if name in wanted]
 
 
-def measured(con: query.Connection, models: list[Model]) -> dict[str, float]:
-    """Seconds of the first build, and of deciding again after a change of one threshold."""
-    first = spent(con, "build_1m", models)
+def measured(con: query.Connection, models: list[Model], rows: str) -> dict[str, float]:
+    """Seconds of the first build, and of deciding again after a change of one threshold; rows: as the keys say it."""
+    first = spent(con, f"build_{rows}", models)
     before = counted(con)
     con.execute("SET VARIABLE house_min_words = 60")
     again = [model for model in models if model.name in (GOAL, "curation.funnel")]
     for model in again:
         con.execute(f"DROP TABLE {model.name}")
-    second = spent(con, "redecide_1m", again)
+    second = spent(con, f"redecide_{rows}", again)
     print(f"kept by house: {before:,}, then {counted(con):,}")
     return {**first, **second}
 
@@ -121,14 +122,14 @@ def stored(folder: Path, table: str, columns: dict[str, object], schema: pa.Sche
 
 
 def documents(ids: pa.Array, rng: np.random.Generator) -> dict[str, object]:
-    """Of twenty sources; one in three without a licence."""
+    """Of twenty sources, on five days; one in three without a licence."""
     count = len(ids)
     return {
         "doc_id": ids,
         "source": [f"source_{number}" for number in rng.integers(0, 20, count)],
         "uri": [f"made/up/{number}" for number in range(count)],
         "record": ["0"] * count,
-        "known_at": np.zeros(count, np.int64),
+        "known_at": rng.integers(0, 5, count) * 86_400_000_000,
         "licence": np.where(rng.random(count) < 0.33, None, "MIT"),
         "text": ["text"] * count,
         "synthetic": rng.random(count) < 0.1,

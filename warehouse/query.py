@@ -187,6 +187,14 @@ def syntax_tree(sql: str) -> Mapping[str, Any]:
     return tree
 
 
+def select_text(statement: Mapping[str, Any]) -> str:
+    """The SQL of a statement of such a tree, on one line and without comments."""
+    with _parser().cursor() as con:
+        given = json.dumps({"error": False, "statements": [statement]})
+        text: str = con.execute("SELECT json_deserialize_sql(?::JSON)", [given]).fetchall()[0][0]
+    return text
+
+
 def attach_file(con: Connection, path: Path, name: str) -> None:
     """Attach a database file for reading only and make it the default, so that its tables need no prefix."""
     con.execute(f"ATTACH {literal(str(path))} AS {quoted(name)} (READ_ONLY)")

@@ -107,13 +107,26 @@ copies AS (
     LEFT JOIN twins ON twins.rule_set = firsts.rule_set AND twins.turn = firsts.turn
 )
 SELECT
+    doc_id,
+    source,
+    rule_set,
+    false AS kept,
+    failure.reason AS reason,
+    failure.value AS value,
+    failure.threshold AS threshold,
+    CAST(NULL AS VARCHAR) AS twin
+FROM tried
+WHERE failure IS NOT NULL
+UNION ALL
+SELECT
     tried.doc_id,
     tried.source,
     tried.rule_set,
-    tried.failure IS NULL AND copies.fall IS NULL AS kept,
-    coalesce(tried.failure.reason, copies.fall.reason) AS reason,
-    coalesce(tried.failure.value, copies.fall.value) AS value,
-    coalesce(tried.failure.threshold, copies.fall.threshold) AS threshold,
-    copies.fall.twin AS twin
+    copies.fall IS NULL,
+    copies.fall.reason,
+    copies.fall.value,
+    copies.fall.threshold,
+    copies.fall.twin
 FROM tried
 LEFT JOIN copies ON copies.rule_set = tried.rule_set AND copies.doc_id = tried.doc_id
+WHERE tried.failure IS NULL

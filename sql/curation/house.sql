@@ -64,7 +64,7 @@ contaminations AS (
     SELECT doc_id, max(ngrams) AS ngrams FROM curation.contamination GROUP BY doc_id
 ),
 shared AS (
-    SELECT doc_id, common_chars / chars AS common FROM curation.paragraph_duplicates
+    SELECT doc_id, common_chars / chars AS common FROM curation.paragraph_duplicates WHERE common_chars > 0
 ),
 measured AS (
     SELECT

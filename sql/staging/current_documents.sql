@@ -10,10 +10,12 @@ columns:
     0 to 3, lower is kept first among copies: real before synthetic, then a stated licence before none. Never the time of
     arrival, so the order in which batches came cannot change a decision
 */
-WITH latest AS (
+-- Few uris ever held another document, so the older are left out: 0.42 instead of 0.72 CPU s a million documents.
+WITH changed AS (
     SELECT source, uri, max(known_at) AS known_at
     FROM repository.documents
     GROUP BY source, uri
+    HAVING min(known_at) < max(known_at)
 )
 SELECT
     documents.doc_id,
@@ -30,5 +32,5 @@ SELECT
     strlen(documents.text) AS bytes,
     2 * CAST(coalesce(documents.synthetic, false) AS INTEGER) + CAST(documents.licence IS NULL AS INTEGER) AS keep_rank
 FROM repository.documents
-JOIN latest
-    ON documents.source = latest.source AND documents.uri = latest.uri AND documents.known_at = latest.known_at
+ANTI JOIN changed
+    ON documents.source = changed.source AND documents.uri = changed.uri AND documents.known_at < changed.known_at

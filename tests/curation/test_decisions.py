@@ -11,11 +11,11 @@ from pathlib import Path
 
 import rules
 import twins
-from corpus import MODELS, decided, row
+from corpus import MODELS, arrive, decided, row
 
 from warehouse import query
 from warehouse.gate import load_suites, run_suite
-from warehouse.models import load_models
+from warehouse.models import create, load_models
 from warehouse.project import FURTHER_RULE_SETS
 
 COPIED = ("duplicate_document", "near_duplicate")
@@ -125,15 +125,40 @@ def test_a_document_without_signals_is_unmeasured_and_not_kept(checkout: Path) -
     assert query.fetch_all(con, "SELECT DISTINCT language, documents FROM curation.funnel") == [("und", 1)]
 
 
-def test_every_reason_is_the_first_failing_of_the_rules_that_explain_shows(checkout: Path) -> None:
-    con = decided(checkout, [row(str(index), text) for index, text in enumerate(odd_texts())])
+ODD = """/* model
+description: Rules that are put together from those of others, and one that no document answers
+kind: view
+grain: [doc_id]
+owner: team:test
+rule_set: odd
+*/
+SELECT doc_id, list_reverse(rules) || [{'reason': 'unanswered', 'value': 1, 'threshold': NULL, 'failed': NULL}] AS rules
+FROM curation.house WHERE doc_id > '8'
+"""
+
+
+def test_every_reason_is_the_first_failing_of_the_rules_that_explain_shows(checkout: Path, tmp_path: Path) -> None:
+    rows = [row(str(index), text) for index, text in enumerate(odd_texts())]
+    con = decided(checkout, rows)
     found = query.fetch_all(
         con,
         "SELECT reason, list_filter(rules, lambda rule: rule.failed)[1].reason"
         " FROM curation.decisions JOIN curation.rules USING (doc_id, rule_set)",
     )
-    assert len(found) == len(RULE_SETS) * len(list(odd_texts()))
+    assert len(found) == len(RULE_SETS) * len(rows)
     assert all(reason == first or reason in COPIED for reason, first in found)
+
+    arrive(con, [row("not measured", PROSE)], measured=False)
+    (tmp_path / "curation").mkdir()
+    (tmp_path / "curation" / "odd.sql").write_text(ODD)
+    models = load_models([*(checkout / "sql").rglob("*.sql"), tmp_path / "curation" / "odd.sql"])
+    every = {model.name: model for model in models}
+    create(con, every["curation.odd"])
+    told = every["curation.rules"]
+    by_lists, by_case = (query.fetch_all(con, f"FROM ({sql}) ORDER BY ALL") for sql in (told.sql, told.statement()))
+    assert len(by_case) == (len(RULE_SETS) + len(FURTHER_RULE_SETS) + 1) * (len(rows) + 1)
+    assert by_case == by_lists
+    assert (told.sql.count("list_filter"), told.statement().count("list_filter")) == (9, 1)
 
 
 def test_a_variable_changes_a_threshold_without_measuring_again(checkout: Path) -> None:

@@ -92,7 +92,7 @@ def create(con: query.Connection, model: Model) -> int | None:
     """
     schema, _ = model.name.split(".")
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {query.quoted(schema)}")
-    made = query.fetch_all(con, f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.sql}")
+    made = query.fetch_all(con, f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.statement()}")
     return made[0][0] if model.kind == "table" else None
 
 

@@ -38,7 +38,7 @@ def parsed(path: Path, sql: str, sql_line: int) -> Parsed:
     and for a table function that is not one of TABLE_FUNCTIONS.
     """
     tree = _select_tree(path, sql, sql_line)
-    text = json.dumps(_without_positions(tree), sort_keys=True)
+    text = json.dumps(without_positions(tree), sort_keys=True)
     return Parsed(tuple(_tables_read(path, tree, sql, sql_line)), _variables(tree), text)
 
 
@@ -151,7 +151,8 @@ def fingerprint(select: Parsed, kind: str, upstream: Iterable[str]) -> str:
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _without_positions(tree: Any) -> Any:
+def without_positions(tree: Any) -> Any:
+    """The tree without the places in the text: equal for equal SQL."""
     if isinstance(tree, dict):
-        return {key: _without_positions(value) for key, value in tree.items() if not key.startswith("query_location")}
-    return [_without_positions(item) for item in tree] if isinstance(tree, list) else tree
+        return {key: without_positions(value) for key, value in tree.items() if not key.startswith("query_location")}
+    return [without_positions(item) for item in tree] if isinstance(tree, list) else tree

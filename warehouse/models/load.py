@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from warehouse.errors import RecipeError
+from warehouse.models.failures import without_lists
 from warehouse.models.header import Header, Kind, read_header
 from warehouse.models.lineage import Parsed, fingerprint, parsed
 
@@ -26,7 +27,8 @@ class Model:
     (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
     of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
     default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set;
-    otherwise: the SELECT that stands in where what it reads is not there.
+    otherwise: the SELECT that stands in where what it reads is not there; views: name to SELECT of those that
+    ``statement`` may read by their SELECT (of curation.rules).
     """
 
     name: str
@@ -45,6 +47,11 @@ class Model:
     lines: Mapping[str, int] = field(default_factory=dict)
     rule_set: str | None = None
     otherwise: str | None = None
+    views: Mapping[str, str] = field(default_factory=dict)
+
+    def statement(self) -> str:
+        """The SELECT that is run: ``sql``, or what gives the same rows sooner."""
+        return without_lists(self.sql, self.views) if self.views else self.sql
 
     def standing_in(self) -> Model | None:
         """The model as it is where what it reads is not there; None where it is then left out."""
@@ -93,21 +100,24 @@ SELECT
     current.doc_id, current.source, current.keep_rank, '{rule_set}' AS rule_set, own.rules,
     CASE WHEN own.doc_id IS NULL
         THEN {{'reason': 'unmeasured', 'value': NULL::DOUBLE, 'threshold': NULL::DOUBLE, 'failed': true}}
-        ELSE list_filter(own.rules, lambda rule: rule.failed)[1]
+        ELSE own.failure
     END AS failure
 FROM staging.current_documents AS current
-LEFT JOIN {name} AS own ON current.doc_id = own.doc_id"""
+LEFT JOIN (SELECT doc_id, rules, list_filter(rules, lambda rule: rule.failed)[1] AS failure FROM {name}) AS own
+    ON current.doc_id = own.doc_id"""
 
 
 def _with_rule_sets(read: list[tuple[Model, Parsed]]) -> list[tuple[Model, Parsed]]:
     """The models, where ``curation.rules`` has the rules of each whose header says ``rule_set``, under that name."""
-    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model, _ in read if model.rule_set]
-    return [_extended(model, "".join(sets)) if sets and model.name == RULES else (model, said) for model, said in read]
+    models = [model for model, _ in read]
+    return [_extended(model, models) if model.name == RULES else (model, said) for model, said in read]
 
 
-def _extended(model: Model, more: str) -> tuple[Model, Parsed]:
-    sql = model.sql + more
-    return replace(model, sql=sql), parsed(model.path, sql, model.sql_line)
+def _extended(rules: Model, models: list[Model]) -> tuple[Model, Parsed]:
+    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model in models if model.rule_set]
+    sql = "".join([rules.sql, *sets])
+    views = {model.name: model.sql for model in models if model.kind == "view" and model.otherwise is None}
+    return replace(rules, sql=sql, views=views), parsed(rules.path, sql, rules.sql_line)
 
 
 def _by_name(read: list[tuple[Model, Parsed]]) -> dict[str, tuple[Model, Parsed]]:
