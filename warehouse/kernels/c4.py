@@ -81,13 +81,12 @@ EDITED = (
     *("citations", "spans"),
 )
 _KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY, _LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(10)
-_OTHER_POLICY, _NOTHING = 6, 7  # what a line holds beside _LOREM to _POLICY
+_OTHER_POLICY, _BRACKET, _NOTHING = 6, 7, 8  # what a line holds beside _LOREM to _POLICY
 _DECIDING = 1 << _LOREM | 1 << _JAVASCRIPT | 1 << _CURLY | 1 << _POLICY
 _BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
 _LEAST_KEPT = 5  # bytes of a line that is kept
-_BRACKET = 1 << 32
 
 
 def _packed(phrase: bytes) -> tuple[int, int, int, int]:
@@ -113,7 +112,7 @@ _PHRASES = tuple(
         *(b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"),
     )
 )
-_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), ord("{"))
+_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), b"{[")
 
 
 def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
@@ -186,9 +185,6 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
         at = skip_plain(at, end, 0x20)
         if at == end:
             break
-        if 0x20 <= load_u8(at) < 0x80:
-            at += 1
-            continue
         character = read(at, end)
         after = at + (character & 7)
         if flags(classes, character >> 3) & BREAK:
@@ -297,12 +293,11 @@ def _judged(begin: int, end: int, phrases: int, classes: int, spare: int) -> tup
     phrases: what the line holds with them.
     """
     words = _words(begin, end, classes)
-    if words == -1:
-        return _LONG_WORD, begin, end
     if words < 0:
+        return _LONG_WORD, begin, end
+    if phrases >> _BRACKET & 1:
         begin, end = _without_citations(begin, end, classes, spare)
         phrases = _phrases(begin, end)
-        words += _BRACKET
     return _FEW_WORDS if words < _MIN_WORDS else trailing_zeros(phrases & _DECIDING) & 63, begin, end
 
 
@@ -326,8 +321,7 @@ def _ends_sentence(begin: int, end: int) -> bool:
 
 @internal
 def _words(begin: int, end: int, classes: int) -> int:
-    """Words between white space, but 3 for more, less 2^32 if a bracket opens; -1: one has over 1,000 characters."""
-    bracket = find_byte(begin, end, 0x5B) < end
+    """Words between white space, but 3 for more; -1: one has over 1,000 characters."""
     words = chars = 0
     at = begin
     while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
@@ -343,7 +337,7 @@ def _words(begin: int, end: int, classes: int) -> int:
         at += size if size else character & 7
         if chars > _MAX_WORD_CHARS:
             return -1
-    return min(words, _MIN_WORDS) - _BRACKET * bracket
+    return min(words, _MIN_WORDS)
 
 
 @internal
@@ -365,7 +359,7 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
 
 @internal
 def _phrases(begin: int, end: int) -> int:
-    """What the line holds: bit _LOREM for lorem ipsum, and so on."""
+    """What the line holds: bit _LOREM for lorem ipsum, and so on, _BRACKET for what may open a citation."""
     found, at = 0, begin
     while at < end:
         whole = at & 0xFFF <= 0x1000 - BYTES - 2  # what is read lies in one page, which the line is in
@@ -374,7 +368,9 @@ def _phrases(begin: int, end: int) -> int:
             bits &= (1 << (end - at)) - 1
         while bits:
             place = at + trailing_zeros(bits)
-            found |= 1 << (_CURLY if load_u8(place) == 0x7B else _phrase(place, end, load_u8(place) | 0x20))
+            byte = load_u8(place)
+            mark = _CURLY if byte == 0x7B else _BRACKET if byte == 0x5B else _phrase(place, end, byte | 0x20)
+            found |= 1 << mark
             bits &= bits - 1
         at += BYTES if whole else 1
     return found

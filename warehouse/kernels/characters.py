@@ -156,12 +156,15 @@ def letters(begin: int, end: int) -> int:
 
 @compiled
 def skip_plain(at: int, end: int, least: int) -> int:
-    """An address up to which all bytes from ``at`` are ASCII and at least ``least``: whole steps of eight bytes."""
+    """Where the first byte that is not ASCII or below ``least`` stands, or ``end``; looking at eight bytes at a time."""
     while at + 8 <= end:
         word = load_i64(at)
-        if ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F:
-            break
+        found = ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F
+        if found:
+            return at + (trailing_zeros(found) >> 3)
         at += 8
+    while at < end and least <= load_u8(at) < 0x80:
+        at += 1
     return at
 
 

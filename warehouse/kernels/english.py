@@ -496,14 +496,10 @@ def chunk_end(english: int, at: int, end: int) -> int:
     """Where the chunk that starts at ``at`` ends: at white space."""
     at = skip_plain(at, end, 0x21)
     while at < end:
-        byte = load_u8(at)
-        if 0x20 < byte < 0x7F:
-            at += 1
-            continue
         character = read(at, end)
         if kind(english, character) & SPACE:
             break
-        at += character & 7
+        at = skip_plain(at + (character & 7), end, 0x21)
     return at
 
 

@@ -232,23 +232,25 @@ def normalised(begin: int, end: int, classes: int) -> int:
     """
     state, size, gap, at = SEED, 0, 0, begin
     while at < end:
-        word = head(at, min(8, end - at))
+        word = load_i64(at) if end - at >= 8 else head(at, end - at)
         others = (~((word & 0x7F7F7F7F7F7F7F7F) + 0x5F5F5F5F5F5F5F5F) | word) & ~0x7F7F7F7F7F7F7F7F
         plain = min(trailing_zeros(others) >> 3, 8 - gap)
         if plain:
             word = _lower(word & ((1 << 8 * plain) - 1) if plain < 8 else word)
             state = step(state, word << 8 | 0x20 if gap else word)
+            size += plain + gap
             at += plain
+            gap = int(at < end and load_u8(at) == 0x20)
+            at += gap
         else:
             character = read(at, end)
             at += character & 7
             if flags(classes, character >> 3) & SPACE:
                 gap = int(size > 0)
                 continue
-            plain = 1
             state = step(step(state, 0x20) if gap else state, ~(character >> 3))
-        size += plain + gap
-        gap = 0
+            size += 1 + gap
+            gap = 0
     return finish(state, size)
 
 
