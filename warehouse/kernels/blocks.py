@@ -48,12 +48,18 @@ def _ascii_word(builder: Any, block: Any) -> Any:
 ascii_word = _mapped(_ascii_word)
 """Which of 64 bytes are a-z, A-Z, 0-9 or _."""
 
+printable = _mapped(lambda builder, block: builder.icmp_signed(">", block, _all(0x20)))
+"""Which of 64 bytes are ASCII but no control characters and no spaces; the last of ASCII, 7F, is among them."""
+
+blank = _mapped(lambda builder, block: builder.icmp_unsigned("==", block, _all(0x20)))
+"""Which of 64 bytes are spaces."""
+
 high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
 
 
 def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
-    """A function from an address to which of 64 bytes are one of ``alone`` or begin one of these letters, in either case.
+    """A function from an address to which of 64 bytes are one of ``alone`` or begin one of these, in either case.
 
     It reads as many bytes more as a beginning has letters after its first.
     """

@@ -155,8 +155,27 @@ def letters(begin: int, end: int) -> int:
 
 
 @compiled
+def skip_word(at: int, end: int) -> int:
+    """Where the first byte that is no ASCII letter, digit or underscore stands, or ``end``; by eight bytes."""
+    while at + 8 <= end:
+        word = load_i64(at)
+        low = word & 0x7F7F7F7F7F7F7F7F
+        lower = low | 0x2020202020202020
+        inside = (lower + 0x1F1F1F1F1F1F1F1F) & ~(lower + 0x0505050505050505)
+        inside |= (low + 0x5050505050505050) & ~(low + 0x4646464646464646)
+        inside |= ~((low ^ 0x5F5F5F5F5F5F5F5F) + 0x7F7F7F7F7F7F7F7F)
+        others = (~inside | word) & ~0x7F7F7F7F7F7F7F7F
+        if others:
+            return at + (trailing_zeros(others) >> 3)
+        at += 8
+    while at < end and (0x61 <= load_u8(at) | 0x20 <= 0x7A or 0x30 <= load_u8(at) <= 0x39 or load_u8(at) == 0x5F):
+        at += 1
+    return at
+
+
+@compiled
 def skip_plain(at: int, end: int, least: int) -> int:
-    """Where the first byte that is not ASCII or below ``least`` stands, or ``end``; looking at eight bytes at a time."""
+    """Where the first byte below ``least`` or beyond ASCII stands, or ``end``; looking at eight bytes at a time."""
     while at + 8 <= end:
         word = load_i64(at)
         found = ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F
