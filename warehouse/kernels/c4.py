@@ -31,7 +31,6 @@ from warehouse.kernels.characters import (
     find_byte,
     flags,
     last,
-    letters,
     read,
     skip_plain,
     skip_space,
@@ -41,7 +40,7 @@ from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
 from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.lines import SHORT_CHARS
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
-from warehouse.kernels.sentences import by_characters, by_words
+from warehouse.kernels.sentences import MEMO, by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
 from warehouse.kernels.words import MODES, LineWords, Words, counted, tools_for
 
@@ -126,7 +125,8 @@ def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
     table = np.empty(slots_for(most), np.int64)
     tools, _spare = tools_for(words, column.longest)
     places = line.ctypes.data, kept.ctypes.data, table.ctypes.data
-    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left()])
+    memo = np.zeros((MEMO, 2), np.int64)
+    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left(), memo.ctypes.data])
     _documents(column.offsets, column.data, column.count, tools.ctypes.data, line_words.ctypes.data, out.ctypes.data)
     return out
 
@@ -149,7 +149,7 @@ def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
 @compiled
 def _documents(offsets: int, data: int, texts: int, tools: int, lines: int, out: int) -> None:
     """tools: as in ``words``, then where words are counted and their mode, memory for lines without citations, for the
-    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, and ``_left``.
+    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, ``_left``, the memo.
     """
     classes = load_i64(tools)
     for index in range(texts):
@@ -214,7 +214,7 @@ def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
         _keep(start, size, begin, end, words, tools, out + 176)
     sentences = 0
     if outcome == _KEPT and english:
-        sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
+        sentences = by_words(begin, end, classes, english, load_i64(tools + 16), load_i64(tools + 88))
     elif outcome == _KEPT:
         sentences = by_characters(begin, end, classes)
     add(out + 96 + 8 * outcome, 1)
@@ -325,7 +325,7 @@ def _words(begin: int, end: int, classes: int) -> int:
     words = chars = 0
     at = begin
     while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
-        size = letters(at, end)
+        size = skip_plain(at, end, 0x21) - at
         if size == 0:
             character = read(at, end)
             if flags(classes, character >> 3) & SPACE:
