@@ -44,7 +44,7 @@ from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, count_words, 
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
 from warehouse.kernels.jit import by_address, compiled, internal
-from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i32, store_i64
+from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i32, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 Words = Literal["spacy_en", "unicode", "whitespace"]
@@ -273,7 +273,7 @@ def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longe
     store_i64(out + 16, load_i64(out + 16) + simple + marks)
     store_i64(out + 24, load_i64(out + 24) + simple_chars + marks)
     store_i64(out + 32, load_i64(out + 32) + simple)
-    store_i64(out + 40, _bits(load_i64(out + 40) | stops))
+    store_i64(out + 40, ones(load_i64(out + 40) | stops))
     store_i64(out + 48, max(load_i64(out + 48), longest))
 
 
@@ -399,12 +399,3 @@ def _stop_word(packed: int) -> int:
         (packed == _STOPS[4]) | (packed == _STOPS[5]) << 1 | (packed == _STOPS[6]) << 2 | (packed == _STOPS[7]) << 3
     )
     return first | second << 4
-
-
-@internal
-def _bits(mask: int) -> int:
-    bits = 0
-    while mask:
-        bits += mask & 1
-        mask >>= 1
-    return bits
