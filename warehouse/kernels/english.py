@@ -5,9 +5,9 @@ left, the rest is a URL or is cut at its infixes; afterwards a special case whos
 again. Every regular expression of spaCy is a function here that reads the flags of english_table; the behaviour is that
 of spaCy's tokenizer (MIT licence, Copyright ExplosionAI GmbH), the code is not.
 
-Won: no table of chunks met before, so the first batch is as fast as any other (tried: one of 16,384 entries had 61 % of
-the chunks that are not letters only, and won nothing, for cutting one takes 140 ns); equal to spaCy on 635,704 distinct
-chunks that are not letters only. Lost: 13 s more of compiling at install time; other languages get English words too.
+Won: fast on chunks never met before, so that the memos of ``words`` and ``sentences`` can be small and start empty with
+each batch (tried: one of 16,384 entries of 64 bytes won nothing, for the wait for memory takes as long as the cutting);
+equal to spaCy on 635,704 distinct chunks that are not letters only. Lost: 13 s more of compiling at install time; other languages get English words too.
 
 Tokens come as int64 addresses of their ends in ``spare``. It holds, from its address on: the addresses of its second
 and third part, the bounds of the document, the address of the function that cuts a chunk, 1 if chunks around the last
