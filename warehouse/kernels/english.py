@@ -7,7 +7,8 @@ of spaCy's tokenizer (MIT licence, Copyright ExplosionAI GmbH), the code is not.
 
 Won: fast on chunks never met before, so that the memos of ``words`` and ``sentences`` can be small and start empty with
 each batch (tried: one of 16,384 entries of 64 bytes won nothing, for the wait for memory takes as long as the cutting);
-equal to spaCy on 635,704 distinct chunks that are not letters only. Lost: 13 s more of compiling at install time; other languages get English words too.
+equal to spaCy on 635,704 distinct chunks that are not letters only. Lost: 13 s more of compiling at install time; other
+languages get English words too.
 
 Tokens come as int64 addresses of their ends in ``spare``. It holds, from its address on: the addresses of its second
 and third part, the bounds of the document, the address of the function that cuts a chunk, 1 if chunks around the last
