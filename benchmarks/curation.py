@@ -7,9 +7,9 @@
 
 Documents: books in pieces, mail, JSON Lines, web pages as text, Project Gutenberg's near copies, and Python modules, of
 ../shared/data and the installed packages. Ours: the kernels over one batch, one thread, without language and SQL; the
-rules are read from the signals by the SQL of sql/curation. Compile time apart. There is no memo of chunks, so cold and
-warm are one figure: the first pass and the best of three. datatrove: each filter called on each document, without
-readers and writers.
+rules are read from the signals by the SQL of sql/curation. Compile time apart. The memos of chunks are small and start
+empty in every pass, so cold and warm are one figure: the first pass and the best of three. datatrove: each filter
+called on each document, without readers and writers.
 
 In the chain FineWeb's rules read what C4's filter leaves of a text, on both sides. Alone ("fineweb"), and in a chain of
 which every filter reads the stored text ("unedited"), they read that: the same SQL over the columns of the whole text.

@@ -48,12 +48,18 @@ def _ascii_word(builder: Any, block: Any) -> Any:
 ascii_word = _mapped(_ascii_word)
 """Which of 64 bytes are a-z, A-Z, 0-9 or _."""
 
+printable = _mapped(lambda builder, block: builder.icmp_signed(">", block, _all(0x20)))
+"""Which of 64 bytes are ASCII but no control characters and no spaces; the last of ASCII, 7F, is among them."""
+
+blank = _mapped(lambda builder, block: builder.icmp_unsigned("==", block, _all(0x20)))
+"""Which of 64 bytes are spaces."""
+
 high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
 
 
-def starts(beginnings: Sequence[bytes], byte: int) -> Callable[[int], int]:
-    """A function from an address to which of 64 bytes are ``byte`` or begin one of these letters, in either case.
+def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
+    """A function from an address to which of 64 bytes are one of ``alone`` or begin one of these, in either case.
 
     It reads as many bytes more as a beginning has letters after its first.
     """
@@ -69,14 +75,14 @@ def starts(beginnings: Sequence[bytes], byte: int) -> Callable[[int], int]:
                 return builder.or_(block(shift), _all(32))
 
             shifted = [lower(shift) for shift in range(max(map(len, beginnings)))]
-            bits = builder.icmp_unsigned("==", block(0), _all(byte))
+            found = [builder.icmp_unsigned("==", block(0), _all(byte)) for byte in alone]
             for letters in beginnings:
                 same = [
                     builder.icmp_unsigned("==", part, _all(letter))
                     for part, letter in zip(shifted, letters, strict=False)
                 ]
-                bits = builder.or_(bits, reduce(builder.and_, same))
-            return builder.bitcast(bits, _WORD)
+                found.append(reduce(builder.and_, same))
+            return builder.bitcast(reduce(builder.or_, found), _WORD)
 
         return types.int64(types.int64), generate
 

@@ -31,7 +31,6 @@ from warehouse.kernels.characters import (
     find_byte,
     flags,
     last,
-    letters,
     read,
     skip_plain,
     skip_space,
@@ -41,7 +40,7 @@ from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
 from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.lines import SHORT_CHARS
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
-from warehouse.kernels.sentences import by_characters, by_words
+from warehouse.kernels.sentences import MEMO, by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
 from warehouse.kernels.words import MODES, LineWords, Words, counted, tools_for
 
@@ -81,13 +80,12 @@ EDITED = (
     *("citations", "spans"),
 )
 _KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY, _LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(10)
-_OTHER_POLICY, _NOTHING = 6, 7  # what a line holds beside _LOREM to _POLICY
+_OTHER_POLICY, _BRACKET, _NOTHING = 6, 7, 8  # what a line holds beside _LOREM to _POLICY
 _DECIDING = 1 << _LOREM | 1 << _JAVASCRIPT | 1 << _CURLY | 1 << _POLICY
 _BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
 _LEAST_KEPT = 5  # bytes of a line that is kept
-_BRACKET = 1 << 32
 
 
 def _packed(phrase: bytes) -> tuple[int, int, int, int]:
@@ -113,7 +111,7 @@ _PHRASES = tuple(
         *(b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"),
     )
 )
-_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), ord("{"))
+_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), b"{[")
 
 
 def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
@@ -127,7 +125,8 @@ def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
     table = np.empty(slots_for(most), np.int64)
     tools, _spare = tools_for(words, column.longest)
     places = line.ctypes.data, kept.ctypes.data, table.ctypes.data
-    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left()])
+    memo = np.zeros((MEMO, 2), np.int64)
+    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left(), memo.ctypes.data])
     _documents(column.offsets, column.data, column.count, tools.ctypes.data, line_words.ctypes.data, out.ctypes.data)
     return out
 
@@ -150,7 +149,7 @@ def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
 @compiled
 def _documents(offsets: int, data: int, texts: int, tools: int, lines: int, out: int) -> None:
     """tools: as in ``words``, then where words are counted and their mode, memory for lines without citations, for the
-    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, and ``_left``.
+    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, ``_left``, the memo.
     """
     classes = load_i64(tools)
     for index in range(texts):
@@ -186,9 +185,6 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
         at = skip_plain(at, end, 0x20)
         if at == end:
             break
-        if 0x20 <= load_u8(at) < 0x80:
-            at += 1
-            continue
         character = read(at, end)
         after = at + (character & 7)
         if flags(classes, character >> 3) & BREAK:
@@ -218,7 +214,7 @@ def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
         _keep(start, size, begin, end, words, tools, out + 176)
     sentences = 0
     if outcome == _KEPT and english:
-        sentences = by_words(begin, end, classes, english, load_i64(tools + 16))
+        sentences = by_words(begin, end, classes, english, load_i64(tools + 16), load_i64(tools + 88))
     elif outcome == _KEPT:
         sentences = by_characters(begin, end, classes)
     add(out + 96 + 8 * outcome, 1)
@@ -297,12 +293,11 @@ def _judged(begin: int, end: int, phrases: int, classes: int, spare: int) -> tup
     phrases: what the line holds with them.
     """
     words = _words(begin, end, classes)
-    if words == -1:
-        return _LONG_WORD, begin, end
     if words < 0:
+        return _LONG_WORD, begin, end
+    if phrases >> _BRACKET & 1:
         begin, end = _without_citations(begin, end, classes, spare)
         phrases = _phrases(begin, end)
-        words += _BRACKET
     return _FEW_WORDS if words < _MIN_WORDS else trailing_zeros(phrases & _DECIDING) & 63, begin, end
 
 
@@ -326,12 +321,11 @@ def _ends_sentence(begin: int, end: int) -> bool:
 
 @internal
 def _words(begin: int, end: int, classes: int) -> int:
-    """Words between white space, but 3 for more, less 2^32 if a bracket opens; -1: one has over 1,000 characters."""
-    bracket = find_byte(begin, end, 0x5B) < end
+    """Words between white space, but 3 for more; -1: one has over 1,000 characters."""
     words = chars = 0
     at = begin
     while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
-        size = letters(at, end)
+        size = skip_plain(at, end, 0x21) - at
         if size == 0:
             character = read(at, end)
             if flags(classes, character >> 3) & SPACE:
@@ -343,7 +337,7 @@ def _words(begin: int, end: int, classes: int) -> int:
         at += size if size else character & 7
         if chars > _MAX_WORD_CHARS:
             return -1
-    return min(words, _MIN_WORDS) - _BRACKET * bracket
+    return min(words, _MIN_WORDS)
 
 
 @internal
@@ -365,7 +359,7 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
 
 @internal
 def _phrases(begin: int, end: int) -> int:
-    """What the line holds: bit _LOREM for lorem ipsum, and so on."""
+    """What the line holds: bit _LOREM for lorem ipsum, and so on, _BRACKET for what may open a citation."""
     found, at = 0, begin
     while at < end:
         whole = at & 0xFFF <= 0x1000 - BYTES - 2  # what is read lies in one page, which the line is in
@@ -374,7 +368,9 @@ def _phrases(begin: int, end: int) -> int:
             bits &= (1 << (end - at)) - 1
         while bits:
             place = at + trailing_zeros(bits)
-            found |= 1 << (_CURLY if load_u8(place) == 0x7B else _phrase(place, end, load_u8(place) | 0x20))
+            byte = load_u8(place)
+            mark = _CURLY if byte == 0x7B else _BRACKET if byte == 0x5B else _phrase(place, end, byte | 0x20)
+            found |= 1 << mark
             bits &= bits - 1
         at += BYTES if whole else 1
     return found

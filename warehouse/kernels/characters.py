@@ -13,8 +13,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from warehouse.kernels.hashing import head
 from warehouse.kernels.jit import compiled
-from warehouse.kernels.memory import load_i64, load_u8, load_u16, trailing_zeros
+from warehouse.kernels.memory import load_i64, load_u8, load_u16, ones, trailing_zeros
 
 SPACE = 1  # str.isspace
 WORD = 2  # letters, numbers, combining marks and the underscore: Python's \w and category M
@@ -130,10 +131,15 @@ def last(begin: int, end: int) -> int:
 
 @compiled
 def count(begin: int, end: int) -> int:
-    """Code points in begin..end of valid UTF-8: the bytes that continue none."""
-    points = 0
-    for at in range(begin, end):
-        points += load_u8(at) & 0xC0 != 0x80
+    """Code points in begin..end of valid UTF-8: the bytes that continue none, looking at eight at a time.
+
+    Tried: a loop over bytes, which the compiler makes vectors of; lines are short, and took 6 % longer in ``lines``.
+    """
+    points, at = end - begin, begin
+    while at < end:
+        word = load_i64(at) if end - at >= 8 else head(at, end - at)
+        points -= ones(word & ~(word << 1) & ~0x7F7F7F7F7F7F7F7F)
+        at += 8
     return points
 
 
@@ -155,13 +161,35 @@ def letters(begin: int, end: int) -> int:
 
 
 @compiled
-def skip_plain(at: int, end: int, least: int) -> int:
-    """An address up to which all bytes from ``at`` are ASCII and at least ``least``: whole steps of eight bytes."""
+def skip_word(at: int, end: int) -> int:
+    """Where the first byte that is no ASCII letter, digit or underscore stands, or ``end``; by eight bytes."""
     while at + 8 <= end:
         word = load_i64(at)
-        if ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F:
-            break
+        low = word & 0x7F7F7F7F7F7F7F7F
+        lower = low | 0x2020202020202020
+        inside = (lower + 0x1F1F1F1F1F1F1F1F) & ~(lower + 0x0505050505050505)
+        inside |= (low + 0x5050505050505050) & ~(low + 0x4646464646464646)
+        inside |= ~((low ^ 0x5F5F5F5F5F5F5F5F) + 0x7F7F7F7F7F7F7F7F)
+        others = (~inside | word) & ~0x7F7F7F7F7F7F7F7F
+        if others:
+            return at + (trailing_zeros(others) >> 3)
         at += 8
+    while at < end and (0x61 <= load_u8(at) | 0x20 <= 0x7A or 0x30 <= load_u8(at) <= 0x39 or load_u8(at) == 0x5F):
+        at += 1
+    return at
+
+
+@compiled
+def skip_plain(at: int, end: int, least: int) -> int:
+    """Where the first byte below ``least`` or beyond ASCII stands, or ``end``; looking at eight bytes at a time."""
+    while at + 8 <= end:
+        word = load_i64(at)
+        found = ((word - 0x0101010101010101 * least) | word) & ~0x7F7F7F7F7F7F7F7F
+        if found:
+            return at + (trailing_zeros(found) >> 3)
+        at += 8
+    while at < end and least <= load_u8(at) < 0x80:
+        at += 1
     return at
 
 

@@ -5,7 +5,7 @@ Two different texts among n meet with probability n^2 / 2^65: 3e-8 for a million
 
 from __future__ import annotations
 
-from warehouse.kernels.jit import compiled
+from warehouse.kernels.jit import compiled, inlined
 from warehouse.kernels.memory import fold, load_i64, load_u8, store_i64
 
 SEED = 0x2D358DCCAA6C78A5
@@ -51,7 +51,7 @@ def hash_word(begin: int, end: int) -> int:
     return finish(fold(load_i64(begin) ^ state, load_i64(end - 8) ^ MULTIPLIER), size)
 
 
-@compiled
+@inlined
 def head(begin: int, size: int) -> int:
     """The first ``size`` (1 to 8) bytes as a number, the first one lowest. No load reaches into another page."""
     if begin & 0xFFF <= 0xFF8:

@@ -1,6 +1,6 @@
-"""The three decorators of this package, typed: ``compiled`` is numba's njit without the GIL and with a cache on disk;
+"""The four decorators of this package, typed: ``compiled`` is numba's njit without the GIL and with a cache on disk;
 ``internal`` is the same for what only compiled functions call, without the wrapper that Python would call it by;
-``by_address`` is for what has many callers and is large.
+``inlined`` is for what is smaller than a call; ``by_address`` is for what has many callers and is large.
 
 Won: a fifth of the time that compiling takes. Lost: a call of an ``internal`` function from Python ends the process, so
 tests/kernels/test_jit.py looks for one.
@@ -54,6 +54,11 @@ def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Res
 def internal(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
     """As ``compiled``, for compiled callers alone."""
     return cast("Callable[Parameters, Result]", numba.njit(**INTERNAL)(function))
+
+
+def inlined(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """As ``compiled``, copied into its callers: for what is smaller than a call and runs for every word."""
+    return cast("Callable[Parameters, Result]", numba.njit(forceinline=True, **OPTIONS)(function))
 
 
 def by_address(function: Callable[[int, int, int, int], int]) -> Callable[[], int]:

@@ -21,7 +21,7 @@ from warehouse.kernels.characters import (
     skip_space,
     trim_space,
 )
-from warehouse.kernels.hashing import clear, hash_bytes, insert, slots_for
+from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, load_u16, store_i64
 from warehouse.kernels.texts import Counts, Texts
@@ -129,7 +129,7 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
         stop = line_end(at, end)
         if stop > at:
             chars = count(at, stop)
-            digest = hash_bytes(at, stop)
+            digest = hash_word(at, stop)
             again = int(insert(table, slots, digest))
             counted = again + int(again and not insert(table, slots, ~digest))
             split += 1
@@ -269,7 +269,7 @@ def _halves(begin: int, end: int, table: int, slots: int, out: int) -> None:
             stop = end
         paragraphs += 1
         empty += stop == at
-        if slots and stop > at and insert(table, slots, hash_bytes(at, stop)):
+        if slots and stop > at and insert(table, slots, hash_word(at, stop)):
             repeated += 1
             repeated_chars += count(at, stop)
         at = stop + 2
@@ -299,7 +299,7 @@ def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
         while stop + 1 < end and load_u8(stop + 1) != 0x0A:
             stop = line_end(stop + 1, end)
         paragraphs += 1
-        if slots and insert(table, slots, hash_bytes(at, stop)):
+        if slots and insert(table, slots, hash_word(at, stop)):
             repeated += 1
             repeated_chars += count(at, stop)
         at = stop

@@ -103,6 +103,18 @@ trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
 
 
 @intrinsic
+def _ones(_context: Any, number: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.ctpop(arguments[0])
+
+    return types.int64(types.int64), generate
+
+
+ones = cast("Callable[[int], int]", _ones)
+"""How many bits are one."""
+
+
+@intrinsic
 def _call(_context: Any, function: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         word = ir.IntType(64)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from warehouse.kernels import characters
+from warehouse.kernels.blocks import BYTES, blank, printable
 from warehouse.kernels.characters import (
     ALPHA,
     CONTROL,
@@ -230,26 +231,46 @@ def normalised(begin: int, end: int, classes: int) -> int:
     Printable ASCII goes in eight bytes at a time, from the space before a word or the character before it on; any other
     character goes in alone.
     """
-    state, size, gap, at = SEED, 0, 0, begin
+    state, size, gap, at, known, others, blanks = SEED, 0, 0, begin, begin, 0, 0
     while at < end:
-        word = head(at, min(8, end - at))
-        others = (~((word & 0x7F7F7F7F7F7F7F7F) + 0x5F5F5F5F5F5F5F5F) | word) & ~0x7F7F7F7F7F7F7F7F
-        plain = min(trailing_zeros(others) >> 3, 8 - gap)
-        if plain:
-            word = _lower(word & ((1 << 8 * plain) - 1) if plain < 8 else word)
+        if at >= known:
+            others, blanks = _masks(at, end)
+            known = at + BYTES - 7
+        taken = min(trailing_zeros(others), 8 - gap)
+        if taken:
+            word = load_i64(at) if end - at >= 8 else head(at, taken)
+            word = _lower(word & ((1 << 8 * taken) - 1) if taken < 8 else word)
             state = step(state, word << 8 | 0x20 if gap else word)
-            at += plain
+            size += taken + gap
+            gap = blanks >> taken & 1
+            taken += gap
         else:
             character = read(at, end)
-            at += character & 7
+            taken = character & 7
             if flags(classes, character >> 3) & SPACE:
                 gap = int(size > 0)
-                continue
-            plain = 1
-            state = step(step(state, 0x20) if gap else state, ~(character >> 3))
-        size += plain + gap
-        gap = 0
+            else:
+                state = step(step(state, 0x20) if gap else state, ~(character >> 3))
+                size += 1 + gap
+                gap = 0
+        at += taken
+        others >>= taken
+        blanks >>= taken
     return finish(state, size)
+
+
+@internal
+def _masks(at: int, end: int) -> tuple[int, int]:
+    """Which of the 64 bytes from ``at`` on are no printable ASCII, or lie beyond ``end``; which are spaces."""
+    size = min(end - at, BYTES)
+    if size == BYTES or at & 0xFFF <= 0x1000 - BYTES:  # else they may lie in a page that must not be read
+        return ~printable(at) | (-1 << size if size < BYTES else 0), blank(at)
+    others, blanks = -1 << size, 0
+    for index in range(size):
+        byte = load_u8(at + index)
+        others |= int(not 0x20 < byte < 0x80) << index
+        blanks |= int(byte == 0x20) << index
+    return others, blanks
 
 
 @internal

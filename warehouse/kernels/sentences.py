@@ -8,11 +8,13 @@ drops sentences of white space alone.
 from __future__ import annotations
 
 from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read, skip_space
-from warehouse.kernels.english import TOKENS, chunk_end, chunk_start, kind, marked, words_of
+from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, chunk_start, kind, marked, words_of
 from warehouse.kernels.english_table import SENTENCE
 from warehouse.kernels.hashing import hash_word
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i64, load_u8, store_i64
+
+MEMO = 1 << 12
 
 
 @compiled
@@ -41,8 +43,10 @@ def by_characters(begin: int, end: int, classes: int) -> int:
 
 
 @compiled
-def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> int:
+def by_words(begin: int, end: int, classes: int, english: int, spare: int, memo: int) -> int:
     """Sentences of a line as spaCy's sentencizer finds them; ``spare`` as for ``english.words_of``.
+
+    ``memo``: MEMO entries of 16 bytes, zero at first: hash of a chunk plus the state before it, what it does to both.
 
     ``state`` is 0 before a sentence's first word, 1 within one, where only a mark counts, 2 after its terminal mark.
     """
@@ -68,7 +72,7 @@ def by_words(begin: int, end: int, classes: int, english: int, spare: int) -> in
             stop += 1
         else:
             stop = chunk_end(english, after, end)
-            sentences, state = _chunk(after, stop, classes, english, spare, sentences, state)
+            sentences, state = _chunk(after, stop, classes, english, spare, memo, sentences, state)
         at = stop
     return sentences
 
@@ -81,12 +85,29 @@ def _ended(english: int, begin: int, at: int, end: int) -> bool:
 
 
 @internal
-def _chunk(begin: int, end: int, classes: int, english: int, spare: int, sentences: int, state: int) -> tuple[int, int]:
-    """(sentences, state) after a chunk; one without a terminal mark need not be cut into its words."""
+def _chunk(
+    begin: int, end: int, classes: int, english: int, spare: int, memo: int, sentences: int, state: int
+) -> tuple[int, int]:
+    """(sentences, state) after a chunk, from the memo if it was met in this state."""
+    key = hash_word(begin, end) + state
+    entry = memo + 16 * (key & (MEMO - 1))
+    if load_i64(entry) != key:
+        fresh, after = _cut(begin, end, classes, english, spare, state)
+        if load_i64(spare + TOGETHER):
+            return sentences + fresh, after
+        store_i64(entry, key)
+        store_i64(entry + 8, fresh << 2 | after)
+    return sentences + (load_i64(entry + 8) >> 2), load_i64(entry + 8) & 3
+
+
+@internal
+def _cut(begin: int, end: int, classes: int, english: int, spare: int, state: int) -> tuple[int, int]:
+    """(sentences that begin in a chunk, state after it); one without a terminal mark need not be cut into its words."""
+    store_i64(spare + TOGETHER, 0)
     if not _holds_mark(english, begin, end):
         fresh = state == 0 or (state == 2 and not _all_punctuation(begin, end, classes))
-        return sentences + fresh, 1 if fresh else state
-    at = begin
+        return int(fresh), 1 if fresh else state
+    at, sentences = begin, begin - begin  # no literal 0: see by_words
     for index in range(words_of(english, begin, end, spare)):
         stop = load_i64(spare + TOKENS + 8 * index)
         character = read(at, stop)

@@ -26,12 +26,25 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import characters, ngrams
-from warehouse.kernels.characters import ALPHA, BREAK, JOINER, PUNCTUATION, RUN, SPACE, WORD, flags, letters, read
-from warehouse.kernels.english import TOKENS, chunk_end, count_words, marked, slot_of, spare_for, words_of
+from warehouse.kernels.characters import (
+    ALPHA,
+    BREAK,
+    JOINER,
+    PUNCTUATION,
+    RUN,
+    SPACE,
+    WORD,
+    flags,
+    letters,
+    read,
+    skip_plain,
+    skip_word,
+)
+from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, count_words, marked, slot_of, spare_for, words_of
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
 from warehouse.kernels.jit import by_address, compiled, internal
-from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i32, store_i64
+from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i32, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
 Words = Literal["spacy_en", "unicode", "whitespace"]
@@ -60,6 +73,13 @@ COLUMNS = (
 )
 
 _SMALL = 1 << 20
+_MEMO = 1 << 11
+"""Entries of the memo of chunks, 64 bytes each: hash of the chunk, seven counts of a byte each (COLUMNS up to
+longest_word, stop_words as bits), characters of its words, a byte each, the hashes of those. It knows half of the
+chunks that are not letters and a mark alone; what it does not hold is cut, so results never depend on it. Eight times
+as many entries know 65 %, but lie too far from the processor.
+"""
+_MEMO_WORDS, _MEMO_BYTES = 5, 255
 _STOPS = tuple(int.from_bytes(word, "little") for word in b"the be to of and that have with".split())
 
 
@@ -83,6 +103,8 @@ def measure(column: Texts, words: Words) -> tuple[Counts, LineWords]:
     most = column.longest
     if most > _SMALL:
         most = _most(column.offsets, column.data, column.count, tools.ctypes.data, mode, counted())
+    memo = np.zeros((_MEMO, 8), np.int64)
+    tools = np.append(tools, memo.ctypes.data)
     scratch = np.empty(ngrams.scratch_bytes(most), np.uint8)
     places = scratch.ctypes.data, most, lines.ctypes.data, out.ctypes.data
     _documents(column.offsets, column.data, column.count, tools.ctypes.data, mode, *places)
@@ -140,6 +162,10 @@ def word_end(at: int, end: int, classes: int, mode: int) -> int:
     inside = flags(classes, first >> 3) & WORD
     while True:
         at += character & 7
+        if not mode:
+            at = skip_plain(at, end, 0x21)
+        elif inside:
+            at = skip_word(at, end)
         if at >= end:
             return end
         character = read(at, end)
@@ -169,8 +195,8 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
     ``starts``, int32: which words the words of str.split start with, then the number of words. No word has white space
     in it, so the words of str.split are whole numbers of words. ``lines``: see LineWords.
 
-    ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in. Counts of COLUMNS go
-    to ``out``, which is zero. Words of ASCII letters are counted in registers, all others by ``_add`` in ``out``.
+    ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in, of the memo. Counts of
+    COLUMNS go to ``out``, which is zero. Words of ASCII letters are counted in registers, all others in ``out``.
     """
     classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     store_i64(ends, 0)
@@ -247,7 +273,7 @@ def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longe
     store_i64(out + 16, load_i64(out + 16) + simple + marks)
     store_i64(out + 24, load_i64(out + 24) + simple_chars + marks)
     store_i64(out + 32, load_i64(out + 32) + simple)
-    store_i64(out + 40, _bits(load_i64(out + 40) | stops))
+    store_i64(out + 40, ones(load_i64(out + 40) | stops))
     store_i64(out + 48, max(load_i64(out + 48), longest))
 
 
@@ -272,14 +298,62 @@ def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, st
         stop = word_end(at, end, classes, mode)
         _add(at, stop, classes, hashes, ends, out)
     else:
-        english, spare = load_i64(tools + 8), load_i64(tools + 16)
-        stop = chunk_end(english, at, end)
-        for index in range(words_of(english, at, stop, spare)):
-            after = load_i64(spare + TOKENS + 8 * index)
-            _add(at, after, classes, hashes, ends, out)
-            at = after
+        stop = chunk_end(load_i64(tools + 8), at, end)
+        _chunk(at, stop, tools, hashes, ends, out)
     lone = state == 0 and stop - begin <= 4 and _stop_word(head(begin, stop - begin)) > 0
     return state & _LETTER | _LETTER * (load_i64(out + 32) > alphas) | _INSIDE | lone, stop
+
+
+@internal
+def _chunk(at: int, stop: int, tools: int, hashes: int, ends: int, out: int) -> None:
+    """Add spaCy's words of a chunk: from the memo, which learns it if need be, else one by one."""
+    digest = hash_word(at, stop)
+    entry = load_i64(tools + 24) + 64 * (digest & (_MEMO - 1))
+    count = 0 if load_i64(entry) == digest else _learn(at, stop, digest, tools, entry)
+    for index in range(count):
+        after = load_i64(load_i64(tools + 16) + TOKENS + 8 * index)
+        _add(at, after, load_i64(tools), hashes, ends, out)
+        at = after
+    if count == 0:
+        _recall(entry, hashes, ends, out)
+
+
+@internal
+def _learn(at: int, stop: int, digest: int, tools: int, entry: int) -> int:
+    """0: the chunk is in the memo now; else how many words it has: it is long, or what stands around it had a say."""
+    classes, spare, counts, sizes = load_i64(tools), load_i64(tools + 16), 0, 0
+    words = words_of(load_i64(tools + 8), at, stop, spare)
+    if words > _MEMO_WORDS or stop - at > _MEMO_BYTES or load_i64(spare + TOGETHER):
+        return words
+    longest = stops = 0
+    for index in range(words):
+        after = load_i64(spare + TOKENS + 8 * index)
+        chars, any_kind, all_kinds = _kinds(at, after, classes)
+        plain, alpha = int(all_kinds == 0), int(any_kind & ALPHA != 0)
+        counts += 1 | chars << 8 | plain << 16 | (chars * plain) << 24 | alpha << 32
+        stops |= _stop_word(head(at, after - at)) if after - at <= 4 else 0
+        longest = max(longest, chars)
+        sizes |= chars << 8 * index
+        store_i64(entry + 24 + 8 * index, hash_word(at, after))
+        at = after
+    store_i64(entry, digest)
+    store_i64(entry + 8, counts | stops << 40 | longest << 48)
+    store_i64(entry + 16, sizes)
+    return 0
+
+
+@internal
+def _recall(entry: int, hashes: int, ends: int, out: int) -> None:
+    """Add the words of an entry of the memo."""
+    counts, sizes, words, total = load_i64(entry + 8), load_i64(entry + 16), load_i64(out), load_i64(out + 8)
+    for index in range(counts & 0xFF):
+        store_i64(hashes + 8 * (words + index), load_i64(entry + 24 + 8 * index))
+        total += sizes >> 8 * index & 0xFF
+        store_i64(ends + 8 * (words + index) + 8, total)
+    for field in range(0, 40, 8):
+        add(out + field, counts >> field & 0xFF)
+    store_i64(out + 40, load_i64(out + 40) | counts >> 40 & 0xFF)
+    store_i64(out + 48, max(load_i64(out + 48), counts >> 48))
 
 
 @internal
@@ -289,6 +363,19 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
     store_i64(hashes + 8 * words, hash_word(at, end))
     if end - at <= 4:
         store_i64(out + 40, load_i64(out + 40) | _stop_word(head(at, end - at)))
+    chars, any_kind, all_kinds = _kinds(at, end, classes)
+    store_i64(ends + 8 * words + 8, total + chars)
+    store_i64(out, words + 1)
+    store_i64(out + 8, total + chars)
+    store_i64(out + 16, load_i64(out + 16) + (all_kinds == 0))
+    store_i64(out + 24, load_i64(out + 24) + chars * (all_kinds == 0))
+    store_i64(out + 32, load_i64(out + 32) + (any_kind & ALPHA != 0))
+    store_i64(out + 48, max(load_i64(out + 48), chars))
+
+
+@internal
+def _kinds(at: int, end: int, classes: int) -> tuple[int, int, int]:
+    """(characters of a word, flags that any of them has, PUNCTUATION if all have it)."""
     chars, any_kind, all_kinds = 0, 0, PUNCTUATION
     while at < end:
         byte = load_u8(at)
@@ -298,13 +385,7 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
         all_kinds &= kind
         chars += 1
         at += character & 7 if byte >= 0x80 else 1
-    store_i64(ends + 8 * words + 8, total + chars)
-    store_i64(out, words + 1)
-    store_i64(out + 8, total + chars)
-    store_i64(out + 16, load_i64(out + 16) + (all_kinds == 0))
-    store_i64(out + 24, load_i64(out + 24) + chars * (all_kinds == 0))
-    store_i64(out + 32, load_i64(out + 32) + (any_kind & ALPHA != 0))
-    store_i64(out + 48, max(load_i64(out + 48), chars))
+    return chars, any_kind, all_kinds
 
 
 @internal
@@ -318,12 +399,3 @@ def _stop_word(packed: int) -> int:
         (packed == _STOPS[4]) | (packed == _STOPS[5]) << 1 | (packed == _STOPS[6]) << 2 | (packed == _STOPS[7]) << 3
     )
     return first | second << 4
-
-
-@internal
-def _bits(mask: int) -> int:
-    bits = 0
-    while mask:
-        bits += mask & 1
-        mask >>= 1
-    return bits
