@@ -19,7 +19,7 @@ import pyarrow as pa
 Batches = Iterator[pa.RecordBatch]
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-PII_KINDS = ("email", "phone", "ip", "card", "iban", "ssn", "secret")
+PII_KINDS = ("email", "phone", "ip", "private_ip", "card", "iban", "ssn", "secret")
 """Kinds of personal data that are looked for in texts, and that a release may mask."""
 BATCH_BYTES = 16 << 20
 """Target size of a record batch and of a Parquet row group, in bytes of Arrow memory."""

@@ -23,10 +23,13 @@ LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 NAME = re.compile(rb"(?:%b\.)+([A-Za-z]{2,12})" % LABEL)
 EXAMPLES = re.compile(rb"(?:.*\.)?example\.(?:com|net|org)", re.IGNORECASE)
 SPECIAL = """
-0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 192.168.0.0/16
-198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 2001:db8::/32 3fff::/20
+0.0.0.0/8 127.0.0.0/8 192.0.0.0/24 192.0.2.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
+2001:db8::/32 3fff::/20
 """
-NETWORKS = [ipaddress.ip_network(name) for name in SPECIAL.split()]
+PRIVATE = "10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16"
+ADDRESSED = re.compile(
+    rb"(?i)(?<![a-z])(?:addr|address|addresses|dns|gateway|ips?|ipv|nameserver|netmask|ping|resolver)(?![a-z])"
+)
 IPV6 = re.compile(rb"(?<![\w:.])[0-9][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*")
 IPV4 = re.compile(rb"(?<![\w.])(?<!\w-)(?<![=<>~!]=)\d{1,3}(?:\.\d{1,3}){3}(?!\w)(?!\.\w)(?![-+][A-Za-z])")
 SOLID = rb"(?<![\w.])(?<!\d-)\d{13,19}"
@@ -38,10 +41,11 @@ ISSUED = re.compile(
     r"|(?:30[0-5]|3[689]\d)\d{11}|(?:6011|64[4-9]\d|65\d\d|62\d\d|352[89]|35[3-8]\d)\d{12,15}"
 )
 SSN = re.compile(rb"(?<![\w.])(?<!\d-)(?!000|666|9)\d{3}-(?!00)\d\d-(?!0000)\d{4}(?!\w)(?![.-]\d)")
+KEY = rb"""(?=(?:(?!-----END)[\w+/=\s:,\-"'\\])*[A-Za-z0-9+/=]{16})(?:(?!_)[\w+/=\s:,\-"'\\])"""
 SECRET = re.compile(
     rb"(?<![\w-])(?:(?:AKIA|ASIA)(?:[A-Z2-7]{16}|0{16})(?![\w-])|gh[pousr]_[A-Za-z0-9]{36,251}(?![\w-])"
     rb"|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}(?![\w-])|eyJ[\w-]{7,}\.eyJ[\w-]*\.[\w-]+"
-    rb"|-----BEGIN [A-Z0-9 ]{0,42}PRIVATE KEY-----(?P<body>[\x00-\xff]{0,16384}?)(?=-----END))"
+    rb"|-----BEGIN [A-Z0-9 ]{0,42}PRIVATE KEY-----(?P<body>%b{0,16384}?)(?=-----END))" % KEY
 )
 NAMES = re.compile(rb"\A(?:AKIA|ASIA|gh[pousr]_|github_pat_|eyJ)|(?<=\.)eyJ")
 SPOKEN = re.compile(
@@ -60,12 +64,21 @@ NATIONAL = re.compile(
 def spans(text: str) -> list[Span]:
     """Every span of a text, in order."""
     raw = bytearray(text.encode())
-    found = []
-    for search, filler in ((secrets, b"!"), (addresses, b"x")):
-        for start, stop, span in search(bytes(raw)):
-            raw[start:stop] = filler * (stop - start)
-            found.append(span)
-    return sorted((span for span in [*found, *numbers(bytes(raw))] if span), key=lambda span: span[1])
+    found: list[Span | None] = []
+    hidden = set[int]()
+    for start, stop, span in secrets(bytes(raw)):
+        raw[start:stop] = b"!" * (stop - start)
+        found.append(span)
+    for start, stop, span in addresses(bytes(raw)):
+        hide(raw, hidden, start, stop, b"x")
+        found.append(span)
+    return sorted((span for span in [*found, *numbers(raw, hidden)] if span), key=lambda span: span[1])
+
+
+def hide(raw: bytearray, hidden: set[int], start: int, stop: int, filler: bytes) -> None:
+    """Letters or digits in the place of an address; they count for nothing between a word and a number."""
+    raw[start:stop] = filler * (stop - start)
+    hidden.update(range(start, stop))
 
 
 def masked(text: str) -> str:
@@ -104,35 +117,37 @@ def addresses(text: bytes) -> Iterator[Found]:
             yield start, floor, None if reserved else ("email", start, floor, "user@example.org")
 
 
-def numbers(text: bytes) -> Iterator[Span | None]:
+def numbers(raw: bytearray, hidden: set[int]) -> Iterator[Span | None]:
     floor = 0
-    for run in re.finditer(rb"\d+", text):
+    for run in re.finditer(rb"\d+", bytes(raw)):
         if run.start() >= floor:
-            for found in recognised(text, run.start()):
+            for kind, found in recognised(bytes(raw), hidden, run.start()):
                 if found:
                     floor = found[1]
+                    if kind == "ip" and not raw.startswith(b"0.", found[0]):
+                        hide(raw, hidden, *found[:2], b"0")
                     yield found[2]
                     break
 
 
-def recognised(text: bytes, at: int) -> Iterator[Found | None]:
+def recognised(text: bytes, hidden: set[int], at: int) -> Iterator[tuple[str, Found | None]]:
     """What each kind makes of the run of digits at ``at``, in the order in which they are asked."""
     before = text[at - 1 : at] if at else b""
     if re.fullmatch(b"[A-Z]", before):
-        yield account(text, at - 2) if at > 1 else None
+        yield "iban", account(text, at - 2) if at > 1 else None
     elif not re.fullmatch(rb"\w", before):
         if before == b"+" and not re.match(rb"\w", text[at - 2 : at - 1] if at > 1 else b""):
-            yield international(text, at)
-        yield ipv6(text, at)
-        yield ipv4(text, at)
-        yield card(text, at)
-        yield security(text, at)
+            yield "phone", international(text, hidden, at)
+        yield "ip", ipv6(text, at)
+        yield "ip", ipv4(text, hidden, at)
+        yield "card", card(text, at)
+        yield "ssn", security(text, at)
         if before == b"(":
-            yield national(text, at - 1)
-        yield national(text, at)
+            yield "phone", national(text, hidden, at - 1)
+        yield "phone", national(text, hidden, at)
         if before == b"(":
-            yield spoken(text, at - 1)
-        yield spoken(text, at)
+            yield "phone", spoken(text, hidden, at - 1)
+        yield "phone", spoken(text, hidden, at)
 
 
 def ipv6(text: bytes, at: int) -> Found | None:
@@ -148,11 +163,11 @@ def ipv6(text: bytes, at: int) -> Found | None:
         return None
     if follows or (b"::" in name and (len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3 or name[:1] not in b"23")):
         return None
-    span = None if inside(address) else ("ip", at, stop, "2001:db8::1")
+    span = None if inside(address, SPECIAL) else ("ip", at, stop, "2001:db8::1")
     return at, stop, span
 
 
-def ipv4(text: bytes, at: int) -> Found | None:
+def ipv4(text: bytes, hidden: set[int], at: int) -> Found | None:
     match = IPV4.match(text, at)
     try:
         address = ipaddress.IPv4Address(match[0].decode()) if match else None
@@ -160,12 +175,15 @@ def ipv4(text: bytes, at: int) -> Found | None:
         return None
     if match is None or address is None:
         return None
-    span = None if inside(address) or max(address.packed) < 32 else ("ip", at, match.end(), "192.0.2.1")
+    named = max(address.packed) >= 32 or after(ADDRESSED, text, hidden, at)
+    kind = "private_ip" if inside(address, PRIVATE) else "ip"
+    span = (kind, at, match.end(), "192.0.2.1") if named and not inside(address, SPECIAL) else None
     return at, match.end(), span
 
 
-def inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    return any(address in network for network in NETWORKS if network.version == address.version)
+def inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address, names: str) -> bool:
+    networks = map(ipaddress.ip_network, names.split())
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def account(text: bytes, at: int) -> Found | None:
@@ -213,45 +231,49 @@ def groups(text: bytes, at: int) -> tuple[str, list[int]]:
     return digits, ends
 
 
-def said(text: bytes, start: int, stop: int) -> bool:
-    """Whether a word before it makes a number one to call, on its line or just before it, and it is no mask."""
+def said(text: bytes, hidden: set[int], start: int, stop: int) -> bool:
+    """Whether a word before it makes a number one to call, and it is no mask."""
+    digits = re.sub(rb"\D", b"", text[start:stop])
+    return after(SPOKEN, text, hidden, start) and not digits.startswith(b"0000") and len(digits.replace(b"0", b"")) > 1
+
+
+def after(words: re.Pattern[bytes], text: bytes, hidden: set[int], start: int) -> bool:
+    """Whether one of the words ends at most 64 bytes before ``start``, on its line or just before it."""
     line = text.rfind(b"\n", 0, start) + 1
     if line and not re.search(rb"\w", text[line:start]):
         line = text.rfind(b"\n", 0, line - 1) + 1
-    floor = max(line, start - 64)
-    near = any(match.end() > floor for match in SPOKEN.finditer(text, max(0, floor - 12), start))
-    digits = re.sub(rb"\D", b"", text[start:stop])
-    return near and not digits.startswith(b"0000") and len(digits.replace(b"0", b"")) > 1
+    ends = [match.end() for match in words.finditer(text, line, start)]
+    return any(len(set(range(end, start)) - hidden) < 64 for end in ends)
 
 
-def spoken(text: bytes, at: int) -> Found | None:
+def spoken(text: bytes, hidden: set[int], at: int) -> Found | None:
     if re.search(rb"(?:[\w.,/$#=-]|\d )\Z", text[max(0, at - 2) : at]):
         return None
     digits, ends = groups(text, at)
     sizes = [len(group) for group in re.findall(rb"\d+", text[at : ends[-1]])]
     dated = len(sizes) == 3 and sizes[1] <= 2 and sorted([sizes[0], sizes[2]])[0] <= 2 and max(sizes) == 4
-    if len(digits) < 7 or dated or not said(text, at, ends[-1]):
+    if len(digits) < 7 or dated or not said(text, hidden, at, ends[-1]):
         return None
     return at, ends[-1], ("phone", at, ends[-1], zeroed(text[at : ends[-1]]))
 
 
-def international(text: bytes, at: int) -> Found | None:
+def international(text: bytes, hidden: set[int], at: int) -> Found | None:
     digits, ends = groups(text, at)
     if len(digits) < 8:
         return (at, ends[-1], None) if digits else None
-    whole = [ends[-1]] if said(text, at - 1, ends[-1]) else []
+    whole = [ends[-1]] if said(text, hidden, at - 1, ends[-1]) else []
     fit = (end for end in reversed(ends[1:]) if assigned("+" + re.sub(rb"\D", b"", text[at:end]).decode()))
     for end in [*fit, *whole]:
         return at, ends[-1], ("phone", at - 1, end, zeroed(text[at - 1 : end]))
     return at, ends[-1], None
 
 
-def national(text: bytes, at: int) -> Found | None:
+def national(text: bytes, hidden: set[int], at: int) -> Found | None:
     match = NATIONAL.match(text, at)
     if not match or (match["spaced"] and re.search(rb"\d \Z", text[:at])):
         return None
     digits = re.sub(rb"\D", b"", text[at : match.end("last")]).decode()[-10:]
-    fits = assigned("+1" + digits) or said(text, at, match.end())
+    fits = assigned("+1" + digits) or said(text, hidden, at, match.end())
     return at, match.end(), ("phone", at, match.end(), zeroed(match[0])) if fits else None
 
 

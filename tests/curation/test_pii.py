@@ -14,9 +14,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from warehouse import query
 from warehouse.contracts import PII_KINDS
 from warehouse.curation import PII, PII_VERSION, pii
 from warehouse.curation.pii import KINDS
+from warehouse.gate import load_suites, run_suite
 
 PIECES = """
 @ . .. - -- + ( ) x / : :: % _ , 1 2 7 01 001 212 555 0123 (212) +1 +49 +44 (0)20 7946 0958 30 2024-01-02 v == >= A XX b
@@ -27,8 +29,9 @@ user joe.doe foo@bar.com a+b@mail.co.uk @example.org user@example.org Foo@EXAMPL
 GB82WEST12345698765432 DE89370400440532013000
 NO9386011117947 XX00 978-0-306-40615-7 212-555-0123 (212)555-0123 212.555.0123x45 1-800-356-9377 +12125550123 1700000000
 123-45-6789 900-12-3456 078-05-1120 eyJhbGciOiJI eyJ .eyJzdWIi _-x AKIA AKIAIOSFODNN7EXAMPLE ASIAQ2 phone call Fax reach
+IP address Ping IPv4 172.20.1.2 192.168.1.77 169.254.3.99 100.65.2.4 100.64.1.2
 ghp_ ghs_16C7e42F292c6912E7710c838347Ae178B4a -----BEGIN PRIVATE KEY----- -----END github_pat_ 07700 063 (37) 788-063
-eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl -----BEGIN|-----BEGIN RSA PRIVATE KEY-----|MIIEow|\n
+eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl -----BEGIN|-----BEGIN RSA PRIVATE KEY-----|MIIEowIBAAKCAQEA|\n
 +44 (0)20 7946 0958|+1 (650) 253-0000|GB82 WEST 1234 5698 7654 32|4111 1111 1111 1111|650 253 0000|1 650 253 0000
 """
 WORDS = [piece for line in PIECES.splitlines() for piece in (line.split("|") if "|" in line else line.split())]
@@ -62,8 +65,36 @@ def test_spans_and_masks_equal_those_of_regular_expressions_and_checks(text: str
 
 @given(TEXTS)
 @settings(max_examples=600, deadline=None)
+@example("phone@@@@..a+b@mail.co.ukuser@example.org6011000990139424foo@bar.com@978-0-306-40615-7")
+@example("Call, or write to the.third.of.four.clerks@very-long-name-of-a-company.de, order 978-030-6406")
+@example("call 2a00:1450:4001:0830:0000:0000:0000:200e about what we discussed on Mon, 978-030-6406")
+@example("phone 1700000000 1.2.3.4 978-0-306-40615-7")
 def test_masked_text_holds_no_span(text: str) -> None:
     assert spans(pii_twin.masked(text)) == []
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+@example(["AKIAIOSFODNN7EXAMPLE ghp_16C7e42F292c6912E7710c838347Ae178B4a", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"])
+@example(["-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQ+/\n3aQ=\n-----END RSA PRIVATE KEY-----"])
+def test_the_shipped_suite_passes_whatever_is_found(some: list[str]) -> None:
+    assert not failed(pii(batch_of(some)))
+
+
+@pytest.mark.parametrize("mask", ["AKIAIOSFODNN7EXAMPLE", "ghp_0000a000", "eyJ0000.eyJ00.sig", "\nMIIE\n", "eyJ.AKIA0"])
+def test_a_secret_that_its_mask_leaves_fails_the_shipped_suite(mask: str) -> None:
+    rows = pii(batch_of(["AKIAIOSFODNN7EXAMPLE"]))
+    assert failed(rows.set_column(5, PII.field("mask"), pa.array([mask]))) == ["kind = 'secret'"]
+
+
+def failed(rows: pa.RecordBatch) -> list[str]:
+    """The checks of the shipped suite that these rows fail."""
+    (suite,) = load_suites([Path(__file__).resolve().parents[2] / "expectations/repository.pii.json"])
+    with query.connect() as con:
+        query.attach_memory(con, "repository")
+        con.register("given", pa.Table.from_batches([rows]))
+        con.execute("CREATE TABLE repository.pii AS FROM given")
+        return [check.kwargs["row_condition"] for check in run_suite(con, suite) if not check.success]
 
 
 @given(TEXTS, st.sets(st.sampled_from(PII_KINDS)))
@@ -88,7 +119,7 @@ def test_spans_equal_the_reference_on_real_mail_and_sentences(shared_data: Path)
     texts = [record["full_text"] for record in records] + texts_of(shared_data, "mail_spamassassin.zip", 100)
     found = [spans(text) for text in texts]
     assert found == [pii_twin.spans(text) for text in texts]
-    assert {span[0] for each in found for span in each} == {"email", "phone", "ip", "card", "iban", "ssn"}
+    assert {span[0] for each in found for span in each} == {*PII_KINDS} - {"secret"}
 
 
 def test_masks_of_real_mail_are_no_data_again(shared_data: Path) -> None:
@@ -155,7 +186,7 @@ def test_a_text_that_is_no_utf8_is_searched_within_its_bounds() -> None:
     ("text", "why"),
     [
         ("version 1.2.3.4, section 3.2.1.4, v85.1.2.3, foo-85.1.2.3.tar.gz, pip==85.1.2.3", "versions"),
-        ("10.0.0.1 127.0.0.1 192.168.1.77 192.0.2.1 224.0.0.251 ::1 fe80::1 2001:db8::7", "addresses of no host"),
+        ("10.0.0.1 127.0.0.1 192.0.2.1 224.0.0.251 ::1 fe80::1 2001:db8::7", "addresses of no host"),
         ("2024-01-02 2024-01-02T03:04:05+01:00 01/02/2024 12:34:56 1700000000", "dates and times"),
         ("ISBN 978-0-306-40615-7, 0-306-40615-2, 9780306406157", "ISBNs"),
         (
@@ -217,15 +248,45 @@ def test_a_word_on_its_line_makes_groups_of_digits_a_telephone_number(text: str,
     assert found == ([number] if number else [])
 
 
-PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/\n3aQ=\n-----END RSA PRIVATE KEY-----"
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("DNS 8.8.8.8, release 8.8.4.4; then 8.8.1.1", [("ip", "8.8.8.8"), ("ip", "8.8.4.4"), ("ip", "8.8.1.1")]),
+        ("your IP address:\n1.1.1.1\n1.0.0.1", [("ip", "1.1.1.1")]),
+        (
+            "router 192.168.1.77, 100.127.0.1 and 10.0.0.1",
+            [("private_ip", "192.168.1.77"), ("private_ip", "100.127.0.1")],
+        ),
+        ("Gateway 10.0.0.1, not 127.0.0.1 or 0.0.0.0", [("private_ip", "10.0.0.1")]),
+        ("zip 8.8.8.8 pings 8.8.8.8" + " so" * 30 + " 8.8.8.8", []),
+    ],
+)
+def test_small_addresses_are_some_by_a_word_before_them_and_private_ones_apart(
+    text: str, found: list[tuple[str, str]]
+) -> None:
+    assert [(kind, text[start:stop]) for kind, start, stop, _ in spans(text)] == found
+    assert spans(text) == pii_twin.spans(text)
+
+
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQ+/\n3aQ=\n-----END RSA PRIVATE KEY-----"
 
 
 def test_of_a_private_key_all_between_its_first_and_last_line_is_hidden() -> None:
     ((kind, _, _, mask),) = spans(f"key = '{PEM}'")
-    assert (kind, mask) == ("secret", "\n000000+/\n000=\n")
+    assert (kind, mask) == ("secret", "\n00000000000000+/\n000=\n")
     assert spans(f"{PEM[:31]}{mask}-----END RSA PRIVATE KEY-----") == []
-    for other in (PEM.replace("PRIVATE", "PUBLIC"), PEM.replace("END", "FIN"), "x" + PEM, PEM[:31] + "a" * 16_400):
+    for other in (
+        *(PEM.replace("PRIVATE", "PUBLIC"), PEM.replace("END", "FIN"), "x" + PEM, PEM[:31] + "a" * 16_400),
+        *(PEM.replace("AKCAQ+/", "AKCAQ"), PEM.replace("\n3", "\n_3"), PEM.replace("\n3", "\né3")),
+        'FIRST, LAST = "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----"',
+    ):
         assert spans(other) == pii_twin.spans(other) == []
+
+
+def test_a_private_key_in_source_code_is_hidden_with_its_headers_and_quotes() -> None:
+    code = PEM.replace("\nMII", "\\nProc-Type: 4,ENCRYPTED\\n\"\n  'MII")
+    ((kind, _, _, mask),) = spans(code)
+    assert kind == "secret" and set(mask) <= set("0+/=:,-\"'\\ \n") and spans(code) == pii_twin.spans(code)
 
 
 def test_what_only_looks_like_a_secret_is_none() -> None:

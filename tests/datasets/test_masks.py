@@ -26,6 +26,7 @@ SECRETS = {
     "email": ["jane.doe@mail.example.co.uk", "a@b.de"],
     "phone": ["(650) 253-0000", "+44 20 7946 0958"],
     "ip": ["85.12.3.4", "2a00:1450:4001:81b::200e"],
+    "private_ip": ["192.168.1.77"],
     "card": ["4111 1111 1111 1111", "378282246310005"],
     "iban": ["DE89370400440532013000", "GB82 WEST 1234 5698 7654 32"],
     "ssn": ["078-05-1120"],
@@ -48,7 +49,7 @@ def world(
     tmp_path_factory: pytest.TempPathFactory, make_world: Callable[..., Any], make_row: Callable[..., Any]
 ) -> Any:
     secrets = list(KINDS)
-    texts = [f"Nur für Nº {n}: {secrets[n % 12]}, oder {secrets[n * 7 % 12]}; {'mehr ' * (n % 60)}" for n in range(60)]
+    texts = [f"Nur für Nº {n}: {secrets[n % 13]}, oder {secrets[n * 7 % 13]}; {'mehr ' * (n % 60)}" for n in range(60)]
     rows = [make_row(number, text) for number, text in enumerate([*texts, "nothing to hide", "", secrets[0]])]
     return make_world(tmp_path_factory.mktemp("masked"), rows)
 
@@ -157,7 +158,10 @@ def rebuilt_without(release: Release, frozen: pa.Table, world: Any, folder: Path
 @pytest.mark.parametrize(
     ("stated", "message"),
     [
-        ("{mask: [emails]}", r"recipe.yaml:2: mask is \['emails'\].*email, phone, ip, card, iban, ssn, secret"),
+        (
+            "{mask: [emails]}",
+            r"recipe.yaml:2: mask is \['emails'\].*email, phone, ip, private_ip, card, iban, ssn, secret",
+        ),
         ("{mask: email}", "mask is 'email'"),
         ("{masks: [email]}", "unknown key 'masks'"),
         ("[email]", r"recipe.yaml:2: .*\{mask: \[email, phone\]\}"),

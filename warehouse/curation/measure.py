@@ -103,7 +103,7 @@ def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
     found = paragraph_kernel.rows(texts(batch["text"]))
-    without = np.setdiff1d(np.arange(batch.num_rows), found[:, 0])
+    without = np.flatnonzero(np.bincount(found[:, 0], minlength=batch.num_rows) == 0)
     nothing = np.column_stack([without, np.full(without.size, -1), np.zeros((without.size, 2), np.int64)])
     rows = np.concatenate([found, nothing])
     document, ordinal, digest, chars = rows[np.argsort(rows[:, 0], kind="stable")].T

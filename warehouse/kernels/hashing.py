@@ -6,7 +6,7 @@ Two different texts among n meet with probability n^2 / 2^65: 3e-8 for a million
 from __future__ import annotations
 
 from warehouse.kernels.jit import compiled, inlined
-from warehouse.kernels.memory import fold, load_i64, load_u8, store_i64
+from warehouse.kernels.memory import fold, load_i64, load_u8, store_i64, swapped
 
 SEED = 0x2D358DCCAA6C78A5
 MULTIPLIER = 0x0BB67AE8584CAA73 | 1
@@ -28,14 +28,15 @@ def finish(state: int, size: int) -> int:
 
 @compiled
 def hash_bytes(begin: int, end: int) -> int:
-    """Hash of the bytes begin..end, eight at a time."""
+    """Hash of the bytes begin..end, eight at a time; those left over are one number, the first byte highest."""
     state, at = SEED, begin
     while at + 8 <= end:
         state = step(state, load_i64(at))
         at += 8
-    tail = 0
-    for place in range(at, end):
-        tail = tail << 8 | load_u8(place)
+    tail, left = 0, end - at
+    if left:
+        last = load_i64(end - 8) if at > begin else head(at, left) << (64 - 8 * left)
+        tail = swapped(last) & ((1 << 8 * left) - 1)
     return finish(step(state, tail), end - begin)
 
 

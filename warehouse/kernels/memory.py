@@ -115,6 +115,18 @@ ones = cast("Callable[[int], int]", _ones)
 
 
 @intrinsic
+def _swapped(_context: Any, number: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bswap(arguments[0])
+
+    return types.int64(types.int64), generate
+
+
+swapped = cast("Callable[[int], int]", _swapped)
+"""The eight bytes of a number in the opposite order."""
+
+
+@intrinsic
 def _call(_context: Any, function: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         word = ir.IntType(64)

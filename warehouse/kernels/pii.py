@@ -25,10 +25,11 @@ from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
 from warehouse.kernels.texts import Counts, Texts
 
-EMAIL, IPV4, IPV6, IBAN, CARD, SSN, SECRET, SPOKEN, INTERNATIONAL, NATIONAL = range(10)
-SAID_TOO = (10, 11)
-"""Codes of what is found. SPOKEN: a telephone number by a word before it; INTERNATIONAL and NATIONAL: one that is not
-yet looked up; SAID_TOO: the same two where such a word stands before it as well.
+EMAIL, IPV4, IPV6, PRIVATE, IBAN, CARD, SSN, SECRET, SPOKEN, INTERNATIONAL, NATIONAL = range(11)
+SAID_TOO = (11, 12)
+"""Codes of what is found. PRIVATE: an IPv4 address of a network of one's own. SPOKEN: a telephone number by a word
+before it; INTERNATIONAL and NATIONAL: one that is not yet looked up; SAID_TOO: the same two where such a word stands
+before it as well.
 """
 
 WORD = 1  # [A-Za-z0-9_]
@@ -42,6 +43,13 @@ GAP = 128  # between groups of a telephone number
 BASE32 = 256  # of an AWS key id: A-Z and 2-7
 TOKEN = 512  # [A-Za-z0-9_-]: base64url
 STARTS = 1024  # a secret may start with it
+BASE64 = 2048  # of a key in PEM
+AROUND = 4096  # of its headers, of the quotes and line ends that stand about it in source code
+
+HIDDEN_IP, HIDDEN = 0xFE, 0xFF
+"""Stand in the working copy for each byte of an address that was found, one of IP as digits, one of mail as letters;
+bytes of no text in UTF-8.
+"""
 
 LOCAL_BYTES = 64  # RFC 5321, 4.5.3.1
 DOMAIN_BYTES = 253
@@ -51,17 +59,22 @@ FEWEST_PHONE_DIGITS = 8
 FEWEST_BYTES = 6
 """No span is shorter: a@b.de."""
 VERSION_PARTS = 32
-"""1.2.3.4 is a version or a section: no part reaches 32. One routable address in 4,096 looks like that."""
+"""1.2.3.4 is a version or a section: no part reaches 32. One routable address in 4,096 looks like that; it is one after
+ADDRESS_WORDS.
+"""
+ADDRESS_WORDS = "addr address addresses dns gateway ip ips ipv nameserver netmask ping resolver"
 
 FEWEST_SPOKEN_DIGITS = 7
-SPOKEN_BYTES = 64
-"""How far before a number the word may end that makes it a telephone number."""
+WORD_BYTES = 64
+"""How far before a number the word may end that makes it a telephone number, or an address."""
 SPOKEN_WORDS = """
 call called calling cell cellphone contact desk dial fax hotline landline mobile phone phones reach ring sms tel
 telephone telephones whatsapp
 """
 PEM_BYTES = 16_384
 """Of a private key between its first and its last line."""
+FEWEST_KEY_BYTES = 16
+"""Of base64 in one piece, somewhere in a private key."""
 
 NEWLINE, SPACE, OPEN, CLOSE, PLUS, DASH, DOT, COLON, EQUALS, ZERO = b"\n ()+-.:=0"
 FEWEST_SECRET_BYTES = 16
@@ -102,14 +115,17 @@ def _classes() -> npt.NDArray[np.uint16]:
         (BASE32, string.ascii_uppercase + "234567"),
         (TOKEN, digits + letters + "_-"),
         (STARTS, "Aeg-"),
+        (BASE64, digits + letters + "+/="),
+        (AROUND, string.whitespace + ":,-\"'\\"),
     ):
         table[np.frombuffer(members.encode(), np.uint8)] |= flag
+    table[HIDDEN_IP], table[HIDDEN] = WORD | DIGIT, WORD | LETTER
     return table
 
 
-def _spoken_codes() -> npt.NDArray[np.int64]:
-    """int64[n]: SPOKEN_WORDS packed, ascending."""
-    return np.array(sorted(map(registries.packed, SPOKEN_WORDS.split())), np.int64)
+def _codes(words: str) -> npt.NDArray[np.int64]:
+    """int64[n]: the words packed, ascending."""
+    return np.array(sorted(map(registries.packed, words.split())), np.int64)
 
 
 class _Tables(NamedTuple):
@@ -121,11 +137,17 @@ class _Tables(NamedTuple):
     lengths: int
     spoken: int
     spoken_end: int
+    addressed: int
+    addressed_end: int
 
 
-_KEEP = (_classes(), registries.domain_codes(), registries.iban_lengths(), _spoken_codes())
-_CLASSES, _DOMAINS, _LENGTHS, _SPOKEN = (table.ctypes.data for table in _KEEP)
-_TABLES = _Tables(_CLASSES, _DOMAINS, _DOMAINS + _KEEP[1].nbytes, _LENGTHS, _SPOKEN, _SPOKEN + _KEEP[3].nbytes)
+_KEEP = (
+    *(_classes(), registries.iban_lengths()),
+    *(registries.domain_codes(), _codes(SPOKEN_WORDS), _codes(ADDRESS_WORDS)),
+)
+_CLASSES, _LENGTHS, *_SORTED = (table.ctypes.data for table in _KEEP)
+_RANGES = [(first, first + table.nbytes) for first, table in zip(_SORTED, _KEEP[2:], strict=True)]
+_TABLES = _Tables(_CLASSES, *_RANGES[0], _LENGTHS, *_RANGES[1], *_RANGES[2])
 
 
 def rows(column: Texts) -> Counts:
@@ -204,7 +226,7 @@ def _byte(at: int, begin: int, end: int) -> int:
 
 @internal
 def _addresses(begin: int, end: int, document: int, tables: _Tables, out: int) -> int:
-    """Mail addresses; each, reserved ones too, is overwritten with x, so that the second walk meets a letter there."""
+    """Mail addresses; each, reserved ones too, is hidden from the next walk, which meets letters there."""
     found, at, floor = 0, begin, begin
     while at < end:
         if at + 8 <= end:
@@ -223,10 +245,15 @@ def _addresses(begin: int, end: int, document: int, tables: _Tables, out: int) -
         stop = abs(name)
         if name > 0:
             found += _store(out + 32 * found, document, EMAIL, start - begin, stop - begin)
-        for place in range(start, stop):
-            store_u8(place, 0x78)
+        _hide(start, stop, HIDDEN)
         at = floor = stop
     return found
+
+
+@internal
+def _hide(start: int, stop: int, byte: int) -> None:
+    for place in range(start, stop):
+        store_u8(place, byte)
 
 
 @internal
@@ -321,7 +348,7 @@ def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> 
             if not stop:
                 start, stop, code = at, _ipv6(at, begin, end, classes), IPV6
             if not stop:
-                stop, code = _ipv4(at, begin, end, classes), IPV4
+                stop, code = _ipv4(at, begin, end, tables)
             if not stop:
                 stop, code = _card(at, begin, end, classes), CARD
             if not stop:
@@ -338,6 +365,8 @@ def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> 
             if code >= INTERNATIONAL and _said(start, stop, begin, tables):
                 code += 2
             found += _store(out + 32 * found, document, code, start - begin, stop - begin)
+        if stop and (code == IPV6 or (code in (IPV4, PRIVATE) and load_u8(start) != ZERO)):
+            _hide(start, abs(stop), HIDDEN_IP)
         at = abs(stop) if stop else _run(at, end, classes)
     return found
 
@@ -351,13 +380,14 @@ def _run(at: int, end: int, classes: int) -> int:
 
 
 @internal
-def _ipv4(at: int, begin: int, end: int, classes: int) -> int:
-    """The end of an address; negative for one that nobody is reached by, and for versions; 0: it is none."""
+def _ipv4(at: int, begin: int, end: int, tables: _Tables) -> tuple[int, int]:
+    """The end of an address and its code; negative for one that is nobody's, and for versions; 0: it is none."""
+    start, classes = at, tables.classes
     before, second = _byte(at - 1, begin, end), _byte(at - 2, begin, end)
     if before == DOT or (before == DASH and _flags(classes, at - 2, begin, end) & WORD):
-        return 0
+        return 0, IPV4
     if before == EQUALS and second in _COMPARES:
-        return 0
+        return 0, IPV4
     value, most = 0, 0
     for part in range(4):
         stop = _run(at, min(end, at + 4), classes)
@@ -365,28 +395,34 @@ def _ipv4(at: int, begin: int, end: int, classes: int) -> int:
         for place in range(at, stop):
             octet = 10 * octet + load_u8(place) - 0x30
         if stop == at or stop - at > 3 or octet > 255 or (load_u8(at) == 0x30 and stop - at > 1):
-            return 0
+            return 0, IPV4
         if part < 3 and _byte(stop, begin, end) != DOT:
-            return 0
+            return 0, IPV4
         value, most, at = value << 8 | octet, max(most, octet), stop + 1
     stop = at - 1
     after, further = _byte(stop, begin, end), _flags(classes, stop + 1, begin, end)
     if _kind(classes, after) & WORD or (after == DOT and further & WORD):
-        return 0
+        return 0, IPV4
     if after in (DASH, PLUS) and further & LETTER:
-        return 0
-    return stop if most >= VERSION_PARTS and routable(value) else -stop
+        return 0, IPV4
+    reach = reached(value)
+    named = most >= VERSION_PARTS or _after(start, begin, tables, tables.addressed, tables.addressed_end)
+    return (stop if reach and named else -stop), (PRIVATE if reach == 1 else IPV4)
 
 
 @compiled
-def routable(value: int) -> bool:
-    """Whether an IPv4 address is of one host of the internet: the special-purpose registry of IANA, and multicast."""
+def reached(value: int) -> int:
+    """2: an IPv4 address of one host of the internet, 1: of a network of one's own, 0: nobody's.
+
+    By the special-purpose registry of IANA: private are RFC 1918, 6598 and 3927, nobody's are loopback, documentation,
+    benchmarking and the like, and multicast.
+    """
     first, two, three = value >> 24, value >> 16, value >> 8
-    if first in (0, 10, 127) or first >= 224 or two in (0xA9FE, 0xC0A8):
-        return False
-    if two >> 6 == 0x6440 >> 6 or two >> 4 == 0xAC10 >> 4 or two >> 1 == 0xC612 >> 1:
-        return False
-    return three not in (0xC00000, 0xC00002, 0xC63364, 0xCB0071)
+    if first == 10 or two in (0xA9FE, 0xC0A8) or two >> 6 == 0x6440 >> 6 or two >> 4 == 0xAC10 >> 4:
+        return 1
+    if first in (0, 127) or first >= 224 or two >> 1 == 0xC612 >> 1:
+        return 0
+    return 0 if three in (0xC00000, 0xC00002, 0xC63364, 0xCB0071) else 2
 
 
 @internal
@@ -655,17 +691,25 @@ def _dated(at: int, stop: int, classes: int) -> bool:
 def _said(start: int, stop: int, begin: int, tables: _Tables) -> bool:
     """Whether one of SPOKEN_WORDS stands before ``start``, and the digits are no mask.
 
-    On its line, or on the one before if the number begins its line. A mask's first four are 0, or all but one are.
+    A mask's first four digits are 0, or all but one are.
     """
     zeros = others = 0
     for place in range(start, stop):
         if _kind(tables.classes, load_u8(place)) & DIGIT:
             zeros += others == 0 and load_u8(place) == ZERO
             others += load_u8(place) != ZERO
-    if zeros >= 4 or others < 2:
-        return False
-    at, floor, own_line, alone = start, max(begin, start - SPOKEN_BYTES), True, True
-    while at > floor:
+    return zeros < 4 and others > 1 and _after(start, begin, tables, tables.spoken, tables.spoken_end)
+
+
+@internal
+def _after(start: int, begin: int, tables: _Tables, first: int, last: int) -> bool:
+    """Whether one of the packed words from ``first`` to ``last`` stands before ``start``, at most WORD_BYTES before it.
+
+    On its line, or on the one before if the number begins its line. Addresses between do not count, so that their
+    masks, longer or shorter, change nothing; 0.0.0.0 does, which the mask of a number may look like.
+    """
+    at, passed, own_line, alone = start, 0, True, True
+    while at > begin and passed < WORD_BYTES:
         if load_u8(at - 1) == NEWLINE:
             if not own_line or not alone:
                 return False
@@ -673,9 +717,12 @@ def _said(start: int, stop: int, begin: int, tables: _Tables) -> bool:
         end = at
         while at > begin and _kind(tables.classes, load_u8(at - 1)) & LETTER:
             at -= 1
-        if at < end and _among(tables.spoken, tables.spoken_end, _packed(at, end, tables.classes)):
+            passed += load_u8(at) < HIDDEN_IP
+        if at < end and _among(first, last, _packed(at, end, tables.classes)):
             return True
-        at -= at == end
+        if at == end:
+            at -= 1
+            passed += load_u8(at) < HIDDEN_IP
         alone = alone and not _kind(tables.classes, load_u8(at)) & WORD
     return False
 
@@ -712,7 +759,7 @@ def _secret(at: int, end: int, classes: int) -> tuple[int, int]:
     if stop:
         return at, stop
     body = _key_begins(at, end, classes)
-    stop = _key_ends(body, end) if body else 0
+    stop = _key_ends(body, end, classes) if body else 0
     return (body, stop) if stop else (0, 0)
 
 
@@ -820,9 +867,15 @@ def _key_begins(at: int, end: int, classes: int) -> int:
 
 
 @internal
-def _key_ends(at: int, end: int) -> int:
-    """Where the last line of a private key begins; 0: it does not within PEM_BYTES."""
+def _key_ends(at: int, end: int, classes: int) -> int:
+    """Where the last line of a private key begins; 0: it does not within PEM_BYTES, or what stands before is no key."""
+    run = longest = 0
     for place in range(at, min(end - 8, at + PEM_BYTES) + 1):
-        if load_u8(place) == DASH and load_i64(place) == _END:
-            return place
+        kind = _kind(classes, load_u8(place))
+        if kind & AROUND and load_i64(place) == _END:
+            return place if longest >= FEWEST_KEY_BYTES else 0
+        if not kind & (BASE64 | AROUND):
+            return 0
+        run = run + 1 if kind & BASE64 else 0
+        longest = max(longest, run)
     return 0
