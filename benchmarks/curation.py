@@ -1,293 +1,50 @@
-"""Signals and published rules beside datatrove: words, decisions and first reasons of documents, MB a CPU second.
+"""The curation engine beside its peers in one run: every area on the same documents, and the route through all of it.
 
-    make bench AREA=curation                                          ours alone
-    PEERS=python-with-datatrove make bench AREA=curation              and datatrove 0.10.1 with spaCy 3.8.18, compared,
-                                     with dolma 1.2.1 and NeMo Curator 1.4.0 where it finds them (curation_taggers.py)
-    make bench AREA=curation ARGS="--documents 1000 --data FOLDER"
+    make bench AREA=curation
+    make bench AREA=curation ARGS="--own"             without the peers
+    make bench AREA=curation ARGS="--data FOLDER"
 
-Documents: books in pieces, mail, JSON Lines, web pages as text, Project Gutenberg's near copies, and Python modules, of
-../shared/data and the installed packages. Ours: the kernels over one batch, one thread, without language and SQL; the
-rules are read from the signals by the SQL of sql/curation. Compile time apart. The memos of chunks are small and start
-empty in every pass, so cold and warm are one figure: the first pass and the best of three. datatrove: each filter
-called on each document, without readers and writers.
-
-In the chain FineWeb's rules read what C4's filter leaves of a text, on both sides. Alone ("fineweb"), and in a chain of
-which every filter reads the stored text ("unedited"), they read that: the same SQL over the columns of the whole text.
-The agreement in the JSON is over the four filters and the chain. The last line is one JSON object.
+The areas rules, exact, neardup, contamination, pii, language, decisions and pipeline, each as its own page says. Speeds
+of ours are on 200 MB of whole documents (near duplicates: of made-up text with planted ones); what is compared with
+peers is on the sample of samples.py. The last line is one JSON object of all figures.
 """
 
 from __future__ import annotations
 
 import argparse
-import gzip
-import io
 import json
-import os
-import random
-import subprocess
-import sys
-import tempfile
-import time
-import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
-from warehouse import query
-from warehouse.curation import SIGNALS, measure
-from warehouse.datasets.lines import lines_of
-from warehouse.datasets.masks import masked_text
-from warehouse.datasets.recipe import Lines
-from warehouse.kernels import c4, lines, profile, words
-from warehouse.kernels.texts import Texts, texts
-from warehouse.kernels.words import Words
-from warehouse.sources.page import page
-
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tests/curation"))
-ENGLISH = import_module("english_words")
-FILTERS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
-LEFT = "c4_open_left_"
-PIECE = 2_500  # characters of a piece of a book
-MOST = 4_000  # characters of any document
+import contamination
+import decisions
+import exact
+import language
+import neardup
+import pii
+import pipeline
+import rules
+import samples
 
 
 def main() -> None:
-    """Measure, compare if a peer is there, print a line each and the JSON."""
+    """Measure all areas, print their lines and the JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--own", action="store_true", help="without the peer")
-    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
-    arguments.add_argument("--documents", type=int, default=5_600, help="at most so many, of all kinds alike")
+    arguments.add_argument("--own", action="store_true", help="without the peers")
+    arguments.add_argument("--data", type=Path, default=samples.DATA, help="folder of corpora")
     given = arguments.parse_args()
-    documents = sample(list(corpus(given.data)), given.documents)
-    figures = speeds(documents)
-    peers = None if given.own else os.environ.get("PEERS")
-    if peers:
-        figures |= compared(documents, peers) | tagged(documents, peers)
-    else:
-        print("no peer: set PEERS to a Python that has datatrove 0.10.1 and spaCy 3.8.18")
+    sample, whole = samples.sample(given.data), samples.whole(given.data)
+    texts = samples.of(whole)
+    figures: dict[str, Any] = rules.speeds(texts) | exact.figures(texts)
+    figures |= neardup.planted(neardup.MEGABYTES)
+    figures |= contamination.figures(given.data, texts)
+    figures["pii_mb_per_cpu_s"] = pii.speed("all", texts, own=True)["mb_per_cpu_s"]
+    figures |= pii.gold(given.data, own=given.own)
+    figures |= language.figures(list(language.texts(given.data)))
+    figures |= decisions.figures(decisions.ROWS) | pipeline.figures(given.data, whole)
+    if not given.own:
+        figures |= rules.beside(sample) | neardup.beside(samples.of(sample))
     print(json.dumps(figures))
-
-
-def corpus(data: Path) -> Iterator[tuple[str, str]]:
-    """(kind, text) of every document."""
-    for kind, name in (("book", "books_en"), ("mail", "mail_spamassassin"), ("page", "multilingual_html")):
-        if (data / f"{name}.zip").is_file():
-            yield from ((kind, text) for text in archived(data / f"{name}.zip", kind))
-    if (data / "near_dup_pgdocs.zip").is_file():
-        yield from (("copy", text) for text in archived(data / "near_dup_pgdocs.zip", "copy"))
-    for path in sorted((data / "jsonl_corpora").rglob("*.json*")):
-        yield from (("jsonl", text) for text in strings(path))
-    for path in sorted(Path(pa.__file__).parent.parent.rglob("*.py"))[::7]:
-        yield "code", path.read_bytes().decode("utf-8", "replace")[:MOST]
-
-
-def archived(path: Path, kind: str) -> Iterator[str]:
-    """Texts of an archive's files: books in pieces, pages by our reader."""
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(item for item in archive.namelist() if not item.endswith("/")):
-            raw = archive.read(name)
-            if kind == "book":
-                text = raw.decode("utf-8", "replace")
-                yield from (text[start : start + PIECE] for start in range(0, min(len(text), 60 * PIECE), PIECE))
-            elif kind == "page":
-                yield (page(raw, None)["text"] or "")[:MOST]
-            else:
-                yield raw.decode("utf-8", "replace")[:MOST]
-
-
-def strings(path: Path) -> Iterator[str]:
-    """The longest string of each line of a JSON Lines file."""
-    raw = path.read_bytes()
-    raw = gzip.decompress(raw) if path.suffix == ".gz" else raw
-    for line in io.StringIO(raw.decode("utf-8", "replace")):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        values = [value for value in record.values() if isinstance(value, str)] if isinstance(record, dict) else []
-        if values:
-            yield max(values, key=len)[:MOST]
-
-
-def sample(documents: list[tuple[str, str]], most: int) -> list[tuple[str, str]]:
-    """At most so many documents that are not blank, of every kind alike as far as there are, in random order."""
-    kinds: dict[str, list[tuple[str, str]]] = {}
-    for document in documents:
-        if document[1].strip():
-            kinds.setdefault(document[0], []).append(document)
-    chosen: list[tuple[str, str]] = []
-    for left, part in enumerate(sorted(kinds.values(), key=len), start=-len(kinds)):
-        share = -(-(most - len(chosen)) // -left)
-        chosen += part[:: max(1, len(part) // share)][:share]
-    random.Random(0).shuffle(chosen)
-    print(len(chosen), "documents", dict(Counter(kind for kind, _ in chosen)))
-    return chosen
-
-
-def speeds(documents: list[tuple[str, str]]) -> dict[str, float | None]:
-    """MB of UTF-8 a CPU second of all kernels behind the signals, and a line for each."""
-    column = texts(pa.array([text for _, text in documents], pa.large_string()))
-    found: dict[str, float | None] = {}
-    for mode, name in (("spacy_en", "rules"), ("unicode", "rules_unicode")):
-        passes = kernels(mode)
-        tiny = texts(pa.array(["Compile, please: a.b@c.de (x:)) 5km.\n"]))
-        for kernel in passes.values():
-            kernel(tiny)
-        cold = {part: seconds(kernel, column) for part, kernel in passes.items()}
-        warm = {part: min(seconds(kernel, column) for _ in range(3)) for part, kernel in passes.items()}
-        print(mode, {part: f"{column.bytes / 1e6 / spent:.0f} MB/s" for part, spent in warm.items()})
-        found[f"{name}_mb_per_cpu_s_warm"] = round(column.bytes / 1e6 / sum(warm.values()), 1)
-        found[f"{name}_mb_per_cpu_s_cold"] = round(column.bytes / 1e6 / sum(cold.values()), 1)
-    found["rules_unicode_mb_per_cpu_s"] = found.pop("rules_unicode_mb_per_cpu_s_warm")
-    found.pop("rules_unicode_mb_per_cpu_s_cold")
-    return found | dict.fromkeys(("rules_vs_datatrove", "rules_agreement_keep", "rules_agreement_reason"))
-
-
-def kernels(mode: Words) -> dict[str, Callable[[Texts], object]]:
-    """The four passes over the text, by name; c4 takes what words found last."""
-    line_words: words.LineWords
-
-    def cut(column: Texts) -> None:
-        nonlocal line_words
-        _, line_words = words.measure(column, mode)
-
-    return {
-        "profile": profile.measure,
-        "lines": lines.measure,
-        "words": cut,
-        "c4": lambda column: c4.measure(column, mode, line_words),
-    }
-
-
-def seconds(kernel: Callable[[Texts], object], column: Texts) -> float:
-    start = time.process_time()
-    kernel(column)
-    return time.process_time() - start
-
-
-def compared(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
-    """Agreement with datatrove, every disagreement printed by cause, and the ratio of speeds on the same documents."""
-    theirs = answers("curation_peer.py", documents, peers)
-    speed = theirs.pop()
-    mine = verdicts([text for _, text in documents])
-    same_words(documents, [answer["words"] for answer in theirs])
-    same_lines([text for _, text in documents], [answer["left"] for answer in theirs])
-    kept = reasons = total = 0
-    for name in (*FILTERS, "chain", "unedited"):
-        pairs = [(ours[name], it[name]) for ours, it in zip(mine, theirs, strict=True)]
-        keep = sum((left is None) == (right is None) for left, right in pairs)
-        same = sum(left == right for left, right in pairs)
-        print(f"{name}: keep or drop {keep / len(pairs):.4f}, first reason {same / len(pairs):.4f}")
-        print("   ", Counter(f"ours {a}, datatrove {b}" for a, b in pairs if a != b).most_common(12))
-        if name != "unedited":
-            kept, reasons, total = kept + keep, reasons + same, total + len(pairs)
-    own = own_speed([text for _, text in documents][: speed["documents"]])
-    print(f"on the first {speed['documents']}: ours {own:.1f}, datatrove {speed['mb_per_cpu_s']:.3f} MB a CPU second")
-    return {
-        "rules_vs_datatrove": round(own / speed["mb_per_cpu_s"], 1),
-        "rules_agreement_keep": round(kept / total, 5),
-        "rules_agreement_reason": round(reasons / total, 5),
-    }
-
-
-def tagged(documents: list[tuple[str, str]], peers: str) -> dict[str, float]:
-    """Agreement of the rule sets dolma and nemo with those themselves, every disagreement printed by cause."""
-    theirs = answers("curation_taggers.py", documents, peers)
-    mine = verdicts([text for _, text in documents])
-    figures = {}
-    for name in theirs[0]:
-        pairs = [(ours[name], it[name]) for ours, it in zip(mine, theirs, strict=True)]
-        keep = sum((left is None) == (right is None) for left, right in pairs) / len(pairs)
-        same = sum(left == right for left, right in pairs) / len(pairs)
-        print(f"{name}: keep or drop {keep:.4f}, first reason {same:.4f}")
-        print("   ", Counter(f"ours {a}, {name} {b}" for a, b in pairs if a != b).most_common(12))
-        figures |= {f"{name}_agreement_keep": round(keep, 5), f"{name}_agreement_reason": round(same, 5)}
-    return figures
-
-
-def answers(script: str, documents: list[tuple[str, str]], peers: str) -> list[Any]:
-    """What a script beside this one says of the documents, run by the peers' Python."""
-    with tempfile.TemporaryDirectory(prefix="bench-curation-") as folder:
-        given, said = Path(folder) / "texts.jsonl", Path(folder) / "answers.jsonl"
-        given.write_text("".join(json.dumps(text) + "\n" for _, text in documents))
-        subprocess.run([peers, str(CHECKOUT / "benchmarks" / script), given, said], check=True)
-        return [json.loads(line) for line in said.read_text().splitlines()]
-
-
-def own_speed(some: list[str]) -> float:
-    """MB a CPU second on these texts, twenty times over for the clock's sake."""
-    column = texts(pa.array(some * 20, pa.large_string()))
-    passes = kernels("spacy_en").values()
-    return column.bytes / 1e6 / sum(min(seconds(kernel, column) for _ in range(3)) for kernel in passes)
-
-
-def same_words(documents: list[tuple[str, str]], theirs: list[list[str]]) -> None:
-    """Print how many documents have the same words, and the first that has not."""
-    cut = ENGLISH.cut
-    other = [(kind, text, words) for (kind, text), words in zip(documents, theirs, strict=True) if cut(text) != words]
-    print(
-        f"words equal in {len(documents) - len(other)} of {len(documents)} documents,", sum(map(len, theirs)), "words"
-    )
-    for kind, text, wanted in other[:5]:
-        print("   ", kind, [(a, b) for a, b in zip(cut(text), wanted, strict=False) if a != b][:3])
-
-
-def same_lines(some: list[str], theirs: list[dict[Lines, str | None]]) -> None:
-    """Print of how many documents C4's line rules leave the same text, and MB a CPU second of finding what goes."""
-    column = pa.array(some, pa.large_string())
-    for rule in theirs[0]:
-        ours = [
-            masked_text(text, found) for text, found in zip(some, lines_of(column, rule)[0].to_pylist(), strict=True)
-        ]
-        pairs = [(mine, it[rule]) for mine, it in zip(ours, theirs, strict=True) if it[rule] is not None]
-        given, kernel = texts(column), partial(c4.edits, needs_mark=rule == "c4")
-        spent = min(seconds(kernel, given) for _ in range(3))
-        equal = sum(mine == other for mine, other in pairs)
-        print(f"lines {rule}: equal text in {equal} of {len(pairs)}, {given.bytes / 1e6 / spent:.0f} MB/s")
-
-
-def verdicts(some: list[str]) -> list[dict[str, str | None]]:
-    """The first failing reason of each filter and of FineWeb's chain, by the SQL of sql/curation."""
-    batch = pa.RecordBatch.from_pydict({"doc_id": [str(index) for index in range(len(some))], "text": some})
-    con = query.connect(threads=1)
-    con.register("measured", pa.Table.from_batches([measure(batch)]))
-    con.execute("CREATE SCHEMA staging; CREATE SCHEMA curation; CREATE TABLE staging.current_signals AS FROM measured")
-    for name in (*FILTERS, "dolma", "nemo"):
-        con.execute(f"CREATE VIEW curation.{name} AS {(CHECKOUT / f'sql/curation/{name}.sql').read_text()}")
-    left = [name for name in SIGNALS.names if name.startswith(LEFT)]
-    whole = ", ".join(f"{name.removeprefix(LEFT)} AS {name}" for name in left)
-    con.execute(f"CREATE VIEW staging.whole AS SELECT * REPLACE ({whole}) FROM staging.current_signals")
-    alone = (CHECKOUT / "sql/curation/fineweb.sql").read_text().replace("staging.current_signals", "staging.whole")
-    con.execute(f"CREATE VIEW curation.alone AS {alone}")
-    first = "list_filter({}, lambda rule: rule.failed)[1].reason AS {}"
-    before = "repetition.rules || quality.rules || c4.open_rules"
-    columns = {
-        "gopher_quality": "quality.rules",
-        "gopher_repetition": "repetition.rules",
-        "c4": "c4.rules",
-        "fineweb": "alone.rules",
-        "chain": f"{before} || fineweb.rules",
-        "unedited": f"{before} || alone.rules",
-        "dolma_gopher": "dolma.rules[:17]",
-        "dolma_c4": "dolma.rules[18:]",
-        "nemo": "nemo.rules",
-    }
-    chosen = ", ".join(first.format(rules, name) for name, rules in columns.items())
-    rows = query.fetch_all(
-        con,
-        f"SELECT {chosen} FROM curation.gopher_quality AS quality"
-        " JOIN curation.gopher_repetition AS repetition USING (doc_id) JOIN curation.c4 USING (doc_id)"
-        " JOIN curation.fineweb USING (doc_id) JOIN curation.alone USING (doc_id)"
-        " JOIN curation.dolma USING (doc_id) JOIN curation.nemo USING (doc_id)"
-        " ORDER BY CAST(doc_id AS INTEGER)",
-    )
-    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from warehouse.project import find
 
 PROJECT = Path(__file__).resolve().parent.parent
 GOAL = "curation.decisions"
+ROWS = 1_000_000
 SHARES = {
     "alpha_words": 0.8, "stop_words": 0.06, "filled_lines": 0.08, "terminal_lines": 0.03, "short_lines": 0.03,
     "newlines": 0.1, "split_lines": 0.08, "duplicate_lines": 0.004, "lines": 0.08, "bullet_lines": 0.01,
@@ -48,13 +49,16 @@ def main() -> None:
     """Build, change a variable, build again; print a line a model and the JSON line."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--own", action="store_true", help="ours alone; no peer decides from stored measurements")
-    arguments.add_argument("--rows", type=int, default=1_000_000)
-    given = arguments.parse_args()
+    arguments.add_argument("--rows", type=int, default=ROWS)
+    print(json.dumps(figures(arguments.parse_args().rows)))
+
+
+def figures(rows: int) -> dict[str, float]:
+    """Seconds of the first build over so many documents, and of deciding again."""
     with tempfile.TemporaryDirectory() as folder, query.connect(Path(folder) / "built.duckdb", threads=2) as con:
-        query.attach_repository(con, made_up(Path(folder), given.rows, np.random.default_rng(1)))
+        query.attach_repository(con, made_up(Path(folder), rows, np.random.default_rng(1)))
         models = needed(load_models(find(PROJECT).files("sql", "*.sql")))
-        figures = measured(con, models, "1m" if given.rows == 1_000_000 else str(given.rows))
-    print(json.dumps({**figures, "rows": given.rows}))
+        return measured(con, models, "1m" if rows == ROWS else str(rows))
 
 
 def needed(models: Iterable[Model]) -> list[Model]:

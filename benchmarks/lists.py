@@ -25,24 +25,27 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 from contamination import corpus
-from pii import best
+from samples import DATA, best
 
 from warehouse.curation.list_recipe import load_list
 from warehouse.curation.lists import Held, hold, search_urls, search_words
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 DOMAINS, URLS = 1_000_000, 200_000
 
 
 def main() -> None:
     """Measure, compare, print a line each and the JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
+    arguments.add_argument("--data", type=Path, default=DATA, help="folder of corpora")
     data = arguments.parse_args().data
-    listed = data / "bad_words_ldnoobw/en"
-    words = listed.read_text("utf-8").splitlines() if listed.is_file() else keyword.kwlist
-    figures = {**of_words(list(corpus(data)), words), **of_urls()}
+    figures = {**of_words(list(corpus(data)), words_of(data)), **of_urls()}
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
+
+
+def words_of(data: Path) -> list[str]:
+    """The English list of the corpora, else Python's keywords."""
+    listed = data / "bad_words_ldnoobw/en"
+    return listed.read_text("utf-8").splitlines() if listed.is_file() else keyword.kwlist
 
 
 def held(stated: str, lines: list[str]) -> tuple[Held, float]:

@@ -4,33 +4,27 @@
     make bench AREA=pii ARGS="--data FOLDER"     mail_spamassassin.zip, books_en.zip and pii_presidio of that folder
 
 Peers: the same kinds as Python's ``re`` with the same checks (tests/curation/pii_twin.py), on a tenth of the text, and
-Presidio's recognisers of single kinds, at any score, where PEERS names a Python that has presidio-analyzer; ``--own``
-leaves them out. Gold: presidio-research's 1,500 synthetic sentences; a span counts as found if it overlaps one of its
-kind. The last line is one JSON object.
+Presidio's recognisers of single kinds, at any score; ``--own`` leaves them out. Gold: presidio-research's 1,500
+synthetic sentences; a span counts as found if it overlaps one of its kind. The last line is one JSON object.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
-import sys
 import sysconfig
-import time
 import zipfile
-from collections.abc import Callable, Iterator
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from peers import interpreter
+from samples import DATA, batch_of, best, megabytes, twin
 
 from warehouse.curation import pii
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tests/curation"))
-PII_TWIN = import_module("pii_twin")
+PII_TWIN = twin("pii_twin")
 GOLD = {
     "US_SSN": "ssn",
     "EMAIL_ADDRESS": "email",
@@ -59,17 +53,23 @@ print(json.dumps(found))
 def main() -> None:
     """Measure every corpus that is there; print a line each and the JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--own", action="store_true", help="without the peer")
-    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
+    arguments.add_argument("--own", action="store_true", help="without the peers")
+    arguments.add_argument("--data", type=Path, default=DATA, help="folder of corpora")
     given = arguments.parse_args()
     figures: dict[str, Any] = {name: speed(name, texts, own=given.own) for name, texts in corpora(given.data)}
-    gold = given.data / "pii_presidio/synth_dataset_v2.json"
-    if gold.is_file():
-        records = json.loads(gold.read_text("utf-8"))
-        figures["gold"] = accuracy(records, found_by_us(records))
-        if not given.own and "PEERS" in os.environ:
-            figures["gold_presidio"] = accuracy(records, found_by_presidio(records))
-    print(json.dumps(figures))
+    print(json.dumps(figures | gold(given.data, own=given.own)))
+
+
+def gold(data: Path, *, own: bool) -> dict[str, dict[str, dict[str, float]]]:
+    """Precision and recall of each kind, ours and Presidio's, where the sentences with gold spans are."""
+    file = data / "pii_presidio/synth_dataset_v2.json"
+    if not file.is_file():
+        return {}
+    records = json.loads(file.read_text("utf-8"))
+    found = {"gold": found_by_us(records)}
+    if not own:
+        found["gold_presidio"] = found_by_presidio(records)
+    return {name: accuracy(name, records, spans) for name, spans in found.items()}
 
 
 def corpora(data: Path) -> Iterator[tuple[str, list[str]]]:
@@ -82,42 +82,25 @@ def corpora(data: Path) -> Iterator[tuple[str, list[str]]]:
                 yield name, [archive.read(item).decode("utf-8", "replace") for item in names]
 
 
-def batch_of(texts: list[str]) -> pa.RecordBatch:
-    ids = pa.array([str(index) for index in range(len(texts))])
-    return pa.RecordBatch.from_arrays([ids, pa.array(texts, pa.large_string())], ["doc_id", "text"])
-
-
 def speed(name: str, texts: list[str], *, own: bool) -> dict[str, float]:
     """MB/s of the whole measurement, look-ups and rows included, and how many spans it found."""
-    batch, size = batch_of(texts), sum(len(text.encode()) for text in texts)
+    batch, size = batch_of(texts), megabytes(texts)
     pii(batch_of(texts[:1]))
     found = pii(batch)
     figures = {
-        "mb": round(size / 1e6, 1),
-        "mb_per_cpu_s": round(size / 1e6 / best(lambda: pii(batch)), 1),
+        "mb": round(size, 1),
+        "mb_per_cpu_s": round(size / best(lambda: pii(batch)), 1),
         "spans": found.num_rows - found["kind"].null_count,
     }
     if not own:
-        figures["re_mb_per_cpu_s"] = peer(texts[:: max(10, size // 1_000_000)])
+        figures["re_mb_per_cpu_s"] = peer(texts[:: max(10, int(size))])
     print(f"{name:8}", figures)
     return figures
 
 
 def peer(texts: list[str]) -> float:
     """MB/s of the regular expressions."""
-    pii_twin = PII_TWIN
-    size = sum(len(text.encode()) for text in texts)
-    return round(size / 1e6 / best(lambda: [pii_twin.spans(text) for text in texts], times=1), 2)
-
-
-def best(function: Callable[[], object], *, times: int = 3) -> float:
-    """The least CPU seconds of some calls."""
-    measured = []
-    for _ in range(times):
-        began = time.process_time()
-        function()
-        measured.append(time.process_time() - began)
-    return min(measured)
+    return round(megabytes(texts) / best(lambda: [PII_TWIN.spans(text) for text in texts], times=1), 2)
 
 
 def found_by_us(records: list[dict[str, Any]]) -> list[Spans]:
@@ -133,7 +116,7 @@ def found_by_us(records: list[dict[str, Any]]) -> list[Spans]:
 def found_by_presidio(records: list[dict[str, Any]]) -> list[Spans]:
     """Presidio's spans of each record, in a process of its own environment."""
     asked = json.dumps([[record["full_text"] for record in records], GOLD])
-    command = [os.environ["PEERS"], "-c", PRESIDIO]
+    command = [interpreter(), "-c", PRESIDIO]
     done = subprocess.run(
         command, input=asked, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
     )
@@ -141,12 +124,12 @@ def found_by_presidio(records: list[dict[str, Any]]) -> list[Spans]:
     return found
 
 
-def accuracy(records: list[dict[str, Any]], found: list[Spans]) -> dict[str, dict[str, float]]:
+def accuracy(name: str, records: list[dict[str, Any]], found: list[Spans]) -> dict[str, dict[str, float]]:
     """Precision and recall of each kind against gold spans."""
-    gold = [spans(record) for record in records]
-    figures = {kind: scored(kind, found, gold) for kind in GOLD.values()}
+    wanted = [spans(record) for record in records]
+    figures = {kind: scored(kind, found, wanted) for kind in GOLD.values()}
     for kind, figure in figures.items():
-        print(f"{kind:8}", figure)
+        print(f"{name:15}{kind:8}", figure)
     return figures
 
 

@@ -19,12 +19,10 @@ import gzip
 import json
 import math
 import re
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from email.message import Message
-from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -32,16 +30,14 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
-from pii import batch_of, best
+from samples import DATA, batch_of, best, twin
 
 from warehouse.contracts import digest
 from warehouse.curation import Model, score
 from warehouse.curation.score_models import auc, features, fit_classifier, fit_perplexity, scores
 from warehouse.sources.page import page
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(CHECKOUT / "tests/curation"), str(CHECKOUT / "tests")]
-CUT, REFERENCE = import_module("test_contamination").cut, import_module("test_score_models").reference
+CUT, REFERENCE = twin("test_contamination").cut, twin("test_score_models").reference
 PIECE, MOST = 4_000, 8_000
 BITS = 18
 POSITIVE, NEGATIVE = ("book", "manual", "article"), ("spam", "boilerplate")
@@ -58,7 +54,7 @@ class Document(NamedTuple):
 def main() -> None:
     """Train, measure, print a line each and the JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--data", type=Path, default=CHECKOUT.parent / "shared/data", help="folder of corpora")
+    arguments.add_argument("--data", type=Path, default=DATA, help="folder of corpora")
     data = arguments.parse_args().data
     some = [document for document in documents(data) if document.text.strip()]
     for kind in (*POSITIVE, *NEGATIVE):

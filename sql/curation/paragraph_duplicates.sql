@@ -15,38 +15,63 @@ columns:
   common_chars: code points of those
   most_documents: that hold one of its paragraphs, of the one that most do
 */
-WITH placed AS MATERIALIZED (
+WITH documents AS MATERIALIZED (
     SELECT
-        paragraphs.doc_id,
-        clusters.cluster,
+        current.doc_id,
+        row_number() OVER (ORDER BY current.keep_rank, current.doc_id) AS place,
+        dense_rank() OVER (ORDER BY clusters.cluster) AS cluster
+    FROM staging.current_documents AS current
+    JOIN curation.clusters ON current.doc_id = clusters.doc_id
+),
+placed AS MATERIALIZED (
+    SELECT
+        documents.place,
+        documents.cluster,
         paragraphs.hash,
         paragraphs.chars,
-        row_number() OVER (
-            PARTITION BY paragraphs.hash ORDER BY current.keep_rank, paragraphs.doc_id, paragraphs.ordinal
-        ) > 1 AS duplicate
+        documents.place * 4294967296 + paragraphs.ordinal AS spot
     FROM repository.paragraphs
-    JOIN staging.current_documents AS current ON paragraphs.doc_id = current.doc_id
-    JOIN curation.clusters ON paragraphs.doc_id = clusters.doc_id
+    JOIN documents ON paragraphs.doc_id = documents.doc_id
     WHERE paragraphs.ordinal >= 0
 ),
+copied AS (
+    SELECT hash, min(spot) AS first_spot, min(cluster) < max(cluster) AS spread
+    FROM placed
+    GROUP BY hash
+    HAVING count(*) > 1
+),
 held AS (
-    SELECT hash, count(*) AS documents FROM (SELECT DISTINCT hash, cluster FROM placed) GROUP BY hash
+    SELECT hash, count(*) AS documents
+    FROM (
+        SELECT DISTINCT placed.hash, placed.cluster
+        FROM placed
+        SEMI JOIN (FROM copied WHERE spread) AS spread ON placed.hash = spread.hash
+    )
+    GROUP BY hash
 ),
 counted AS (
     SELECT
-        placed.*,
-        held.documents,
-        held.documents > CAST(coalesce(getvariable('common_paragraph_documents'), 6) AS DOUBLE) AS common
+        placed.place,
+        placed.chars,
+        coalesce(placed.spot > copied.first_spot, FALSE) AS duplicate,
+        coalesce(held.documents, 1) AS documents,
+        coalesce(held.documents, 1) > CAST(coalesce(getvariable('common_paragraph_documents'), 6) AS DOUBLE) AS common
     FROM placed
-    JOIN held ON placed.hash = held.hash
+    LEFT JOIN copied ON placed.hash = copied.hash
+    LEFT JOIN held ON placed.hash = held.hash
+),
+summed AS (
+    SELECT
+        place,
+        count(*) FILTER (WHERE duplicate) AS duplicate_paragraphs,
+        CAST(coalesce(sum(chars) FILTER (WHERE duplicate), 0) AS BIGINT) AS duplicate_chars,
+        CAST(sum(chars) AS BIGINT) AS chars,
+        count(*) FILTER (WHERE common) AS common_paragraphs,
+        CAST(coalesce(sum(chars) FILTER (WHERE common), 0) AS BIGINT) AS common_chars,
+        max(documents) AS most_documents
+    FROM counted
+    GROUP BY place
 )
-SELECT
-    doc_id,
-    count(*) FILTER (WHERE duplicate) AS duplicate_paragraphs,
-    CAST(coalesce(sum(chars) FILTER (WHERE duplicate), 0) AS BIGINT) AS duplicate_chars,
-    CAST(sum(chars) AS BIGINT) AS chars,
-    count(*) FILTER (WHERE common) AS common_paragraphs,
-    CAST(coalesce(sum(chars) FILTER (WHERE common), 0) AS BIGINT) AS common_chars,
-    max(documents) AS most_documents
-FROM counted
-GROUP BY doc_id
+SELECT documents.doc_id, summed.* EXCLUDE (place)
+FROM summed
+JOIN documents ON summed.place = documents.place

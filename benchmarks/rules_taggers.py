@@ -1,10 +1,10 @@
-"""What dolma 1.2.1's taggers and NeMo Curator 1.4.0's filters say of each text, for curation.py.
+"""What dolma 1.2.1's taggers and NeMo Curator 1.4.0's filters say of each text, for rules.py.
 
-    python curation_taggers.py TEXTS.jsonl ANSWERS.jsonl
+    python rules_taggers.py TEXTS.jsonl ANSWERS.jsonl
 
 Both wheels ask for much that these parts do not use (NeMo Curator's for torch and Ray), so they are taken by
-themselves: it is enough that the unpacked wheels stand in PYTHONPATH, with msgspec, necessary, regex and loguru. A line
-an answer: the first failing reason of each (null: kept; "raises NAME" where it raised).
+themselves, without what their packages import at the start. A line an answer: the first failing reason of each (null:
+kept; "raises NAME" where it raised).
 """
 
 import importlib
