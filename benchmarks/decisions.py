@@ -159,12 +159,10 @@ def signals(ids: pa.Array, hashes: np.ndarray, rng: np.random.Generator) -> dict
 def paragraphs(ids: pa.Array, rng: np.random.Generator) -> dict[str, object]:
     """One line each, of which every document shares one with some other."""
     count = len(ids)
-    return {
-        "doc_id": ids,
-        "ordinal": np.zeros(count, np.int32),
-        "hash": rng.integers(0, count // 2, count),
-        "chars": np.full(count, 80, np.int32),
-    }
+    places = pa.array(np.arange(count + 1, dtype=np.int32))
+    hashes, lengths = rng.integers(0, count // 2, count), np.full(count, 80, np.int32)
+    lists = {name: pa.ListArray.from_arrays(places, part) for name, part in (("hashes", hashes), ("lengths", lengths))}
+    return {"doc_id": ids, "version": np.ones(count, np.int32), **lists}
 
 
 def bands(ids: pa.Array, rng: np.random.Generator) -> dict[str, object]:

@@ -68,7 +68,7 @@ def of_normalised(batch: pa.RecordBatch) -> pa.Array:
 
 
 def of_lines(batch: pa.RecordBatch) -> pa.Array:
-    return paragraphs(batch)["hash"].drop_null()
+    return paragraphs(batch)["hashes"].flatten()
 
 
 KINDS = {"text": of_texts, "normalised": of_normalised, "lines": of_lines}

@@ -24,9 +24,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from peers import interpreter
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGES = Path(os.environ.get("BENCH_PAGES", CHECKOUT.parent / "shared" / "data" / "html_gold_scrapinghub"))
-PEERS = {"trafilatura": ("trafilatura==2.3.1", "lxml-html-clean")}
 ROUNDS = 2
 Extract = Callable[[bytes], str | None]
 
@@ -45,7 +46,7 @@ def main() -> None:
     figures = {}
     for _ in range(ROUNDS):
         for name in names:
-            argv = [interpreter(name), __file__, "--extract", name]
+            argv = [interpreter() if name == "trafilatura" else sys.executable, __file__, "--extract", name]
             answer = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
             seconds[name].append(answer["cpu_s"])
             figures[name] = scored(answer["texts"])
@@ -66,21 +67,6 @@ def pages() -> dict[str, bytes]:
     return {
         path.name.split(".")[0]: gzip.decompress(path.read_bytes()) for path in sorted((PAGES / "html").glob("*.gz"))
     }
-
-
-def interpreter(name: str) -> str:
-    """The Python that has the extractor; the peers' environment is made on first use."""
-    if name not in PEERS:
-        return sys.executable
-    folder = CHECKOUT / ".venv-bench"
-    python = str(folder / "bin" / "python")
-    if (
-        not Path(python).exists()
-        or subprocess.run([python, "-c", f"import {name}"], check=False, capture_output=True).returncode
-    ):
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS[name]], check=True)
-    return str(python)
 
 
 def extract(name: str) -> None:

@@ -7,8 +7,8 @@
 paragraphs, personal data, bands, pairs, overlaps with two benchmarks, words of a list, scores of a classifier (training
 apart) and every model of curation up to decisions and the funnel: CPU seconds of these assets with their audits, each
 read from and written to Delta tables. The parts are the same functions over one batch in memory, with the index of the
-benchmarks and the list made anew; pairs and models are work on tables alone and count in both. The last line is one
-JSON object.
+benchmarks and the list made anew; pairs and models are work on tables alone and count in both. The parts come first, so
+that all kernels are loaded before the run. The last line is one JSON object.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def main() -> None:
 
 def figures(data: Path, documents: list[tuple[str, str]]) -> dict[str, float]:
     """MB a CPU second of the run, and its CPU seconds as a share of the sum of the parts."""
+    alone = parts(data, of(documents))
     with tempfile.TemporaryDirectory(prefix="bench-pipeline-", dir=os.environ.get("BENCH_TMP")) as folder:
         spent = curated(project(Path(folder), data, documents))
-    alone = parts(data, of(documents))
     tables = {name: seconds for name, seconds in spent.items() if name not in alone}
     for name, seconds in spent.items():
         print(f"{name:20}{seconds:8.2f} CPU s", f"alone {alone[name]:.2f}" if name in alone else "")

@@ -55,10 +55,11 @@ def unmeasured(
 ) -> tuple[int, Generator[pa.RecordBatch]]:
     """The version of ``table`` (-1: none yet) and batches of (doc_id, text) of the documents it says nothing about.
 
-    The batches are to be closed. version: of the kernels; rows of another version do not count.
+    The batches are to be closed. version: of the kernels; rows of another version, or of none, do not count.
     """
     known = [repository.snapshot(table)] if table in repository.tables() else []
-    snapshots = [repository.snapshot("documents"), *known]
+    versioned = [each for each in known if not version or "version" in each.schema.names]
+    snapshots = [repository.snapshot("documents"), *versioned]
     return (known[0].version if known else -1), _texts(snapshots, version=version, memory_limit=memory_limit)
 
 
@@ -177,7 +178,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
             "paragraphs",
             curation.paragraphs,
             schema=curation.PARAGRAPHS,
-            description="Hash and length of every paragraph, for duplicates across documents.",
+            description="Hash and length of every line of 20 bytes and more, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
         ),
         measure_asset(

@@ -27,12 +27,12 @@ placed AS MATERIALIZED (
     SELECT
         documents.place,
         documents.cluster,
-        paragraphs.hash,
-        paragraphs.chars,
-        documents.place * 4294967296 + paragraphs.ordinal AS spot
+        unnest(paragraphs.hashes) AS hash,
+        unnest(paragraphs.lengths) AS chars,
+        documents.place * 4294967296 + generate_subscripts(paragraphs.hashes, 1) AS spot
     FROM repository.paragraphs
     JOIN documents ON paragraphs.doc_id = documents.doc_id
-    WHERE paragraphs.ordinal >= 0
+    WHERE paragraphs.version = (SELECT max(version) FROM repository.paragraphs)
 ),
 copied AS (
     SELECT hash, min(spot) AS first_spot, min(cluster) < max(cluster) AS spread

@@ -16,10 +16,11 @@ from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.score_models import Model
 from warehouse.curation.score_recipe import RELEASE, ScoreRecipe, load_score
 from warehouse.curation.scores import SCORE_MODELS, SCORES, Trained, score, scored, train
-from warehouse.curation.signals import MEANING, PARAGRAPHS, SIGNALS, SIGNALS_VERSION
+from warehouse.curation.signals import MEANING, PARAGRAPHS, PARAGRAPHS_VERSION, SIGNALS, SIGNALS_VERSION
 
 VERSIONS = {
     "signals": SIGNALS_VERSION,
+    "paragraphs": PARAGRAPHS_VERSION,
     "pii": PII_VERSION,
     "minhash": MINHASH_VERSION,
     "contamination": CONTAMINATION_VERSION,
@@ -36,6 +37,7 @@ __all__ = [
     "MINHASH_VERSION",
     "PAIRS",
     "PARAGRAPHS",
+    "PARAGRAPHS_VERSION",
     "PII",
     "PII_VERSION",
     "READ_BYTES",

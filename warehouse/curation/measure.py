@@ -1,7 +1,7 @@
 """Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
 
 Won: 110 columns in one thread at 20 MB of UTF-8 a CPU second with spaCy's words, at 32 with ``unicode`` words (5,600
-documents, benchmarks/curation.py, beside datatrove; half as much again on quiet cores); the language takes 0.05 ms a
+documents, benchmarks/rules.py, beside datatrove; half as much again on quiet cores); the language takes 0.05 ms a
 document beside them. The result never depends on how documents are batched or on the number of threads.
 """
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 from warehouse.contracts import BATCH_BYTES
 from warehouse.curation.language import identify
 from warehouse.curation.pii import spans
-from warehouse.curation.signals import PARAGRAPHS, SIGNALS, SIGNALS_VERSION
+from warehouse.curation.signals import PARAGRAPHS, PARAGRAPHS_VERSION, SIGNALS, SIGNALS_VERSION
 from warehouse.errors import UsageError
 from warehouse.kernels import c4, lines, profile
 from warehouse.kernels import paragraphs as paragraph_kernel
@@ -47,10 +47,7 @@ def measure(batch: pa.RecordBatch, *, words: Words = "spacy_en", threads: int = 
 
 
 def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
-    """Rows of PARAGRAPHS: the lines of at least 20 bytes of each document, in order. Takes what ``measure`` takes.
-
-    A document without one has a single row of ordinal -1, so that the table knows every document it measured.
-    """
+    """One row of PARAGRAPHS for each document: its lines of 20 bytes and more. Takes what ``measure`` takes."""
     require(batch)
     return sliced(batch, _paragraphs, threads)
 
@@ -102,12 +99,9 @@ def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
 
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
-    found = paragraph_kernel.rows(texts(batch["text"]))
-    without = np.flatnonzero(np.bincount(found[:, 0], minlength=batch.num_rows) == 0)
-    nothing = np.column_stack([without, np.full(without.size, -1), np.zeros((without.size, 2), np.int64)])
-    rows = np.concatenate([found, nothing])
-    document, ordinal, digest, chars = rows[np.argsort(rows[:, 0], kind="stable")].T
-    ids = batch["doc_id"].cast(pa.string()).take(pa.array(document))
-    hashes = pa.array(digest, mask=ordinal < 0)
-    columns = [ids, pa.array(ordinal.astype(np.int32)), hashes, pa.array(chars.astype(np.int32))]
-    return pa.RecordBatch.from_arrays(columns, schema=PARAGRAPHS)
+    document, digests, chars = paragraph_kernel.rows(texts(batch["text"])).T
+    ends = np.cumsum(np.bincount(document, minlength=batch.num_rows))
+    places = pa.array(np.concatenate([[0], ends]).astype(np.int32))
+    lists = [pa.ListArray.from_arrays(places, pa.array(part)) for part in (digests.copy(), chars.astype(np.int32))]
+    version = pa.repeat(pa.scalar(PARAGRAPHS_VERSION, pa.int32()), batch.num_rows)
+    return pa.RecordBatch.from_arrays([doc_ids(batch), version, *lists], schema=PARAGRAPHS)

@@ -148,12 +148,15 @@ SIGNALS = pa.schema(
     ]
 )
 
+PARAGRAPHS_VERSION = 2
+"""Raised whenever other lines count or get another hash; all documents are measured again when it rises."""
+
 PARAGRAPHS = pa.schema(
     [
         ("doc_id", pa.string()),
-        ("ordinal", pa.int32()),  # of the document's lines of at least 20 bytes, from 0
-        ("hash", pa.int64()),  # of the trimmed bytes, 64 bits as a signed pattern
-        ("chars", pa.int32()),  # code points after trimming
+        ("version", pa.int32()),  # PARAGRAPHS_VERSION
+        ("hashes", pa.list_(pa.int64())),  # of its lines of at least 20 bytes: their trimmed bytes as a signed pattern
+        ("lengths", pa.list_(pa.int32())),  # code points of each after trimming
     ]
 )
 

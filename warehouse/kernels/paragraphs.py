@@ -16,8 +16,8 @@ MIN_BYTES = 20
 
 
 def rows(column: Texts) -> Counts:
-    """int64[paragraphs, 4] in order: document (row of the column), ordinal in it from 0, hash, code points."""
-    out = np.empty((column.bytes // MIN_BYTES, 4), np.int64)
+    """int64[paragraphs, 3] in order: document (row of the column), hash, code points."""
+    out = np.empty((column.bytes // MIN_BYTES, 3), np.int64)
     found = _documents(column.offsets, column.data, column.count, characters.CLASSES, out.ctypes.data)
     return out[:found]
 
@@ -29,23 +29,22 @@ def _documents(offsets: int, data: int, texts: int, classes: int, out: int) -> i
     for index in range(texts):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        found += _lines(begin, end, classes, index, out + 32 * found)
+        found += _lines(begin, end, classes, index, out + 24 * found)
     return found
 
 
 @internal
 def _lines(begin: int, end: int, classes: int, document: int, out: int) -> int:
-    ordinal = 0
+    found = 0
     while begin < end:
         stop = line_end(begin, end)
         if stop - begin >= MIN_BYTES:
             first, after = skip_space(classes, begin, stop), trim_space(classes, begin, stop)
             if after - first >= MIN_BYTES:
-                place = out + 32 * ordinal
+                place = out + 24 * found
                 store_i64(place, document)
-                store_i64(place + 8, ordinal)
-                store_i64(place + 16, hash_bytes(first, after))
-                store_i64(place + 24, count(first, after))
-                ordinal += 1
+                store_i64(place + 8, hash_bytes(first, after))
+                store_i64(place + 16, count(first, after))
+                found += 1
         begin = stop + 1
-    return ordinal
+    return found
