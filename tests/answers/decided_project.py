@@ -31,9 +31,15 @@ def row(uri: str, text: str, *, source: str, licence: str | None) -> dict[str, o
 
 
 def decided_project(
-    folder: Path, rows: Sequence[Mapping[str, object]], *, models: Mapping[str, str] | None = None
+    folder: Path,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    models: Mapping[str, str] | None = None,
+    met: Sequence[Mapping[str, object]] = (),
 ) -> Project:
-    """The project in ``folder``; rows as ``documents`` has them, models: its own, by path below ``sql/``."""
+    """The project in ``folder``; rows as ``documents`` has them, models: its own, by path below ``sql/``, met: rows of
+    ``contamination``.
+    """
     folder.mkdir(parents=True)
     for path, text in (models or {}).items():
         (folder / "sql" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +52,8 @@ def decided_project(
     _append(repository, "documents", batch, DOCUMENTS)
     for table, (function, schema) in MEASURES.items():
         _append(repository, table, function(batch.select(["doc_id", "text"])), schema)
-    for table, schema in (("pairs", curation.PAIRS), ("contamination", curation.CONTAMINATION)):
-        _append(repository, table, pa.RecordBatch.from_pylist([], schema), schema)
+    for table, schema, given in (("pairs", curation.PAIRS, ()), ("contamination", curation.CONTAMINATION, met)):
+        _append(repository, table, pa.RecordBatch.from_pylist(list(given), schema), schema)
     with query.connect() as con:
         query.attach_repository(con, [repository.snapshot(name) for name in repository.tables()])
         found = list(curation.pairs(con))

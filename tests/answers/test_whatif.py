@@ -204,13 +204,41 @@ def test_examples_of_a_reason_are_decisions_of_it_and_the_same_every_time(projec
     assert (found.total, len(found.shown)) == (len(want), min(3, len(want)))
     for item in found.shown:
         assert item.doc_id in want
-        assert item.value is not None
-        assert item.threshold is not None
-        assert item.value < item.threshold == 30
-    with pytest.raises(UsageError, match="gopher_short_doc"):
+        [fall] = item.falls
+        assert fall.value is not None
+        assert fall.threshold is not None
+        assert fall.value < fall.threshold == 30
+
+
+def test_a_sample_is_of_documents_each_with_every_set_that_drops_it(project: Project) -> None:
+    decided = {rule_set: decisions(project, rule_set) for rule_set in ("fineweb", "gopher", "house")}
+    want = {
+        (doc_id, rule_set)
+        for rule_set, own in decided.items()
+        for doc_id, (_, _, reason) in own.items()
+        if reason == "gopher_short_doc"
+    }
+    found = examples(project, "gopher_short_doc", sample=1000)
+    assert {(item.doc_id, fall.rule_set) for item in found.shown for fall in item.falls} == want
+    assert found.rule_sets == ("fineweb", "gopher", "house")
+    assert found.total == len(found.shown) == len({doc_id for doc_id, _ in want}) < len(want)
+    assert len(examples(project, "gopher_short_doc", sample=2).shown) == 2
+    [near] = [item for item in examples(project, "near_duplicate", rules="house").shown if item.source == "twins"]
+    assert [(fall.twin, fall.twin_uri) for fall in near.falls] == [(TWINS[0]["doc_id"], TWINS[0]["uri"])]
+
+
+def test_a_rule_that_dropped_nothing_is_told_from_one_that_is_not_there(project: Project) -> None:
+    nothing = examples(project, "lorem_ipsum")
+    assert (nothing.total, nothing.shown, nothing.rule_sets) == (0, (), ("c4", "fineweb", "house"))
+    assert examples(project, "unmeasured", rules="gopher").rule_sets == ("gopher",)
+    with pytest.raises(UsageError, match=r"no rule has the reason 'gopher_short'.*gopher_short_doc"):
         examples(project, "gopher_short")
+    with pytest.raises(UsageError, match=r"gopher has no rule with the reason 'lorem_ipsum'.*c4, fineweb, house"):
+        examples(project, "lorem_ipsum", rules="gopher")
     with pytest.raises(UsageError, match="one, twins, two"):
         examples(project, "gopher_short_doc", source="three")
+    with pytest.raises(UsageError, match=r"rule_set 'hose'.*house"):
+        examples(project, "gopher_short_doc", rules="hose")
 
 
 STUBS = """/* model

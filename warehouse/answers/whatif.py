@@ -63,7 +63,7 @@ class ReasonChange:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A document that would change. kept: then; reason, value, threshold and twin: of the side that drops it."""
+    """A document that would change. kept: then; reason, value, threshold, twin, its uri: of the side that drops it."""
 
     doc_id: str
     source: str
@@ -73,6 +73,7 @@ class Example:
     value: float | None
     threshold: float | None
     twin: str | None
+    twin_uri: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,10 @@ def _reasons(con: Connection) -> tuple[ReasonChange, ...]:
 
 def _examples(con: Connection, sample: int) -> tuple[Example, ...]:
     sql = """
-        SELECT doc_id, compared.source, uri, kept_then, drop.reason, drop.value, drop.threshold, drop.twin
-        FROM compared JOIN staging.current_documents USING (doc_id)
+        SELECT doc_id, compared.source, current.uri, kept_then, drop.reason, drop.value, drop.threshold, drop.twin,
+               twins.uri
+        FROM compared
+        JOIN staging.current_documents AS current USING (doc_id)
+        LEFT JOIN staging.current_documents AS twins ON drop.twin = twins.doc_id
         WHERE kept_now <> kept_then ORDER BY md5(doc_id), doc_id LIMIT $1"""
     return tuple(Example(*row) for row in fetch_all(con, sql, [sample]))
