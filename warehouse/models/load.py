@@ -17,6 +17,13 @@ from warehouse.models.lineage import Parsed, fingerprint, parsed
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 REPOSITORY = "repository."
 RULES = "curation.rules"
+BUILT_IN = {
+    "gopher": ("curation.gopher_quality", "curation.gopher_repetition"),
+    "c4": ("curation.c4",),
+    "fineweb": ("curation.fineweb",),
+    "house": ("curation.house",),
+}
+"""Rule sets that curation.rules has by its own SELECT, with the models that hold their rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +35,7 @@ class Model:
     of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
     default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set;
     otherwise: the SELECT that stands in where what it reads is not there; views: name to SELECT of those that
-    ``statement`` may read by their SELECT (of curation.rules).
+    ``statement`` may read by their SELECT; rule_sets: the models whose rules it puts together (both of curation.rules).
     """
 
     name: str
@@ -48,6 +55,7 @@ class Model:
     rule_set: str | None = None
     otherwise: str | None = None
     views: Mapping[str, str] = field(default_factory=dict)
+    rule_sets: tuple[Model, ...] = ()
 
     def statement(self) -> str:
         """The SELECT that is run: ``sql``, or what gives the same rows sooner."""
@@ -114,10 +122,28 @@ def _with_rule_sets(read: list[tuple[Model, Parsed]]) -> list[tuple[Model, Parse
 
 
 def _extended(rules: Model, models: list[Model]) -> tuple[Model, Parsed]:
-    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model in models if model.rule_set]
+    own = [model for model in models if model.rule_set]
+    _refuse_twice(own)
+    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model in own]
     sql = "".join([rules.sql, *sets])
     views = {model.name: model.sql for model in models if model.kind == "view" and model.otherwise is None}
-    return replace(rules, sql=sql, views=views), parsed(rules.path, sql, rules.sql_line)
+    said = parsed(rules.path, sql, rules.sql_line)
+    built_in = {name for names in BUILT_IN.values() for name in names} & {name for name, _ in said.tables}
+    rule_sets = tuple(model for model in models if model.rule_set or model.name in built_in)
+    return replace(rules, sql=sql, views=views, rule_sets=rule_sets), said
+
+
+def _refuse_twice(own: Iterable[Model]) -> None:
+    """Raise RecipeError where two files would decide under one name."""
+    held = {name: f"built in, from {' and '.join(models)}" for name, models in BUILT_IN.items()}
+    for model in own:
+        name = str(model.rule_set)
+        if name in held:
+            at, do = f"{model.path}:{model.lines['rule_set']}", "give it another name"
+            if name in BUILT_IN:
+                do += f", or replace {' or '.join(BUILT_IN[name])} by a file of that name without rule_set"
+            raise RecipeError(f"{at}: the rule set {name!r} is {held[name]}", allowed="one file a name", do=do)
+        held[name] = f"also {model.path}"
 
 
 def _by_name(read: list[tuple[Model, Parsed]]) -> dict[str, tuple[Model, Parsed]]:
