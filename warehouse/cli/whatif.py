@@ -36,9 +36,17 @@ def whatif_verb(rules: str, values: tuple[str, ...], sample: int, json_: bool) -
     """
     from warehouse.answers.whatif import whatif
 
-    given = dict(_pair(value) for value in values)
-    answer = whatif(place.project(), rules, given, sample=sample, env=place.environment())
+    answer = whatif(place.project(), rules, _given(values), sample=sample, env=place.environment())
     return place.print_json(answer) if json_ else _say(answer)
+
+
+def _given(values: tuple[str, ...]) -> dict[str, str]:
+    found = dict[str, str]()
+    for name, value in map(_pair, values):
+        if name in found:
+            raise UsageError(f"{name} is set twice", allowed="one value a variable")
+        found[name] = value
+    return found
 
 
 def _pair(given: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from warehouse.errors import RecipeError
 from warehouse.models.failures import without_lists
-from warehouse.models.header import Header, Kind, read_header
+from warehouse.models.header import Header, Kind, Range, read_header
 from warehouse.models.lineage import Parsed, fingerprint, parsed
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -20,10 +20,10 @@ RULES = "curation.rules"
 BUILT_IN = {
     "gopher": ("curation.gopher_quality", "curation.gopher_repetition"),
     "c4": ("curation.c4",),
-    "fineweb": ("curation.fineweb",),
+    "fineweb": ("curation.gopher_repetition", "curation.gopher_quality", "curation.c4", "curation.fineweb"),
     "house": ("curation.house",),
 }
-"""Rule sets that curation.rules has by its own SELECT, with the models that hold their rules."""
+"""Rule sets that curation.rules has by its own SELECT, with the models that they are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,10 @@ class Model:
     name: ``schema.name``, from the path; depends_on: the models it reads; reads: the repository tables it reads
     (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
     of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
-    default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set;
-    otherwise: the SELECT that stands in where what it reads is not there; views: name to SELECT of those that
-    ``statement`` may read by their SELECT; rule_sets: the models whose rules it puts together (both of curation.rules).
+    default of those that ``sql`` reads; ranges: what some of them may be; rule_set: what curation.rules calls its
+    rules, where it is a rule set; otherwise: the SELECT that stands in where what it reads is not there; views: name to
+    SELECT of those that ``statement`` may read by their SELECT; rule_sets: the models whose rules it puts together
+    (both of curation.rules).
     """
 
     name: str
@@ -53,6 +54,7 @@ class Model:
     variables: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     rule_set: str | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     otherwise: str | None = None
     views: Mapping[str, str] = field(default_factory=dict)
     rule_sets: tuple[Model, ...] = ()
@@ -98,6 +100,7 @@ def _model(name: str, path: Path, header: Header) -> Model:
         columns=header.columns,
         lines=header.lines,
         rule_set=header.rule_set,
+        ranges=header.ranges,
         otherwise=header.otherwise,
     )
 
@@ -135,13 +138,13 @@ def _extended(rules: Model, models: list[Model]) -> tuple[Model, Parsed]:
 
 def _refuse_twice(own: Iterable[Model]) -> None:
     """Raise RecipeError where two files would decide under one name."""
-    held = {name: f"built in, from {' and '.join(models)}" for name, models in BUILT_IN.items()}
+    held = {name: f"built in, made of {' and '.join(models)}" for name, models in BUILT_IN.items()}
     for model in own:
         name = str(model.rule_set)
         if name in held:
             at, do = f"{model.path}:{model.lines['rule_set']}", "give it another name"
             if name in BUILT_IN:
-                do += f", or replace {' or '.join(BUILT_IN[name])} by a file of that name without rule_set"
+                do += ", or replace a model that it is made of by a file of that name without rule_set"
             raise RecipeError(f"{at}: the rule set {name!r} is {held[name]}", allowed="one file a name", do=do)
         held[name] = f"also {model.path}"
 
