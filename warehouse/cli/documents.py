@@ -199,11 +199,12 @@ def _contaminated(found: Contamination) -> list[str]:
 
 def _scores(answer: Explanation) -> str:
     """What each trained model says of it."""
-    rows = answer.scores or ()
-    return (
-        ", ".join(f"{row['name']} {number(row['score']) or 'no word'} (model {row['version']})" for row in rows)
-        or "none yet"
-    )
+    return ", ".join(map(_scored, answer.scores or ())) or "none yet"
+
+
+def _scored(row: Mapping[str, Any]) -> str:
+    of = f", trained on {row['release']}" if row.get("release") else ""
+    return f"{row['name']} {number(row['score']) or 'no word'} (model {row['version']}{of})"
 
 
 def _lists(answer: Explanation) -> str:
