@@ -227,15 +227,21 @@ def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
 
 
 def _warning(evaluation: dg.AssetCheckEvaluation) -> str:
-    """A check that failed and blocks nothing: its name, and how many rows are not as expected; or why no model was
-    trained.
+    facts = {name: value.value for name, value in evaluation.metadata.items()}
+    return warning_of(evaluation.asset_key, evaluation.check_name, facts)
+
+
+def warning_of(asset: dg.AssetKey, check: str, facts: Mapping[str, Any]) -> str:
+    """A check that failed and blocks nothing: its name, how many rows are not as expected or what was observed of how
+    many, and why that matters; or why no model was trained. facts: the metadata of its evaluation.
     """
-    asset, skipped = "/".join(evaluation.asset_key.path), evaluation.metadata.get("skipped")
-    if skipped is not None:
-        return f"{asset}: no model was trained, {skipped.value}"
-    unexpected = evaluation.metadata.get("unexpected_count")
-    rows = f" ({unexpected.value} rows)" if unexpected is not None else ""
-    return f"{asset}: {evaluation.check_name}{rows}"
+    name = "/".join(asset.path)
+    if "skipped" in facts:
+        return f"{name}: no model was trained, {facts['skipped']}"
+    counted = f" ({facts['unexpected_count']} rows)" if "unexpected_count" in facts else ""
+    if "observed" in facts:
+        counted = f" ({facts['observed']} in {facts['element_count']} rows)"
+    return f"{name}: {check}{counted}" + (f": {facts['why']}" if "why" in facts else "")
 
 
 def _materialised(name: str, events: Sequence[dg.AssetMaterialization], cost: Cost | None) -> Materialised:
