@@ -291,5 +291,7 @@ def test_a_model_whose_header_names_a_rule_set_is_one(tmp_path: Path) -> None:
     assert {"stub", "duplicate_document", None} <= {reason for _, _, reason in decided.values()}
     answer = whatif(project, "stubs", {"stub_bytes": "0"}, sample=1000)
     assert {example.reason for example in answer.examples if example.kept} == {"stub"}
+    for file in ("sql/curation/stubs.sql", str(project.folder / "sql/curation/stubs.sql")):
+        assert whatif(project, file, {}).rule_set == "stubs"
     [verdict] = explain(project, next(iter(decided)), rules="stubs").verdicts
     assert [rule.reason for rule in verdict.rules] == ["stub"]

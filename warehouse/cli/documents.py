@@ -37,8 +37,8 @@ def explain_verb(
 ) -> None:
     """Why a document was kept or dropped: every rule, twin and value.
 
-    DOC is a uri, a doc_id, or the first digits of one. With --reason: documents that fell for it, each with what every
-    rule set says of it, the same ones every time.
+    DOC is a uri, a doc_id, or the first digits of one. With --reason: documents that fell for it, each once with every
+    rule set that dropped it so, the same ones every time.
 
     \b
     Example:

@@ -24,7 +24,7 @@ def check_rule_sets(con: Connection, read: Iterable[Model]) -> None:
     """Raise RecipeError for the first of the models that curation.rules cannot decide by; all are made already."""
     for model in read:
         _check_types(con, model)
-        if not model.path.is_relative_to(builtin_folder()):
+        if not model.path.is_relative_to(builtin_folder() / "sql"):
             for column in _columns(model):
                 _check_rows(con, model, column)
 
