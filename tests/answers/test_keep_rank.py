@@ -54,7 +54,7 @@ def size(each: dict[str, Any]) -> int:
 
 PREFERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "the longest": lambda each: -size(each),
-    "the earliest": lambda each: each["published_at"] or each["known_at"],
+    "the earliest": lambda each: each["published_at"] or datetime.max.replace(tzinfo=UTC),
     "the best score": lambda each: -SCORES.get(each["doc_id"], 0),
     "a preferred source": lambda each: {"handbook": 0, "pages": 1}.get(each["source"], 2),
     "one, then another": lambda each: (each["synthetic"], -size(each)),
