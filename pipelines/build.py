@@ -325,8 +325,8 @@ def _facts(done: publish.Published, env: str, checks: int, built: list[Built]) -
 
 def _model_spec(model: Model) -> dg.AssetSpec:
     schema = model.name.split(".")[0]
-    measured = {"repository.runs", "repository.rejects"}
-    reads = [name for name in (*model.depends_on, *model.reads) if name not in measured]
+    no_asset = {"repository.runs", "repository.rejects", "repository.score_models"}
+    reads = [name for name in (*model.depends_on, *model.reads) if name not in no_asset]
     return dg.AssetSpec(
         model_key(model.name),
         deps=[model_key(name) for name in reads],

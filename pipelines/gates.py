@@ -43,6 +43,7 @@ def check_results(key: dg.AssetKey, suites: Sequence[Suite], checks: Sequence[Ch
                 "kwargs": dict(check.kwargs),
                 "element_count": check.element_count,
                 "unexpected_count": check.unexpected_count,
+                **({"why": expectation.meta["why"]} if expectation.warns and "why" in expectation.meta else {}),
                 **({"observed": str(check.observed)} if check.observed is not None else {}),
                 **({"samples": ", ".join(str(sample) for sample in check.samples)} if check.samples else {}),
             },

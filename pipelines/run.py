@@ -18,6 +18,7 @@ from pipelines.ingest import COUNTS
 from pipelines.interrupts import interruptible
 from pipelines.partitions import add_dynamic, run_tags
 from pipelines.records import dagster_instance, end_lost_runs, environment, process_tag, recording
+from pipelines.scores import HELD_OUT
 from warehouse.contracts import Cost
 from warehouse.errors import CheckFailed, UsageError
 from warehouse.project import Project
@@ -220,15 +221,27 @@ def _outcome(project: Project, result: dg.ExecuteInProcessResult) -> Outcome:
         events.setdefault("/".join(each.asset_key.path), []).append(each)
     assets = tuple(_materialised(name, some, costs.get(name)) for name, some in events.items())
     evaluations = result.get_asset_check_evaluations()
-    warnings = tuple(_warning(each) for each in evaluations if not each.passed and "skipped" not in each.metadata)
+    told = (each for each in evaluations if "skipped" not in each.metadata or each.check_name == HELD_OUT)
+    warnings = tuple(_warning(each) for each in told if not each.passed)
     return Outcome(result.run_id, assets, sum(each.passed for each in evaluations), warnings)
 
 
 def _warning(evaluation: dg.AssetCheckEvaluation) -> str:
-    """A check that failed and blocks nothing: its name, and how many rows are not as expected."""
-    unexpected = evaluation.metadata.get("unexpected_count")
-    rows = f" ({unexpected.value} rows)" if unexpected is not None else ""
-    return f"{'/'.join(evaluation.asset_key.path)}: {evaluation.check_name}{rows}"
+    facts = {name: value.value for name, value in evaluation.metadata.items()}
+    return warning_of(evaluation.asset_key, evaluation.check_name, facts)
+
+
+def warning_of(asset: dg.AssetKey, check: str, facts: Mapping[str, Any]) -> str:
+    """A check that failed and blocks nothing: its name, how many rows are not as expected or what was observed of how
+    many, and why that matters; or why no model was trained. facts: the metadata of its evaluation.
+    """
+    name = "/".join(asset.path)
+    if "skipped" in facts:
+        return f"{name}: no model was trained, {facts['skipped']}"
+    counted = f" ({facts['unexpected_count']} rows)" if "unexpected_count" in facts else ""
+    if "observed" in facts:
+        counted = f" ({facts['observed']} in {facts['element_count']} rows)"
+    return f"{name}: {check}{counted}" + (f": {facts['why']}" if "why" in facts else "")
 
 
 def _materialised(name: str, events: Sequence[dg.AssetMaterialization], cost: Cost | None) -> Materialised:

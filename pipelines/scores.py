@@ -192,18 +192,19 @@ def train(project: Project, bound: Bound, *, run_id: str, known_at: datetime) ->
     with connect(threads=1, memory_limit=project.memory_limit) as con:
         attach_repository(con, [before, *(snapshot for snapshot in inputs if snapshot.version >= 0)])
         newest = newest_models(con).get(recipe.name, {"version": 0, "recipe": ""})
+        older = f"; the older model {newest['version']} still scores" if newest["version"] else ""
         if newest["recipe"] == recipe.fingerprint:
             return Outcome(newest["value"], newest)
         if recipe.release:
             try:
                 pinned[recipe.release] = _attach_release(con, project, recipe.release)
             except NotFound as missing:
-                return Outcome(skipped=str(missing))
+                return Outcome(skipped=str(missing).rstrip(".") + older)
         absent = [f"repository.{each.table} has not been ingested" for each in inputs if each.version < 0]
         absent += [built.skipped for built in models.build(con, bound.models) if built.skipped]
         made = absent[0] if absent else curation.train(con, recipe)
     if isinstance(made, str):
-        return Outcome(skipped=made)
+        return Outcome(skipped=made + older)
     if not recipe.accepts(made.value):
         return Outcome(made.value)
     row = _row(repository, recipe, made, pinned) | {"version": newest["version"] + 1, "known_at": known_at}
@@ -252,14 +253,14 @@ def score(
 ) -> tuple[int, int, int]:
     """Append the scores that documents lack of the newest models of these names: rows, documents, bytes of text.
 
-    Every part is a commit; a run killed between two is finished by the next. Raises Busy where another run has scored
-    meanwhile.
+    Every part is a commit; a run killed between two is finished by the next. Where no model was ever stored, the table
+    of models is made, empty. Raises Busy where another run has scored meanwhile.
     """
-    before = held(repository, SCORES, curation.SCORES)
+    before, models = held(repository, SCORES, curation.SCORES), held(repository, MODELS, curation.SCORE_MODELS)
+    if models.version < 0:
+        append_parts(repository, models, [], run_id=run_id)
     with connect(memory_limit=memory_limit) as con:
-        attach_repository(
-            con, [repository.snapshot("documents"), held(repository, MODELS, curation.SCORE_MODELS), before]
-        )
+        attach_repository(con, [repository.snapshot("documents"), models, before])
         newest = {name: row for name, row in newest_models(con).items() if name in names}
         found = {name: (row["version"], _stored(repository, row["model"])) for name, row in newest.items()}
         return append_parts(repository, before, curation.scored(con, found, commit_bytes=commit_bytes), run_id=run_id)

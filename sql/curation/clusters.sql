@@ -1,7 +1,9 @@
 /* model
 description: >-
   Every current document with the cluster of its text: texts that a chain of near pairs connects, whatever the rules say of
-  them. For splits only, so that no near duplicate of a training text is in another split; no document falls by its cluster
+  them. Releases split by it, so that no near duplicate of a training text is in another split, and
+  curation.paragraph_duplicates counts documents of one cluster once where it asks how many hold a line. No document is a
+  near duplicate by its cluster: curation.decisions asks for a pair
 kind: table
 grain: [doc_id]
 owner: team:data-platform
@@ -10,6 +12,8 @@ columns:
   cluster: >-
     the least text_hash that the chain reaches, among all texts ever met, so that taking a document out moves no other.
     Variable and default: cluster_jaccard 0.7
+ranges:
+  cluster_jaccard: 0.5 to 1, for pairs of texts are stored from a similarity of 0.5
 */
 WITH RECURSIVE links AS MATERIALIZED (
     SELECT a, b

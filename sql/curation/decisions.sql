@@ -17,10 +17,12 @@ columns:
     where it passed all others
   value: what was measured, of near_duplicate the Jaccard similarity; null for unmeasured and duplicate_document
   threshold: >-
-    what it was compared with. Variable and default: near_duplicate_jaccard 0.8; pairs are known from 0.5
+    what it was compared with. Variable and default: near_duplicate_jaccard 0.8
   twin: >-
     the kept document that it copies: of duplicate_document with the same text, of near_duplicate the nearest of those before
     the first of its text
+ranges:
+  near_duplicate_jaccard: 0.5 to 1, for pairs of texts are stored from a similarity of 0.5
 */
 WITH RECURSIVE tried AS MATERIALIZED (
     SELECT doc_id, source, keep_rank, rule_set, failure FROM curation.rules

@@ -1,5 +1,5 @@
 /* model
-description: Documents, bytes and words by rule set, source, language and reason; reason kept for those that stay
+description: Documents, bytes, words and tokens by rule set, source, language and reason; reason kept for those that stay
 kind: table
 grain: [rule_set, source, language, reason]
 owner: team:data-platform
@@ -8,7 +8,10 @@ columns:
   reason: first failing rule, or kept
   documents: current documents
   bytes: of their text in UTF-8, as measured
-  words: of their text, as measured; a model makes about 4 tokens of 3 English words
+  words: of their text, as measured
+  tokens: >-
+    an estimate, 4 bytes a token, as the runway of the corpus counts (bytes_per_token); a data set's manifest has those of
+    its tokenizer
 */
 SELECT
     decisions.rule_set,
@@ -17,7 +20,8 @@ SELECT
     coalesce(decisions.reason, 'kept') AS reason,
     count(*) AS documents,
     CAST(coalesce(sum(signals.bytes), 0) AS BIGINT) AS bytes,
-    CAST(coalesce(sum(signals.words), 0) AS BIGINT) AS words
+    CAST(coalesce(sum(signals.words), 0) AS BIGINT) AS words,
+    CAST(coalesce(sum(signals.bytes), 0) // 4 AS BIGINT) AS tokens
 FROM curation.decisions
 LEFT JOIN staging.current_signals AS signals ON decisions.doc_id = signals.doc_id
 GROUP BY ALL

@@ -9,12 +9,18 @@ columns:
   doc_id: document
   name: of the recipe
   version: of its model, as in repository.score_models
+  release: NAME@VERSION of the data set that the model was trained on; null where its recipe names none
   score: >-
     of a classifier the probability that the text is like the positive ones; of a perplexity 2 to the power of bits a word,
     lower is more like the texts it was trained on; null where the text has no word
 */
-SELECT scores.doc_id, scores.name, scores.version, scores.score
+WITH models AS (
+    SELECT name, version, list_filter(json_keys(inputs), lambda input: contains(input, '@'))[1] AS release
+    FROM repository.score_models
+)
+SELECT scores.doc_id, scores.name, scores.version, models.release, scores.score
 FROM repository.scores
+LEFT JOIN models ON scores.name = models.name AND scores.version = models.version
 WHERE {'name': scores.name, 'version': scores.version} IN (
     SELECT {'name': name, 'version': max(version)} FROM repository.scores GROUP BY name
 )

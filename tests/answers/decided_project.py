@@ -31,9 +31,16 @@ def row(uri: str, text: str, *, source: str, licence: str | None) -> dict[str, o
 
 
 def decided_project(
-    folder: Path, rows: Sequence[Mapping[str, object]], *, models: Mapping[str, str] | None = None
+    folder: Path,
+    rows: Sequence[Mapping[str, object]],
+    *,
+    models: Mapping[str, str] | None = None,
+    met: Sequence[Mapping[str, object]] = (),
+    scores: Mapping[str, float] | None = None,
 ) -> Project:
-    """The project in ``folder``; rows as ``documents`` has them, models: its own, by path below ``sql/``."""
+    """The project in ``folder``; rows as ``documents`` has them, models: its own, by path below ``sql/``, met: rows of
+    ``contamination``, scores: those of documents by one model, notes_like.
+    """
     folder.mkdir(parents=True)
     for path, text in (models or {}).items():
         (folder / "sql" / path).parent.mkdir(parents=True, exist_ok=True)
@@ -46,8 +53,13 @@ def decided_project(
     _append(repository, "documents", batch, DOCUMENTS)
     for table, (function, schema) in MEASURES.items():
         _append(repository, table, function(batch.select(["doc_id", "text"])), schema)
-    for table, schema in (("pairs", curation.PAIRS), ("contamination", curation.CONTAMINATION)):
-        _append(repository, table, pa.RecordBatch.from_pylist([], schema), schema)
+    for table, schema, given in (("pairs", curation.PAIRS, ()), ("contamination", curation.CONTAMINATION, met)):
+        _append(repository, table, pa.RecordBatch.from_pylist(list(given), schema), schema)
+    if scores is not None:
+        given = [{"doc_id": name, "name": "notes_like", "version": 1, "score": value} for name, value in scores.items()]
+        model = [{"name": "notes_like", "version": 1, "inputs": "{}"}]
+        for table, schema, held in (("scores", curation.SCORES, given), ("score_models", curation.SCORE_MODELS, model)):
+            _append(repository, table, pa.RecordBatch.from_pylist(held, schema), schema)
     with query.connect() as con:
         query.attach_repository(con, [repository.snapshot(name) for name in repository.tables()])
         found = list(curation.pairs(con))

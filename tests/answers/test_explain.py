@@ -11,8 +11,8 @@ from small_project import DAY, DECISIONS, LATER, TEXTS, document, identity, publ
 
 from warehouse.answers.examples import examples
 from warehouse.answers.explain import Explanation, explain, find_documents
-from warehouse.answers.texts import Span, difference, masked
-from warehouse.curation import PII, pii
+from warehouse.answers.texts import Span, difference, masked, masked_part
+from warehouse.curation import CONTAMINATION_VERSION, PII, pii
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
 from warehouse.repository import Repository
@@ -142,14 +142,36 @@ def test_copies_of_a_text_name_each_other_and_personal_data_is_masked_where_text
     assert f"Write to {answer.spans[0].mask} about it" in shown[0].excerpt
 
 
-def test_contamination_is_told_where_the_snapshot_has_the_table(tmp_path: Path):
-    project = small_project(tmp_path / "project")
-    doc_id = identity("a", TEXTS["a"])
-    assert told(project, "a", TEXTS["a"]).contamination is None
-    table = "CREATE TABLE curation.contamination AS SELECT ? AS doc_id, 'quiz' AS benchmark, 3 AS ngrams"
-    publish_again(project, DECISIONS, also=(table, [doc_id]))
-    assert told(project, "a", TEXTS["a"]).contamination == ({"doc_id": doc_id, "benchmark": "quiz", "ngrams": 3},)
-    assert told(project, "short", TEXTS["short"]).contamination == ()
+def test_contamination_is_told_by_benchmark_with_its_places_and_personal_data_masked(tmp_path: Path):
+    text = "Before it. Ask me@mail.de für the answer, and then again."
+    rows = [document(uri, each, DAY, "0" * 64) for uri, each in (("met", text), ("clean", "Nothing of it."))]
+    shared, (start, stop) = "Ask me@mail.de für the answer", (11, 41)
+    assert text.encode()[start:stop].decode() == shared
+    place = {"version": CONTAMINATION_VERSION, "passages": 3, "text_words": 9}
+    met = [
+        {**place, "doc_id": row["doc_id"], "benchmark": name, "start": -1}
+        for row in rows
+        for name in ("alpha", "quiz")
+        if (row["uri"], name) != ("met", "quiz")
+    ]
+    span = {"start": start, "stop": stop, "words": 7, "ngrams": 2, "item": "quiz#4"}
+    met.append({**place, "doc_id": rows[0]["doc_id"], "benchmark": "quiz", **span})
+    project = decided_project(tmp_path / "decided", rows, met=met)
+    answer, clean = (explain(project, row["doc_id"]) for row in rows)
+    [found] = answer.contamination or ()
+    assert (found.benchmark, found.item, found.ngrams, found.threshold, found.contaminated) == (
+        "quiz", "quiz#4", 2, 0.0, True,
+    )  # fmt: skip
+    assert found.share == round(7 / 9, 6)
+    [held] = found.spans
+    assert (held.start, held.stop, held.words, held.item) == (start, stop, 7, "quiz#4")
+    assert held.excerpt == shared.replace("me@mail.de", answer.spans[0].mask)
+    assert (answer.compared, clean.compared, clean.contamination) == (("alpha", "quiz"), ("alpha", "quiz"), ())
+
+
+def test_a_snapshot_without_the_model_says_nothing_of_benchmarks(project):
+    answer = told(project, "a", TEXTS["a"])
+    assert (answer.contamination, answer.compared) == (None, None)
 
 
 def test_a_difference_is_the_first_changed_lines_cut_around_the_change():
@@ -158,6 +180,13 @@ def test_a_difference_is_the_first_changed_lines_cut_around_the_change():
     found = difference(text, text.replace("one", "two").replace("left\n", ""))
     assert found == ("- …" + "x" * 30 + "one", "+ …" + "x" * 30 + "two", "- left")
     assert len(difference("a\n" * 50, "b\n" * 50)) == 6
+
+
+def test_a_part_of_a_text_shows_no_byte_of_a_span_that_it_cuts():
+    text, spans = "ab 1234 é 5678", [Span("ip", 3, 7, "IP"), Span("card", 11, 15, "CARD")]
+    assert [masked_part(text, spans, *ends) for ends in ((0, 15), (0, 5), (5, 10), (8, 13))] == [
+        "ab IP é CARD", "ab IP", "IP é", "é CARD",
+    ]  # fmt: skip
 
 
 def test_a_mask_takes_the_place_of_each_span_in_bytes():

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from small_project import small_project
 
 from warehouse.answers.rejects import rejects
-from warehouse.answers.status import status
+from warehouse.answers.status import ScoreStatus, status
+from warehouse.curation import SCORE_MODELS, load_score
 from warehouse.errors import NotFound
 from warehouse.project import Project, load
+from warehouse.repository import Repository
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +53,24 @@ def test_an_asset_has_its_last_run_and_the_cost_of_all(project):
         2,
         2.0,
     )
+
+
+def test_a_recipe_of_a_score_is_told_with_its_newest_model_and_whether_that_is_of_it(tmp_path):
+    project = small_project(tmp_path / "project")
+    recipes = project.folder / "recipes" / "scores"
+    recipes.mkdir()
+    (recipes / "plain.yaml").write_text("kind: perplexity\ntrain: SELECT doc_id FROM repository.signals\n")
+    assert status(project).scores == (ScoreStatus("plain", 0, None, "bits_per_word", None, False),)
+    made = load_score(recipes / "plain.yaml").fingerprint
+    models = [
+        {"name": "plain", "version": at, "recipe": recipe, "inputs": inputs, "value": 5.0 + at}
+        for at, recipe, inputs in ((2, made, '{"signals": 1, "notes@3": "id"}'), (1, "older", '{"signals": 0}'))
+    ]
+    for rows, said in ((models[1:], (1, None, 6.0, False)), (models[:1], (2, "notes@3", 7.0, True))):
+        batch = pa.RecordBatch.from_pylist(rows, SCORE_MODELS)
+        Repository(project.root).append("score_models", [batch], schema=SCORE_MODELS, source="s", run_id="r")
+        [found] = status(project).scores
+        assert (found.version, found.release, found.value, found.current) == said
 
 
 def test_an_empty_project_has_nothing_and_asking_makes_nothing(empty):

@@ -32,6 +32,11 @@ TWINS = [
     row("twins/2", " ".join(PROSE).replace("document.", "record, longer."), source="twins", licence=None),
 ]
 """The second has a word more, and comes after the first."""
+SHARED = [
+    row(f"shared/{n}", f"{_TEXT}\n{' '.join(f'{word}{n}' for word in PROSE)}.", source="one", licence=None)
+    for n in range(3)
+]
+"""Half of each is in both others, and they are no near duplicates."""
 
 
 def documents(seed: int) -> list[dict[str, object]]:
@@ -52,7 +57,7 @@ def documents(seed: int) -> list[dict[str, object]]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return decided_project(tmp_path_factory.mktemp("whatif") / "project", [*documents(5), *TWINS])
+    return decided_project(tmp_path_factory.mktemp("whatif") / "project", [*documents(5), *TWINS, *SHARED])
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +95,9 @@ VARIABLES = st.one_of(
     st.tuples(st.just("max_duplicate_10_grams"), st.sampled_from([0.0, 0.25, 1.0])),
     st.tuples(st.just("near_duplicate_jaccard"), st.sampled_from([0.5, 0.6, 0.7, 0.9, 1.0])),
     st.tuples(st.just("min_terminal_lines"), st.sampled_from([0, 2])),
+    st.tuples(st.just("common_paragraph_documents"), st.sampled_from([0, 1, 2, 3])),
+    st.tuples(st.just("max_common_lines"), st.sampled_from([0.0, 0.3])),
+    st.tuples(st.just("cluster_jaccard"), st.sampled_from([0.5, 1.0])),
 )
 
 
@@ -103,6 +111,14 @@ def test_the_answer_is_what_a_rebuild_decides(
     full = {change.name: change.value for change in answer.changes}
     published_again(rebuilt, goal="curation.decisions", **full)
     check(answer, decisions(project, "house"), decisions(rebuilt, "house"))
+
+
+def test_a_variable_of_a_table_before_the_rules_makes_it_again(project: Project) -> None:
+    values = {"common_paragraph_documents": "2", "max_common_lines": "0.3"}
+    answer = whatif(project, "house", values, sample=1000)
+    fallen = {example.doc_id for example in answer.examples if example.reason == "common_lines"}
+    assert {str(each["doc_id"]) for each in SHARED} <= fallen
+    assert whatif(project, "house", {**values, "common_paragraph_documents": "3"}).reasons == ()
 
 
 def test_taking_a_document_out_brings_its_twin_back(project: Project) -> None:
@@ -159,6 +175,15 @@ def test_the_published_files_stay_as_they_were(project: Project) -> None:
         ("house", {"min_words": "many"}, "a number"),
         ("house", {"min_words": "nan"}, "a number"),
         ("house", {"min_words'": "1"}, "min_words"),
+        ("house", {"near_duplicate_jaccard": "0.3"}, "0.3.*0.5 to 1, for pairs of texts are stored"),
+        ("house", {"near_duplicate_jaccard": "1.01"}, "0.5 to 1"),
+        ("house", {"cluster_jaccard": "0.49"}, "0.5 to 1"),
+        ("house", {"min_words": "1", "house_min_words": "2"}, "house_min_words is set twice"),
+        ("c4", {"common_paragraph_documents": "1"}, "which curation.paragraph_duplicates reads"),
+        ("sql/nowhere/house.sql", {}, "no file"),
+        ("/etc/house.sql", {}, "no file"),
+        ("sql/curation/decisions.sql", {}, "no file of a rule set.*house.sql"),
+        ("sql/curation/gopher.sql", {}, "gopher_quality.sql and sql/curation/gopher_repetition.sql"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_is_allowed(project, rules, values, said) -> None:
@@ -204,13 +229,41 @@ def test_examples_of_a_reason_are_decisions_of_it_and_the_same_every_time(projec
     assert (found.total, len(found.shown)) == (len(want), min(3, len(want)))
     for item in found.shown:
         assert item.doc_id in want
-        assert item.value is not None
-        assert item.threshold is not None
-        assert item.value < item.threshold == 30
-    with pytest.raises(UsageError, match="gopher_short_doc"):
+        [fall] = item.falls
+        assert fall.value is not None
+        assert fall.threshold is not None
+        assert fall.value < fall.threshold == 30
+
+
+def test_a_sample_is_of_documents_each_with_every_set_that_drops_it(project: Project) -> None:
+    decided = {rule_set: decisions(project, rule_set) for rule_set in ("fineweb", "gopher", "house")}
+    want = {
+        (doc_id, rule_set)
+        for rule_set, own in decided.items()
+        for doc_id, (_, _, reason) in own.items()
+        if reason == "gopher_short_doc"
+    }
+    found = examples(project, "gopher_short_doc", sample=1000)
+    assert {(item.doc_id, fall.rule_set) for item in found.shown for fall in item.falls} == want
+    assert found.rule_sets == ("fineweb", "gopher", "house")
+    assert found.total == len(found.shown) == len({doc_id for doc_id, _ in want}) < len(want)
+    assert len(examples(project, "gopher_short_doc", sample=2).shown) == 2
+    [near] = [item for item in examples(project, "near_duplicate", rules="house").shown if item.source == "twins"]
+    assert [(fall.twin, fall.twin_uri) for fall in near.falls] == [(TWINS[0]["doc_id"], TWINS[0]["uri"])]
+
+
+def test_a_rule_that_dropped_nothing_is_told_from_one_that_is_not_there(project: Project) -> None:
+    nothing = examples(project, "lorem_ipsum")
+    assert (nothing.total, nothing.shown, nothing.rule_sets) == (0, (), ("c4", "fineweb", "house"))
+    assert examples(project, "unmeasured", rules="gopher").rule_sets == ("gopher",)
+    with pytest.raises(UsageError, match=r"no rule has the reason 'gopher_short'.*gopher_short_doc"):
         examples(project, "gopher_short")
+    with pytest.raises(UsageError, match=r"gopher has no rule with the reason 'lorem_ipsum'.*c4, fineweb, house"):
+        examples(project, "lorem_ipsum", rules="gopher")
     with pytest.raises(UsageError, match="one, twins, two"):
         examples(project, "gopher_short_doc", source="three")
+    with pytest.raises(UsageError, match=r"rule_set 'hose'.*house"):
+        examples(project, "gopher_short_doc", rules="hose")
 
 
 STUBS = """/* model
@@ -238,5 +291,7 @@ def test_a_model_whose_header_names_a_rule_set_is_one(tmp_path: Path) -> None:
     assert {"stub", "duplicate_document", None} <= {reason for _, _, reason in decided.values()}
     answer = whatif(project, "stubs", {"stub_bytes": "0"}, sample=1000)
     assert {example.reason for example in answer.examples if example.kept} == {"stub"}
+    for file in ("sql/curation/stubs.sql", str(project.folder / "sql/curation/stubs.sql")):
+        assert whatif(project, file, {}).rule_set == "stubs"
     [verdict] = explain(project, next(iter(decided)), rules="stubs").verdicts
     assert [rule.reason for rule in verdict.rules] == ["stub"]

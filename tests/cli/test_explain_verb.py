@@ -53,14 +53,31 @@ def test_a_near_twin_is_named_with_what_the_two_share(tmp_path, warehouse):
 
 def test_examples_of_a_reason_are_told_with_value_limit_and_beginning(inside, warehouse):
     lines = warehouse("explain", "--reason", "few_words").out.splitlines()
-    assert lines[0] == "few_words: 1 of 1 decisions"
+    assert lines[0] == "few_words: 1 of 1 documents fell for it; looked for in tiny"
     assert lines[2:] == [
         f"{identity('short', TEXTS['short'])[:12]}  short",
         "  notes, tiny: 1 is below the limit of 3",
         "  No.",
     ]
     copies = warehouse("explain", "--reason", "duplicate_document", "--source", "notes", "--rules", "tiny").out
-    assert f"notes, tiny: the same text as {identity('a', TEXTS['a'])[:12]}" in copies
+    assert f"notes, tiny: the same text as a ({identity('a', TEXTS['a'])[:8]})" in copies
+    none = warehouse("explain", "--reason", "other_language", "--rules", "tiny")
+    assert (none.status, none.out) == (0, "other_language: no document fell for it; looked for in tiny\n")
+
+
+def test_a_near_duplicate_among_examples_names_its_twin(tmp_path, warehouse):
+    project = small_project(tmp_path / "project")
+    near, twin = identity("short", TEXTS["short"]), identity("a", TEXTS["a"])
+    publish_again(project, [*DECISIONS, (near, "notes", "near", False, "near_duplicate", 0.8155, 0.8, twin)])
+    out = warehouse("explain", "--reason", "near_duplicate", "--project", str(project.folder)).out
+    assert f"  notes, near: a near duplicate of a ({twin[:8]}), similarity 0.8155, limit 0.8" in out.splitlines()
+
+
+@pytest.mark.parametrize("option", ["--sample=3", "--source=notes"])
+def test_what_is_for_examples_only_is_refused_beside_a_document(inside, warehouse, option):
+    ended = warehouse("explain", "a", option)
+    assert ended.status == 2
+    assert f"{option.partition('=')[0]} came with DOC" in ended.err
 
 
 def test_every_signal_is_shown(inside, warehouse):

@@ -165,3 +165,8 @@ def test_nothing_typed_is_the_help(warehouse):
     ended = warehouse()
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("Usage: warehouse")
+
+
+def test_a_variable_that_is_set_twice_is_refused(inside, warehouse):
+    ended = warehouse("whatif", "tiny", "--set", "few=1", "--set", "few=2")
+    assert (ended.status, ended.err) == (2, "warehouse whatif: few is set twice. Allowed: one value a variable.\n")

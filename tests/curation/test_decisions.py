@@ -17,6 +17,7 @@ from warehouse import query
 from warehouse.gate import load_suites, run_suite
 from warehouse.models import create, load_models
 from warehouse.project import FURTHER_RULE_SETS
+from warehouse.runway import Settings
 
 COPIED = ("duplicate_document", "near_duplicate")
 RULE_SETS = ("c4", "fineweb", "gopher", "house")
@@ -215,6 +216,8 @@ def test_the_funnel_counts_every_decision_and_byte_once(checkout: Path) -> None:
     size = sum(len(text.encode()) for text in texts)
     totals = query.fetch_all(con, "SELECT rule_set, sum(documents), sum(bytes) FROM curation.funnel GROUP BY 1")
     assert sorted(totals) == [(name, len(texts), size) for name in RULE_SETS]
+    groups = query.fetch_all(con, "SELECT bytes, tokens FROM curation.funnel")
+    assert groups == [(held, int(held / Settings().bytes_per_token)) for held, _ in groups]
     kept = query.fetch_all(con, "SELECT rule_set, count(*) FROM curation.decisions WHERE kept GROUP BY 1 ORDER BY 1")
     assert kept == query.fetch_all(
         con, "SELECT rule_set, sum(documents) FROM curation.funnel WHERE reason = 'kept' GROUP BY 1 ORDER BY 1"

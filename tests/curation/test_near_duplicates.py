@@ -24,6 +24,7 @@ from warehouse import query
 from warehouse.curation import duplicates
 from warehouse.curation import minhash as measured_bands
 from warehouse.errors import UsageError
+from warehouse.gate import load_suites, run_suites
 from warehouse.kernels import graph
 from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import texts
@@ -285,6 +286,10 @@ def test_a_bucket_of_any_size_costs_its_texts_and_gives_the_same_pairs_in_any_or
     assert {(a, b) for a, b, _ in near} == wanted
     large = sorted((len(members), bucket) for bucket, members in buckets.items() if len(members) > 257)
     assert sorted(query.fetch_all(con, "SELECT texts, bucket FROM curation.oversized_buckets")) == large
+    suites = load_suites([checkout / "expectations/curation.oversized_buckets.json"])
+    told, *others = run_suites(con, suites)
+    assert (told.success, told.observed, told.element_count) == (False, sum(n for n, _ in large), len(large))
+    assert all(check.success for check in others)
     count, bucket = large[-1]
     left_out = query.fetch_all(con, "SELECT left_out FROM curation.oversized_buckets WHERE bucket = ?", [bucket])[0][0]
     assert left_out == count * (count - 1) // 2 - sum(min(at, duplicates.WINDOW) for at in range(count))

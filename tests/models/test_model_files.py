@@ -36,6 +36,7 @@ REFUSED = {
     "grain is no list": (HEADER.replace("[a]", "a") + "SELECT 1 AS a", 4, "grain is 'a'"),
     "header is no YAML": (HEADER.replace("[a]", "[a") + "SELECT 1 AS a", 5, "expected"),
     "header is a list": ("/* model\n- a\n*/\nSELECT 1", 2, "not a mapping"),
+    "a range in words": (HEADER.replace("owner", "ranges: {m: few}\nowner") + "SELECT 1 AS a", 5, "0.5 to 1"),
     "nothing": (HEADER + "-- nothing\n", 7, "0 statements"),
     "two statements": (HEADER + "SELECT 1 AS a;\n\nSELECT 2 AS a", 9, "2 statements"),
     "not a SELECT": (HEADER + "CREATE TABLE t AS SELECT 1 AS a", 7, "CREATE is not a SELECT"),

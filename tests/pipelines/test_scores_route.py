@@ -96,6 +96,15 @@ def rows(project: Project) -> list[tuple[Any, ...]]:
         return fetch_all(con, "FROM repository.scores ORDER BY ALL")
 
 
+def current(project: Project, columns: str) -> list[tuple[Any, ...]]:
+    """staging.current_scores by these columns, with counts."""
+    repository = Repository(project.root)
+    with connect() as con:
+        attach_repository(con, [repository.snapshot(table) for table in ("scores", "score_models")])
+        con.execute(f"CREATE VIEW current AS {LOADED[-1].sql}")
+        return fetch_all(con, f"SELECT {columns}, count(*) FROM current GROUP BY ALL ORDER BY ALL")
+
+
 @pytest.fixture(scope="module")
 def whole(memory_folder: Path) -> Project:
     """All documents at once, trained and scored."""
@@ -130,10 +139,7 @@ def test_an_unchanged_model_scores_only_what_is_new_and_a_retrained_one_everythi
     assert set(before) < set(rows(project)) and [row[3] for row in rows(project)].count(None) == 1
     again = trained(project, bound(memory_folder, RECIPE + "round: 2\n"))
     assert again.new and again.row["version"] == 2 and scored(project)[1] == len(ROWS) + 6
-    with connect() as con:
-        attach_repository(con, [Repository(project.root).snapshot("scores")])
-        con.execute(f"CREATE VIEW current AS {LOADED[-1].sql}")
-        assert fetch_all(con, "SELECT version, count(*) FROM current GROUP BY ALL") == [(2, len(ROWS) + 6)]
+    assert current(project, "version, release") == [(2, None, len(ROWS) + 6)]
 
 
 def test_cut_off_at_any_commit_the_next_run_ends_with_the_same_scores(
@@ -178,6 +184,7 @@ def test_a_model_that_tells_nothing_is_not_stored_and_one_without_texts_waits(me
     outcome = trained(project, bound(project.folder, ALIKE))
     assert not outcome.new and outcome.value < 1
     assert "score_models" not in Repository(project.root).tables() and scored(project) == (0, 0, 0)
+    assert current(project, "name") == []
     with pytest.raises(CheckFailed, match="40 texts are positive and negative"):
         trained(project, bound(project.folder, RECIPE.replace("'bad'", "'good'")))
 
@@ -214,6 +221,10 @@ def test_a_model_of_a_release_names_it_and_waits_while_it_is_not_there(memory_fo
         )  # fmt: skip
     row = trained(project, stated).row
     assert json.loads(row["inputs"]) == {"documents": 0, "good@1": release.id}
+    scored(project)
+    assert current(project, "version, release") == [(1, "good@1", len(ROWS))]
+    older = trained(project, bound(project.folder, first + "release: gone@1\n"))
+    assert older.skipped.endswith("; the older model 1 still scores") and not older.new
     released = sum(each["source"] == "good" and each["uri"] < "good/3" for each in ROWS)
     assert 40 < row["documents"] + row["held_out"] < 40 + released
     assert trained(project, stated).new is False

@@ -6,14 +6,14 @@ All of it is read from one published snapshot and the repository versions that i
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse.answers.texts import Span, difference, shown_texts, spans
+from warehouse.answers.texts import Span, difference, excerpt, masked_part, shown_texts, spans
 from warehouse.errors import NotFound, UsageError
 from warehouse.project import Project
 from warehouse.publish import connect_current
@@ -63,6 +63,35 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Words in a row that a benchmark holds too: UTF-8 bytes of the document's text, how many words, 13-grams of them.
+
+    item: of the benchmark, the one that most of them are of; excerpt: how the words begin, personal data masked.
+    """
+
+    start: int
+    stop: int
+    words: int
+    ngrams: int
+    item: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contamination:
+    """What a benchmark holds of the document, as in curation.contamination, with its spans in order."""
+
+    benchmark: str
+    ngrams: int
+    words: int
+    share: float
+    item: str
+    threshold: float
+    contaminated: bool
+    spans: tuple[Shared, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Fact:
     """That the uri held this document at ``known_at``, as far as the warehouse knew."""
 
@@ -78,8 +107,9 @@ class Explanation:
     """A document and what was decided about it. published_at and known_at in UTC; bytes of its text in UTF-8.
 
     pii: spans of personal data by kind, None where the text was not searched; spans: their places. copies: other
-    current documents with the same text. contamination, scores, lists: rows of curation.contamination, of
-    staging.current_scores and of staging.current_lists, None where the snapshot has no such model.
+    current documents with the same text. contamination: by benchmarks that hold something of it; compared: the
+    benchmarks that it was compared with. scores, lists: rows of staging.current_scores and of staging.current_lists.
+    None, each of these four, where the snapshot has no such model.
     """
 
     document: Candidate
@@ -95,7 +125,8 @@ class Explanation:
     history: tuple[Fact, ...]
     spans: tuple[Span, ...]
     copies: tuple[Candidate, ...]
-    contamination: tuple[Mapping[str, Any], ...] | None
+    contamination: tuple[Contamination, ...] | None
+    compared: tuple[str, ...] | None
     scores: tuple[Mapping[str, Any], ...] | None
     lists: tuple[Mapping[str, Any], ...] | None
 
@@ -126,7 +157,8 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         verdicts = _verdicts(con, doc_id, rules)
         signals, found = _signals(con, doc_id), spans(con, [doc_id]).get(doc_id)
         copies = _copies(con, signals)
-        contamination = _rows(con, "curation.contamination", doc_id)
+        met = _rows(con, "curation.contamination", doc_id)
+        contamination = None if met is None else _contamination(con, doc_id, met, found or ())
         scores = _rows(con, "staging.current_scores", doc_id)
         lists = _rows(con, "staging.current_lists", doc_id)
         licence, published_at, known_at, size, sha256 = _last(con, doc_id)
@@ -145,6 +177,7 @@ def explain(project: Project, doc_id: str, *, rules: str | None = None, env: str
         spans=found or (),
         copies=copies,
         contamination=contamination,
+        compared=None if met is None else tuple(row["benchmark"] for row in met),
         scores=scores,
         lists=lists,
     )
@@ -222,6 +255,27 @@ def _rows(con: Connection, model: str, doc_id: str) -> tuple[dict[str, Any], ...
     found = con.execute(f"SELECT * FROM {model} WHERE doc_id = $1 ORDER BY ALL", [doc_id])
     names = [column[0] for column in found.description]
     return tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
+
+
+def _contamination(
+    con: Connection, doc_id: str, met: Sequence[Mapping[str, Any]], found: Sequence[Span]
+) -> tuple[Contamination, ...]:
+    """Of rows of curation.contamination those with a span, with the spans."""
+    sql = """
+        SELECT benchmark, start, stop, words, ngrams, item
+        FROM staging.current_contamination WHERE doc_id = $1 AND start >= 0 ORDER BY benchmark, start"""
+    text = "SELECT coalesce(any_value(text), '') FROM repository.documents WHERE doc_id = $1"
+    rows, held = fetch_all(con, sql, [doc_id]), defaultdict[str, list[Shared]](list)
+    whole = fetch_all(con, text, [doc_id])[0][0] if rows else ""
+    for benchmark, start, stop, words, ngrams, item in rows:
+        shown = excerpt(masked_part(whole, found, start, stop))
+        held[benchmark].append(Shared(start, stop, words, ngrams, item, shown))
+    columns = [field.name for field in fields(Contamination)[:-1]]
+    return tuple(
+        Contamination(**{name: row[name] for name in columns}, spans=tuple(held[row["benchmark"]]))
+        for row in met
+        if row["spans"]
+    )
 
 
 def _verdicts(con: Connection, doc_id: str, rules: str | None) -> tuple[Verdict, ...]:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from warehouse.contracts import RUNS, Freshness
+from warehouse.curation import load_score
 from warehouse.datasets import Listed, TableManifest, list_releases
 from warehouse.errors import NotFound
 from warehouse.project import Project
@@ -118,6 +120,22 @@ class FreshnessStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreStatus:
+    """A recipe of recipes/scores and the newest model that was trained for it; version 0 where there is none.
+
+    release: that it was trained on, as NAME@VERSION, where one was named. current: whether it is of the recipe as it is
+    now.
+    """
+
+    name: str
+    version: int
+    release: str | None
+    measure: str
+    value: float | None
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A project at a glance; published is None where nothing is."""
 
@@ -128,16 +146,37 @@ class Status:
     releases: tuple[ReleaseStatus, ...]
     assets: tuple[AssetStatus, ...]
     freshness: tuple[FreshnessStatus, ...] = ()
+    scores: tuple[ScoreStatus, ...] = ()
 
 
 def status(project: Project, *, env: str = "prod", now: datetime | None = None) -> Status:
-    """What the project holds now. Raises RecipeError for a source's YAML that is refused."""
+    """What the project holds now. Raises RecipeError for the YAML of a source or a score that is refused."""
     repository = Repository(project.root)
     tables = tuple(_table(repository, name) for name in repository.tables())
     releases = tuple(_release(listed) for listed in list_releases(project.datasets))
     assets = _assets(repository)
     fresh = _freshness(project, assets, now or datetime.now(UTC))
-    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh)
+    scores = tuple(_scores(project, repository))
+    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh, scores)
+
+
+_MODELS = """
+SELECT name, recipe, version, list_filter(json_keys(inputs), lambda input: contains(input, '@'))[1], value
+FROM repository.score_models
+QUALIFY row_number() OVER (PARTITION BY name ORDER BY version DESC) = 1"""
+
+
+def _scores(project: Project, repository: Repository) -> Iterator[ScoreStatus]:
+    """The recipes in order of name, each with its newest model."""
+    recipes = [load_score(path) for path in project.files("recipes/scores", "*.yaml")]
+    newest = dict[str, tuple[Any, ...]]()
+    if recipes and "score_models" in repository.tables():
+        with connect() as con:
+            attach_repository(con, [repository.snapshot("score_models")])
+            newest = {name: tuple(model) for name, *model in fetch_all(con, _MODELS)}
+    for recipe in recipes:
+        made_of, version, release, value = newest.get(recipe.name, ("", 0, None, None))
+        yield ScoreStatus(recipe.name, version, release, recipe.measure, value, made_of == recipe.fingerprint)
 
 
 def _freshness(project: Project, assets: tuple[AssetStatus, ...], now: datetime) -> tuple[FreshnessStatus, ...]:

@@ -58,6 +58,16 @@ def masked(text: str, found: Iterable[Span]) -> str:
     return b"".join([*parts, raw[at:]]).decode("utf-8", "replace")
 
 
+def masked_part(text: str, found: Iterable[Span], start: int, stop: int) -> str:
+    """The bytes ``start`` to ``stop`` of a text, the part of each span that lies in them replaced by its mask."""
+    inside = [
+        Span(span.kind, max(span.start, start) - start, min(span.stop, stop) - start, span.mask)
+        for span in found
+        if span.start < stop and span.stop > start
+    ]
+    return masked(text.encode()[start:stop].decode("utf-8", "replace"), inside)
+
+
 def excerpt(text: str, characters: int = 160) -> str:
     """The beginning of a text on one line."""
     begun = " ".join(text[: 4 * characters].split())

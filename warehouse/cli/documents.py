@@ -12,29 +12,33 @@ from warehouse.cli import place, table
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from warehouse.answers.examples import Dropped, Examples
-    from warehouse.answers.explain import Candidate, Explanation, Fact, Rule, Verdict
+    from warehouse.answers.examples import Examples, Fall
+    from warehouse.answers.explain import Candidate, Contamination, Explanation, Fact, Rule, Verdict
 
 KEY_SIGNALS = ("language", "language_score", "words", "chars", "lines", "paragraphs", "c4_sentences", "stop_words")
-WIDTH, MOST_PLACES = 100, 5
-"""Columns of a line of signals or of a difference; places of personal data that are shown."""
+WIDTH, MOST_PLACES, SAMPLE = 100, 5, 20
+"""Columns of a line of signals or of a difference; places of personal data and of benchmarks that are shown; examples
+of a reason where no other number is asked for.
+"""
 
 
 @click.command("explain")
 @click.argument("document", metavar="[DOC]", required=False)
 @click.option("--rules", metavar="SET", help="Only this rule set, such as gopher.")
 @click.option("--reason", metavar="WORD", help="Examples of documents that fell for this reason, in place of DOC.")
-@click.option("--sample", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many examples.")
-@click.option("--source", metavar="SOURCE", help="Examples of this source only.")
+@click.option(
+    "--sample", type=click.IntRange(1, 1000), help=f"With --reason: how many documents at most.  [default: {SAMPLE}]"
+)
+@click.option("--source", metavar="SOURCE", help="With --reason: documents of this source only.")
 @place.as_json
 @place.placed
 def explain_verb(
-    *, document: str | None, rules: str | None, reason: str | None, sample: int, source: str | None, json_: bool
+    *, document: str | None, rules: str | None, reason: str | None, sample: int | None, source: str | None, json_: bool
 ) -> None:
     """Why a document was kept or dropped: every rule, twin and value.
 
-    DOC is a uri, a doc_id, or the first digits of one. With --reason: documents that fell for it, the same ones every
-    time.
+    DOC is a uri, a doc_id, or the first digits of one. With --reason: documents that fell for it, each once with every
+    rule set that dropped it so, the same ones every time.
 
     \b
     Example:
@@ -44,12 +48,21 @@ def explain_verb(
     if (document is None) == (reason is None):
         raise UsageError("explain takes DOC or --reason, one of them", do="see 'warehouse explain --help'")
     if document is not None:
+        _refuse_beside_document(sample, source)
         return _one_document(document, rules, json_=json_)
     from warehouse.answers.examples import examples
 
     project, env = place.project(), place.environment()
-    found = examples(project, reason or "", sample=sample, rules=rules, source=source, env=env)
-    return place.print_json(found) if json_ else _say_examples(found)
+    found = examples(project, reason or "", sample=sample or SAMPLE, rules=rules, source=source, env=env)
+    return place.print_json(found) if json_ else _say_examples(found, source)
+
+
+def _refuse_beside_document(sample: int | None, source: str | None) -> None:
+    for option, value in (("--sample", sample), ("--source", source)):
+        if value is not None:
+            raise UsageError(
+                f"{option} came with DOC", allowed="DOC with --rules and --json", do="leave one of them out"
+            )
 
 
 def _one_document(document: str, rules: str | None, *, json_: bool) -> None:
@@ -139,7 +152,7 @@ def _say_facts(answer: Explanation) -> None:
         ("signals", ", ".join(signals) or "not measured yet"),
         ("pii", _pii(answer)),
         *((("same text", _copies(answer)),) if answer.copies else ()),
-        *((("shared", _contamination(answer)),) if answer.contamination is not None else ()),
+        *_shared(answer),
         *((("scores", _scores(answer)),) if answer.scores is not None else ()),
         *((("lists", _lists(answer)),) if answer.lists is not None else ()),
     ):
@@ -161,19 +174,37 @@ def _copies(answer: Explanation) -> str:
     return ", ".join(f"{item.uri} ({item.doc_id[:8]})" for item in answer.copies)
 
 
-def _contamination(answer: Explanation) -> str:
-    """What it shares with benchmarks."""
-    rows = [", ".join(f"{k} {v}" for k, v in row.items() if k != "doc_id") for row in answer.contamination or ()]
-    return "; ".join(rows) or "nothing with a benchmark"
+def _shared(answer: Explanation) -> list[tuple[str, str]]:
+    """What it shares with benchmarks, and which it was compared with; nothing where there is no such model."""
+    if answer.contamination is None:
+        return []
+    if not answer.compared:
+        return [("shared", "compared with no benchmark")]
+    if not answer.contamination:
+        return [("shared", f"nothing, compared with {', '.join(answer.compared)}")]
+    lines = [line for found in answer.contamination for line in _contaminated(found)]
+    others = sorted({*answer.compared} - {found.benchmark for found in answer.contamination})
+    return [("shared", lines[0]), *(("", line) for line in [*lines[1:], *(f"{name}: nothing" for name in others)])]
+
+
+def _contaminated(found: Contamination) -> list[str]:
+    """What of it a benchmark holds, and the first places."""
+    verdict = "contaminated" if found.contaminated else "not contaminated"
+    ngrams = f"{found.ngrams:,} runs of 13 words, limit {number(found.threshold)}"
+    head = f"{found.share:.1%} with {found.benchmark}, most of it {found.item}: {verdict}, {ngrams}"
+    places = [f'  {span.words:,} words at {span.start:,} to {span.stop:,}: "{span.excerpt}"' for span in found.spans]
+    more = len(places) - MOST_PLACES
+    return [head, *places[:MOST_PLACES], *([f"  and at {more:,} more places (--json)"] if more > 0 else [])]
 
 
 def _scores(answer: Explanation) -> str:
     """What each trained model says of it."""
-    rows = answer.scores or ()
-    return (
-        ", ".join(f"{row['name']} {number(row['score']) or 'no word'} (model {row['version']})" for row in rows)
-        or "none yet"
-    )
+    return ", ".join(map(_scored, answer.scores or ())) or "none yet"
+
+
+def _scored(row: Mapping[str, Any]) -> str:
+    of = f", trained on {row['release']}" if row.get("release") else ""
+    return f"{row['name']} {number(row['score']) or 'no word'} (model {row['version']}{of})"
 
 
 def _lists(answer: Explanation) -> str:
@@ -227,16 +258,26 @@ def _say_history(history: tuple[Fact, ...], doc_id: str) -> None:
         )
 
 
-def _say_examples(found: Examples) -> None:
-    click.echo(f"{found.reason}: {len(found.shown):,} of {found.total:,} decisions")
+def _say_examples(found: Examples, source: str | None) -> None:
+    count = f"{len(found.shown):,} of {found.total:,} documents" if found.total else "no document"
+    of = f" of {source}" if source else ""
+    click.echo(f"{found.reason}: {count}{of} fell for it; looked for in {', '.join(found.rule_sets)}")
     for item in found.shown:
         click.echo(f"\n{item.doc_id[:12]}  {table.cut(table.cell(item.uri), WIDTH - 14)}")
-        click.echo(f"  {item.source}, {item.rule_set}: {_why(item)}")
+        for fall in item.falls:
+            click.echo(f"  {item.source}, {fall.rule_set}: {_why(fall)}")
         click.echo(f"  {table.cut(table.cell(item.excerpt), WIDTH - 2)}")
 
 
-def _why(item: Dropped) -> str:
-    if item.value is None:
-        return f"the same text as {item.twin[:12]}" if item.twin else "no value"
-    near = f" as {item.twin[:12]}" if item.twin else ""
-    return measured(item.value, item.threshold) + near
+def _why(fall: Fall) -> str:
+    if fall.twin is None:
+        return "no value" if fall.value is None else measured(fall.value, fall.threshold)
+    return near(table.cell(fall.twin_uri or ""), fall.twin, fall.value, fall.threshold)
+
+
+def near(uri: str, twin: str, value: float | None, threshold: float | None) -> str:
+    """How near a document is to the one that was kept in its place; without a value it is a copy."""
+    of = f"{uri} ({twin[:8]})" if uri else twin[:8]
+    if value is None:
+        return f"the same text as {of}"
+    return f"a near duplicate of {of}, similarity {number(value)}, limit {number(threshold)}"

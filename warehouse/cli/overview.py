@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         Costs,
         FreshnessStatus,
         ReleaseStatus,
+        ScoreStatus,
         SnapshotStatus,
         Status,
         TableStatus,
@@ -46,6 +47,7 @@ RELEASES = ("release", "id", "state", "documents", "shards", "tokens", "bytes")
 RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
 COSTS = ("asset", "CPU s", "Wh", "g CO2e", "wall s", "peak memory", "read", "written")
 OF_ALL = ("runs", "CPU s of all", "Wh of all", "g CO2e of all")
+SCORES = ("score", "model", "of release", "on held-out texts", "state")
 FRESHNESS = ("asset", "state", "last run (UTC)", "overdue from (UTC)")
 
 
@@ -55,6 +57,8 @@ def _say_status(found: Status) -> None:
     _section("Published", ("snapshot", "facts"), _snapshot(found.published), "nothing yet; 'warehouse run' publishes")
     _section("Releases", RELEASES, [_release(item) for item in found.releases], "none yet; 'warehouse export DATASET'")
     _section("Assets", RUNS, [_run(item) for item in found.assets], "no run yet")
+    if found.scores:
+        _section("Scores", SCORES, [_score(item) for item in found.scores], "")
     if found.freshness:
         _section("Freshness", FRESHNESS, [_fresh(item) for item in found.freshness], "")
 
@@ -89,6 +93,13 @@ def _release(item: ReleaseStatus) -> tuple[Any, ...]:
 
 def _run(item: AssetStatus) -> tuple[Any, ...]:
     return item.asset, table.moment(item.started_at), table.count(item.rows), f"{item.cpu_s:.2f}"
+
+
+def _score(item: ScoreStatus) -> tuple[Any, ...]:
+    if not item.version:
+        return item.name, "none", "", "", "not trained: 'warehouse run' trains, or says what is missing"
+    state = "of its recipe" if item.current else "of an earlier recipe: 'warehouse run' trains, or says what is missing"
+    return item.name, item.version, item.release or "", f"{item.measure} {item.value:.4g}", state
 
 
 def _say_costs(found: Costs) -> None:

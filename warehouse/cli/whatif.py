@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warehouse.cli import place, table
-from warehouse.cli.documents import measured, number
+from warehouse.cli.documents import measured, near, number
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +36,17 @@ def whatif_verb(rules: str, values: tuple[str, ...], sample: int, json_: bool) -
     """
     from warehouse.answers.whatif import whatif
 
-    given = dict(_pair(value) for value in values)
-    answer = whatif(place.project(), rules, given, sample=sample, env=place.environment())
+    answer = whatif(place.project(), rules, _given(values), sample=sample, env=place.environment())
     return place.print_json(answer) if json_ else _say(answer)
+
+
+def _given(values: tuple[str, ...]) -> dict[str, str]:
+    found = dict[str, str]()
+    for name, value in map(_pair, values):
+        if name in found:
+            raise UsageError(f"{name} is set twice", allowed="one value a variable")
+        found[name] = value
+    return found
 
 
 def _pair(given: str) -> tuple[str, str]:
@@ -86,7 +94,9 @@ def _source(item: SourceChange) -> tuple[object, ...]:
 
 
 def _example(item: Example) -> str:
-    twin = f" of {item.twin[:8]}" if item.twin else ""
-    why = f"{item.reason}{twin}" + ("" if item.value is None else f", as {measured(item.value, item.threshold)}")
+    if item.twin:
+        why = f"{item.reason}, {near(table.cell(item.twin_uri or ''), item.twin, item.value, item.threshold)}"
+    else:
+        why = item.reason + ("" if item.value is None else f", as {measured(item.value, item.threshold)}")
     side = "would be kept; was dropped" if item.kept else "would be dropped"
     return f"{item.doc_id[:8]} {table.cut(table.cell(item.uri), 40)} {side}: {why}"

@@ -5,6 +5,6 @@ Lost: no incremental models, a build makes every table again.
 """
 
 from warehouse.models.build import Built, build, create, refused
-from warehouse.models.load import Model, load_models
+from warehouse.models.load import BUILT_IN, Model, load_models
 
-__all__ = ["Built", "Model", "build", "create", "load_models", "refused"]
+__all__ = ["BUILT_IN", "Built", "Model", "build", "create", "load_models", "refused"]

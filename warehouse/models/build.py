@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from warehouse import query
 from warehouse.errors import RecipeError
 from warehouse.models.load import REPOSITORY, Model
+from warehouse.models.rule_sets import check_rule_sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ def build(con: query.Connection, models: Iterable[Model]) -> Iterator[Built]:
     """Each model made in the connection's database, in the order given (that of load_models).
 
     The repository's tables must be attached (query.attach_repository). Raises RecipeError with the file's line where
-    DuckDB refuses a model, or where a header names a column that its SELECT does not give.
+    DuckDB refuses a model, where a header names a column that its SELECT does not give, or where decisions cannot be
+    made by a rule set.
     """
     ingested = _ingested(con)
     absent: dict[str, str] = {}
@@ -88,8 +90,9 @@ def _built(con: query.Connection, model: Model) -> Built:
 def create(con: query.Connection, model: Model) -> int | None:
     """The model made in the connection's database, without its comments: the rows of a table, None of a view.
 
-    Raises query.Error where DuckDB refuses it.
+    Raises query.Error where DuckDB refuses it, RecipeError for a rule set that curation.rules cannot decide by.
     """
+    check_rule_sets(con, model.rule_sets)
     schema, _ = model.name.split(".")
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {query.quoted(schema)}")
     made = query.fetch_all(con, f"CREATE {model.kind.upper()} {_identifier(model)} AS\n{model.statement()}")

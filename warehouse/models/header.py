@@ -27,17 +27,29 @@ from warehouse.errors import RecipeError
 Kind = Literal["table", "view"]
 
 _BLOCK = re.compile(r"\A\s*/\*\s*model[ \t]*\n(?P<yaml>.*?)\*/[ \t]*\n?", re.DOTALL)
-_KEYS = ("description", "kind", "grain", "owner", "columns", "rule_set", "otherwise")
-_OPTIONAL = ("columns", "rule_set", "otherwise")
+_KEYS = ("description", "kind", "grain", "owner", "columns", "rule_set", "ranges", "otherwise")
+_OPTIONAL = ("columns", "rule_set", "ranges", "otherwise")
 _EXAMPLE = "a file that begins with '/* model', YAML with the keys " + ", ".join(_KEYS) + ", and '*/'"
+
+
+_RANGE = re.compile(r"(?P<least>-?\d+(\.\d+)?) to (?P<most>-?\d+(\.\d+)?)(, .+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What a variable may be, both ends included; said: the same in words, with the reason."""
+
+    least: float
+    most: float
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a model says of itself; ``sql_line`` is the 1-based line on which the SELECT's text begins.
 
-    rule_set: the name under which decisions are made by the model's column ``rules``; otherwise: the SELECT that stands
-    in where there is nothing to read.
+    rule_set: the name under which decisions are made by the model's column ``rules``; ranges: variable to what it may
+    be; otherwise: the SELECT that stands in where there is nothing to read.
     """
 
     description: str
@@ -49,6 +61,7 @@ class Header:
     columns: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     rule_set: str | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     otherwise: str | None = None
 
 
@@ -74,6 +87,7 @@ def read_header(path: Path) -> Header:
         columns=dict(values.get("columns") or {}),
         lines=lines,
         rule_set=values.get("rule_set"),
+        ranges={name: found for name, text in values.get("ranges", {}).items() if (found := _range(text))},
         otherwise=values.get("otherwise"),
     )
 
@@ -113,6 +127,11 @@ def _require(path: Path, values: dict[str, Any], lines: dict[str, int], first: i
             raise RecipeError(f"{path}:{lines[key]}: {key} is {values[key]!r}", allowed=allowed)
 
 
+def _range(text: str) -> Range | None:
+    found = _RANGE.fullmatch(text)
+    return Range(float(found["least"]), float(found["most"]), text) if found else None
+
+
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
@@ -129,12 +148,17 @@ def _is_descriptions(value: Any) -> bool:
     return value is None or (isinstance(value, dict) and all(map(_is_text, (*value, *value.values()))))
 
 
+def _is_ranges(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_word(name) and _range(str(text)) for name, text in value.items())
+
+
 _RULES = {
     "description": (_is_text, "one sentence"),
     "kind": (lambda value: value in ("table", "view"), "table, view"),
     "grain": (_is_names, "a list of different columns that together name one row, such as [owner, quarter_start]"),
     "owner": (_is_text, "who answers for it, such as team:data-platform"),
     "rule_set": (_is_word, "a word in snake_case, such as house"),
+    "ranges": (_is_ranges, "a mapping of variable to '0.5 to 1' or '0.5 to 1, for the reason'"),
     "otherwise": (_is_text, "a SELECT with the columns of the model's own"),
     "columns": (_is_descriptions, "a mapping of column name to description"),
 }

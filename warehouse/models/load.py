@@ -11,12 +11,19 @@ from typing import Any
 
 from warehouse.errors import RecipeError
 from warehouse.models.failures import without_lists
-from warehouse.models.header import Header, Kind, read_header
+from warehouse.models.header import Header, Kind, Range, read_header
 from warehouse.models.lineage import Parsed, fingerprint, parsed
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 REPOSITORY = "repository."
 RULES = "curation.rules"
+BUILT_IN = {
+    "gopher": ("curation.gopher_quality", "curation.gopher_repetition"),
+    "c4": ("curation.c4",),
+    "fineweb": ("curation.gopher_repetition", "curation.gopher_quality", "curation.c4", "curation.fineweb"),
+    "house": ("curation.house",),
+}
+"""Rule sets that curation.rules has by its own SELECT, with the models that they are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +33,10 @@ class Model:
     name: ``schema.name``, from the path; depends_on: the models it reads; reads: the repository tables it reads
     (``repository.<table>``); fingerprint: 16 hexadecimal digits that change when the result could; sql_line: the line
     of the file on which ``sql`` begins; columns: name to description; lines: of the header's keys; variables: name to
-    default of those that ``sql`` reads; rule_set: what curation.rules calls its rules, where it is a rule set;
-    otherwise: the SELECT that stands in where what it reads is not there; views: name to SELECT of those that
-    ``statement`` may read by their SELECT (of curation.rules).
+    default of those that ``sql`` reads; ranges: what some of them may be; rule_set: what curation.rules calls its
+    rules, where it is a rule set; otherwise: the SELECT that stands in where what it reads is not there; views: name to
+    SELECT of those that ``statement`` may read by their SELECT; rule_sets: the models whose rules it puts together
+    (both of curation.rules).
     """
 
     name: str
@@ -46,8 +54,10 @@ class Model:
     variables: Mapping[str, str] = field(default_factory=dict)
     lines: Mapping[str, int] = field(default_factory=dict)
     rule_set: str | None = None
+    ranges: Mapping[str, Range] = field(default_factory=dict)
     otherwise: str | None = None
     views: Mapping[str, str] = field(default_factory=dict)
+    rule_sets: tuple[Model, ...] = ()
 
     def statement(self) -> str:
         """The SELECT that is run: ``sql``, or what gives the same rows sooner."""
@@ -90,6 +100,7 @@ def _model(name: str, path: Path, header: Header) -> Model:
         columns=header.columns,
         lines=header.lines,
         rule_set=header.rule_set,
+        ranges=header.ranges,
         otherwise=header.otherwise,
     )
 
@@ -114,10 +125,28 @@ def _with_rule_sets(read: list[tuple[Model, Parsed]]) -> list[tuple[Model, Parse
 
 
 def _extended(rules: Model, models: list[Model]) -> tuple[Model, Parsed]:
-    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model in models if model.rule_set]
+    own = [model for model in models if model.rule_set]
+    _refuse_twice(own)
+    sets = [_RULE_SET.format(rule_set=model.rule_set, name=model.name) for model in own]
     sql = "".join([rules.sql, *sets])
     views = {model.name: model.sql for model in models if model.kind == "view" and model.otherwise is None}
-    return replace(rules, sql=sql, views=views), parsed(rules.path, sql, rules.sql_line)
+    said = parsed(rules.path, sql, rules.sql_line)
+    built_in = {name for names in BUILT_IN.values() for name in names} & {name for name, _ in said.tables}
+    rule_sets = tuple(model for model in models if model.rule_set or model.name in built_in)
+    return replace(rules, sql=sql, views=views, rule_sets=rule_sets), said
+
+
+def _refuse_twice(own: Iterable[Model]) -> None:
+    """Raise RecipeError where two files would decide under one name."""
+    held = {name: f"built in, made of {' and '.join(models)}" for name, models in BUILT_IN.items()}
+    for model in own:
+        name = str(model.rule_set)
+        if name in held:
+            at, do = f"{model.path}:{model.lines['rule_set']}", "give it another name"
+            if name in BUILT_IN:
+                do += ", or replace a model that it is made of by a file of that name without rule_set"
+            raise RecipeError(f"{at}: the rule set {name!r} is {held[name]}", allowed="one file a name", do=do)
+        held[name] = f"also {model.path}"
 
 
 def _by_name(read: list[tuple[Model, Parsed]]) -> dict[str, tuple[Model, Parsed]]:
