@@ -12,10 +12,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from warehouse.contracts import Freshness
+from warehouse.contracts import Freshness, Words
 from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
@@ -35,6 +35,7 @@ KEYS = {
     "memory_limit": str,
     "fresh_within": str,
     "rule_sets": list,
+    "words": str,
     "schedule": dict,
     "energy": dict,
 }
@@ -71,6 +72,7 @@ class Project:
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
+    words: how signals cut words.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Project:
     schedule: Schedule = Schedule()
     fresh_within: Freshness | None = None
     rule_sets: tuple[str, ...] = ()
+    words: Words = "spacy_en"
 
     @property
     def marker(self) -> Path:
@@ -169,6 +172,7 @@ def load(folder: Path) -> Project:
         schedule=_schedule(marker, values.get("schedule")),
         fresh_within=Freshness.stated(values.get("fresh_within", "")),
         rule_sets=tuple(values.get("rule_sets", ())),
+        words=values.get("words", "spacy_en"),
     )
 
 
@@ -201,6 +205,8 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise _refusal(marker, (key,), f"memory_limit is {value!r}", "a size such as 400MB or 4GB")
         if key == "fresh_within" and Freshness.stated(str(value)) is None:
             raise _refusal(marker, (key,), f"fresh_within is {value!r}", "a span of a minute or more, such as 36h")
+        if key == "words" and value not in get_args(Words):
+            raise _refusal(marker, (key,), f"words is {value!r}", ", ".join(get_args(Words)))
     _check_rule_sets(marker, values.get("rule_sets", []))
     _check_energy(marker, values.get("energy", {}))
 

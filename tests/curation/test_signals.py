@@ -14,10 +14,11 @@ import twins
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from warehouse.contracts import Words
 from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS, measure, minhash, paragraphs, pii
 from warehouse.curation.signals import COUNTS
 from warehouse.errors import UsageError
-from warehouse.kernels.words import MODES, Words
+from warehouse.kernels.words import MODES
 
 PIECES = [
     *["abc", "the", "be", "to", "of", "and", "that", "have", "with", "don't", "näive", "e.g.", "3.14", "a.b", ""],

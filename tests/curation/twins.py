@@ -10,8 +10,8 @@ from collections import Counter
 import spacy_twin
 from c4_twin import ASCII_LOWER, CITATION, POLICIES, c4_left, c4_line
 
+from warehouse.contracts import Words
 from warehouse.kernels.characters import _PUNCTUATION, _TERMINALS, _ranges
-from warehouse.kernels.words import Words
 
 TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
 PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS

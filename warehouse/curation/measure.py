@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from warehouse.contracts import BATCH_BYTES
+from warehouse.contracts import BATCH_BYTES, Words
 from warehouse.curation.language import identify
 from warehouse.curation.pii import spans
 from warehouse.curation.signals import PARAGRAPHS, SIGNALS, SIGNALS_VERSION
@@ -23,7 +23,7 @@ from warehouse.kernels import c4, lines, profile
 from warehouse.kernels import paragraphs as paragraph_kernel
 from warehouse.kernels import words as word_kernel
 from warehouse.kernels.texts import texts
-from warehouse.kernels.words import MODES, Words
+from warehouse.kernels.words import MODES
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from warehouse.contracts import Words
 from warehouse.kernels import characters
 from warehouse.kernels.blocks import BYTES, starts
 from warehouse.kernels.characters import (
@@ -42,7 +43,7 @@ from warehouse.kernels.lines import SHORT_CHARS
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import MEMO, by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
-from warehouse.kernels.words import MODES, LineWords, Words, counted, tools_for
+from warehouse.kernels.words import MODES, LineWords, counted, tools_for
 
 COLUMNS = (
     "lines",

@@ -20,11 +20,10 @@ beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where da
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
+from warehouse.contracts import Words
 from warehouse.kernels import characters, ngrams
 from warehouse.kernels.characters import (
     ALPHA,
@@ -47,7 +46,6 @@ from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i32, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
-Words = Literal["spacy_en", "unicode", "whitespace"]
 LineWords = npt.NDArray[np.int32]
 """Of each text how many numbers follow, then its words before each line break of str.splitlines, and all its words."""
 MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
