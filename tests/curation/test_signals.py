@@ -123,6 +123,7 @@ TEXTS = st.one_of(
     st.lists(st.sampled_from(["a", "b", "c", ".", "\n"]), max_size=80).map(" ".join),
     st.lists(st.sampled_from(["a b", "", " ", "a", "\n", "c d e f."]), max_size=20).map("\n".join),
     st.text(max_size=80),
+    st.lists(st.sampled_from([*twins.UNSPACED, "\n", "\n\n", ". ", "x" * 999]), max_size=40).map("".join),
 )
 
 
@@ -293,3 +294,10 @@ def test_a_language_does_not_depend_on_line_ends_or_on_what_follows_a_thousand_c
     text = (SPOKEN["fr"] + "\n") * 20
     rows = measure(batch_of([text, text.replace("\n", " "), text[:1000] + SPOKEN["ja"] * 50])).to_pylist()
     assert len({json.dumps([row["language"], row["language_score"]]) for row in rows}) == 1
+
+
+@given(st.lists(st.one_of(TEXTS, st.text(st.characters(categories=["L"]), max_size=9)), max_size=6))
+@settings(max_examples=200, deadline=None)
+@example(["", "12 \u3002", "a\u0430", "\u0430a", "\u30fc", "aa\u6f22\u5b57\u304b\u306a", "\u00b5", "\uac00\ub098a"])
+def test_the_script_is_that_of_most_letters(some: list[str]) -> None:
+    assert measure(batch_of(list(some)))["script"].to_pylist() == [twins.script(text) for text in some]

@@ -30,7 +30,7 @@ from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import Counts, texts
 from warehouse.query import Connection, arrow, stream
 
-MINHASH_VERSION = 2
+MINHASH_VERSION = 3
 """Raised whenever words, shingles or permutations change; bands and pairs of another version are made again."""
 
 FLOOR = 0.5

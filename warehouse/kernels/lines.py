@@ -2,11 +2,17 @@
 
 A comment line starts, after white space, with #, //, -- or what opens a block (/*, <!--), or stands in such a block;
 what follows code on its line is not counted, nor are Python's docstrings.
+
+Some columns are there a second time, as ``feed_*``: with a carriage return before a line feed taken as part of it. The
+published rules read lines that may end in one, as datatrove does; rules that read these see a text's lines whichever
+way it ends them. They cost a second pass over texts that have a carriage return before a line feed, and no others.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse.kernels import characters
 from warehouse.kernels.characters import (
@@ -24,8 +30,13 @@ from warehouse.kernels.characters import (
 from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, load_u16, store_i64
-from warehouse.kernels.texts import Counts, Texts
+from warehouse.kernels.texts import Counts, Texts, texts
 
+FED = (
+    *("split_lines", "duplicate_lines", "duplicate_line_chars", "terminal_lines", "short_lines"),
+    *("paragraphs", "duplicate_paragraphs"),
+)
+"""Columns that carriage returns would change."""
 COLUMNS = (
     "newlines",
     "split_lines",
@@ -53,7 +64,11 @@ COLUMNS = (
     "nemo_duplicate_paragraph_chars",
     "comment_chars",
     "xml_headers",
+    "carriage_returns",
+    *(f"feed_{name}" for name in FED),
 )
+_FED = [COLUMNS.index(name) for name in FED]
+RETURNS = COLUMNS.index("carriage_returns")
 SHORT_CHARS = 30
 LONG_CHARS = 200
 _BULLETS = (*(0x2022, 0x2023, 0x2043, 0x204C, 0x204D, 0x2219), *(0x25CB, 0x25CF, 0x25D8, 0x25E6, 0x29BE, 0x29BF))
@@ -63,11 +78,35 @@ _READ_MORE = tuple(int.from_bytes(part, "little") for part in (b"read mor", b"ea
 
 def measure(column: Texts) -> Counts:
     """int64[n, len(COLUMNS)] of a column of texts."""
+    out = _measured(column)
+    out[:, RETURNS + 1 :] = out[:, _FED]
+    returned = np.flatnonzero(out[:, RETURNS])
+    if returned.size:
+        out[returned, RETURNS + 1 :] = _measured(texts(fed(column).take(pa.array(returned))))[:, _FED]
+    return out
+
+
+def fed(column: Texts) -> pa.Array:
+    """The texts of a column that is not empty, without the carriage returns before line feeds."""
+    return pc.replace_substring(column.keep[1], "\r\n", "\n")
+
+
+def _measured(column: Texts) -> Counts:
+    """The same with ``feed_*`` as zero."""
     out = np.zeros((column.count, len(COLUMNS)), np.int64)
     most = _most_newlines(column.offsets, column.data, column.count)
     table = np.empty(slots_for(most + 2), np.int64)
     _documents(column.offsets, column.data, column.count, characters.CLASSES, table.ctypes.data, out.ctypes.data)
     return out
+
+
+@internal
+def _returns(begin: int, end: int) -> int:
+    """How many bytes are a \\r before a \\n."""
+    found = 0
+    for at in range(begin, end - 1):
+        found += (load_u8(at) == 0x0D) & (load_u8(at + 1) == 0x0A)
+    return found
 
 
 @compiled
@@ -80,19 +119,19 @@ def newlines_in(begin: int, end: int) -> int:
 
 
 @compiled
-def _most_newlines(offsets: int, data: int, texts: int) -> int:
+def _most_newlines(offsets: int, data: int, total: int) -> int:
     most = 0
-    for index in range(texts):
+    for index in range(total):
         most = max(most, newlines_in(data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)))
     return most
 
 
 @compiled
-def _documents(offsets: int, data: int, texts: int, classes: int, table: int, out: int) -> None:
-    for index in range(texts):
+def _documents(offsets: int, data: int, total: int, classes: int, table: int, out: int) -> None:
+    for index in range(total):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        place = out + 208 * index
+        place = out + 272 * index
         newlines = newlines_in(begin, end)
         slots = slots_for(newlines + 2)
         store_i64(place, newlines)
@@ -106,6 +145,7 @@ def _documents(offsets: int, data: int, texts: int, classes: int, table: int, ou
         clear(table, slots)
         _halves(begin, end, table, slots, place + 168)
         store_i64(place + 200, _xml_header(begin, end))
+        store_i64(place + 208, _returns(begin, end))
 
 
 @compiled
