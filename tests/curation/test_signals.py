@@ -123,6 +123,7 @@ TEXTS = st.one_of(
     st.lists(st.sampled_from(["a", "b", "c", ".", "\n"]), max_size=80).map(" ".join),
     st.lists(st.sampled_from(["a b", "", " ", "a", "\n", "c d e f."]), max_size=20).map("\n".join),
     st.text(max_size=80),
+    st.lists(st.sampled_from(["a", "a.", "b c", " ", "", "\r"]), max_size=20).map("\r\n".join),
     st.lists(st.sampled_from([*twins.UNSPACED, "\n", "\n\n", ". ", "x" * 999]), max_size=40).map("".join),
 )
 
@@ -147,6 +148,10 @@ def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, float]]:
 @example("\ra\n\na")
 @example("a\n\n\nb\n\na \n\n b")
 @example("x" * 1001)
+@example("a\n\na\r\n")
+@example("a\r\n\r\na")
+@example("\r\na\r\n\r\n a\r\nb\r\n\r\na\r\nb")
+@example("a\r\n\r\na\r\n\r\nb.\r\n\r\n\r\nb.\r\n")
 @example("a b c.\x1c")
 @example("a b c.  [1] d e f. :) ok. (x:) )")
 def test_every_count_equals_its_definition(mode: Words, text: str) -> None:

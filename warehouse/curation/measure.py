@@ -97,8 +97,8 @@ def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
         pa.array(column.view(kind.to_pandas_dtype())) for column, kind in zip(columns, SIGNALS.types[3:-5], strict=True)
     ]
     codes = pa.array(scripts.CODES).take(pa.array(script))
-    plain = lines.fed(column) if by_line[:, lines.RETURNS].any() else batch["text"]
-    languages = [said.cast(kind) for said, kind in zip(identify(plain), SIGNALS.types[-4:], strict=True)]
+    said = identify(batch["text"], returns=bool(by_line[:, lines.RETURNS].any()))
+    languages = [guess.cast(kind) for guess, kind in zip(said, SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows
     version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))
     mode = pa.repeat(pa.scalar(words), rows)

@@ -346,7 +346,7 @@ def _words(begin: int, end: int, classes: int, apart: int) -> int:
     words = chars = within = 0
     at = begin
     while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
-        size, unspaced, kind = skip_plain(at, end, 0x21) - at, 0, 0
+        size = skip_plain(at, end, 0x21) - at
         if size == 0:
             character = read(at, end)
             kind = flags(classes, character >> 3)
@@ -355,8 +355,10 @@ def _words(begin: int, end: int, classes: int, apart: int) -> int:
                 chars = within = 0
                 continue
             unspaced = within if kind & MARK else kind & apart
-        if unspaced != within or (unspaced & ALONE and not kind & MARK):
-            chars, within = 0, unspaced
+            if unspaced != within or (unspaced & ALONE and not kind & MARK):
+                chars, within = 0, unspaced
+        elif within:
+            chars = within = 0
         words += chars == 0
         chars += size if size else 1
         at += size if size else character & 7
