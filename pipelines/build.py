@@ -190,7 +190,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "signals",
-            partial(curation.measure, words=project.words),
+            partial(curation.measure, words=project.words, threads=project.threads),
             schema=curation.SIGNALS,
             description="Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
             suites=suites["repository.signals"],
@@ -199,7 +199,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "paragraphs",
-            curation.paragraphs,
+            partial(curation.paragraphs, threads=project.threads),
             schema=curation.PARAGRAPHS,
             description="Hash and length of every paragraph, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
@@ -207,7 +207,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "pii",
-            curation.pii,
+            partial(curation.pii, threads=project.threads),
             schema=curation.PII,
             description="Where each document holds e-mail, phone, IP, card or account numbers; places, not the text.",
             suites=suites["repository.pii"],
@@ -215,7 +215,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "minhash",
-            curation.minhash,
+            partial(curation.minhash, threads=project.threads),
             schema=curation.MINHASH,
             description="MinHash bands of every document, by which near duplicates meet.",
             suites=suites["repository.minhash"],

@@ -36,11 +36,13 @@ KEYS = {
     "fresh_within": str,
     "rule_sets": list,
     "words": str,
+    "threads": int,
     "schedule": dict,
     "energy": dict,
 }
 FURTHER_RULE_SETS = ("dolma", "nemo")
 """Built-in rule sets that a project decides by only if it asks, for every set costs time in every run."""
+MOST_THREADS = 1024
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -72,7 +74,7 @@ class Project:
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
-    words: how signals cut words.
+    words: how signals cut words. threads: how many measure documents at once.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Project:
     fresh_within: Freshness | None = None
     rule_sets: tuple[str, ...] = ()
     words: Words = "spacy_en"
+    threads: int = 1
 
     @property
     def marker(self) -> Path:
@@ -173,6 +176,7 @@ def load(folder: Path) -> Project:
         fresh_within=Freshness.stated(values.get("fresh_within", "")),
         rule_sets=tuple(values.get("rule_sets", ())),
         words=values.get("words", "spacy_en"),
+        threads=values.get("threads", 1),
     )
 
 
@@ -207,6 +211,8 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise _refusal(marker, (key,), f"fresh_within is {value!r}", "a span of a minute or more, such as 36h")
         if key == "words" and value not in get_args(Words):
             raise _refusal(marker, (key,), f"words is {value!r}", ", ".join(get_args(Words)))
+        if key == "threads" and (isinstance(value, bool) or not 1 <= int(str(value)) <= MOST_THREADS):
+            raise _refusal(marker, (key,), f"threads is {value!r}", f"a whole number from 1 to {MOST_THREADS}")
     _check_rule_sets(marker, values.get("rule_sets", []))
     _check_energy(marker, values.get("energy", {}))
 

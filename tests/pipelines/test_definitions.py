@@ -107,3 +107,12 @@ def test_words_are_cut_as_the_project_says_and_another_word_is_refused(project: 
     assert [words(f'words = "{mode}"') for mode in get_args(Words)] == list(get_args(Words))
     with pytest.raises(RecipeError, match=r"warehouse\.toml:2: words is 'letters'.*Allowed: spacy_en, unicode, white"):
         words('name = "a"\nwords = "letters"')
+
+
+@pytest.mark.parametrize("value", ["0", "true", "1025", '"2"'])
+def test_threads_are_a_whole_number(project: Project, value: str) -> None:
+    (project.folder / "warehouse.toml").write_text(f"threads = {value}\n")
+    with pytest.raises(RecipeError, match=r"warehouse\.toml:1: threads is "):
+        load(project.folder)
+    (project.folder / "warehouse.toml").write_text("threads = 2\n")
+    assert load(project.folder).threads == 2
