@@ -64,7 +64,7 @@ def of_texts(batch: pa.RecordBatch) -> pa.Array:
 
 
 def of_normalised(batch: pa.RecordBatch) -> pa.Array:
-    return pa.array(profile.measure(texts(batch["text"]))[:, profile.COLUMNS.index("text_hash")])
+    return pa.array(profile.measure(texts(batch["text"]))[0][:, profile.COLUMNS.index("text_hash")])
 
 
 def of_lines(batch: pa.RecordBatch) -> pa.Array:

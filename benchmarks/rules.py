@@ -29,13 +29,13 @@ import pyarrow as pa
 import samples
 
 from warehouse import query
+from warehouse.contracts import Words
 from warehouse.curation import SIGNALS, measure
 from warehouse.datasets.lines import lines_of
 from warehouse.datasets.masks import masked_text
 from warehouse.datasets.recipe import Lines
 from warehouse.kernels import c4, lines, profile, words
 from warehouse.kernels.texts import Texts, texts
-from warehouse.kernels.words import Words
 
 FILTERS = ("gopher_quality", "gopher_repetition", "c4", "fineweb")
 LEFT = "c4_open_left_"

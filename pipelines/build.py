@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain
 
 import dagster as dg
@@ -35,7 +36,7 @@ from warehouse.energy import Rate
 from warehouse.gate import Suite, grain_suite, run_suites
 from warehouse.models import Built, Model
 from warehouse.project import Project
-from warehouse.query import Connection, attach_repository, connect, fetch_one, shared, stream
+from warehouse.query import Connection, attach_repository, connect, fetch_one, literal, shared, stream
 from warehouse.repository import Repository
 
 DUCKDB_WRITER = "duckdb_writer"
@@ -51,22 +52,25 @@ Suites = Mapping[str, Sequence[Suite]]
 
 
 def unmeasured(
-    repository: Repository, table: str, *, version: int | None, memory_limit: str
+    repository: Repository, table: str, *, measured_as: Mapping[str, int | str], memory_limit: str
 ) -> tuple[int, Generator[pa.RecordBatch]]:
     """The version of ``table`` (-1: none yet) and batches of (doc_id, text) of the documents it says nothing about.
 
-    The batches are to be closed. version: of the kernels; rows of another version, or of none, do not count.
+    The batches are to be closed. measured_as: columns and values; rows that have others, or lack one, do not count.
     """
     known = [repository.snapshot(table)] if table in repository.tables() else []
-    versioned = [each for each in known if not version or "version" in each.schema.names]
-    snapshots = [repository.snapshot("documents"), *versioned]
-    return (known[0].version if known else -1), _texts(snapshots, version=version, memory_limit=memory_limit)
+    counted = [each for each in known if measured_as.keys() <= set(each.schema.names)]
+    snapshots = [repository.snapshot("documents"), *counted]
+    return (known[0].version if known else -1), _texts(snapshots, measured_as, memory_limit=memory_limit)
 
 
-def _texts(snapshots: Sequence[Snapshot], *, version: int | None, memory_limit: str) -> Generator[pa.RecordBatch]:
+def _texts(
+    snapshots: Sequence[Snapshot], measured_as: Mapping[str, int | str], *, memory_limit: str
+) -> Generator[pa.RecordBatch]:
     """Each document of the first snapshot once, however many facts there are of it, unless the others know it."""
-    current = f"WHERE version = {version}" if version else ""
-    measured = "".join(f"ANTI JOIN (FROM repository.{each.table} {current}) USING (doc_id)" for each in snapshots[1:])
+    current = " AND ".join(f"{column} = {literal(str(value))}" for column, value in measured_as.items())
+    known = (f"(FROM repository.{each.table} WHERE {current})" for each in snapshots[1:])
+    measured = "".join(f"ANTI JOIN {rows} USING (doc_id)" for rows in known)
     first = f"SELECT doc_id, min(known_at) AS known_at FROM repository.documents {measured} GROUP BY doc_id"
     con = shared(memory_limit)
     attach_repository(con, snapshots)
@@ -80,15 +84,21 @@ def _texts(snapshots: Sequence[Snapshot], *, version: int | None, memory_limit: 
 
 
 def measure(
-    repository: Repository, table: str, function: Measure, *, schema: pa.Schema, run_id: str, memory_limit: str
+    repository: Repository,
+    table: str,
+    function: Measure,
+    *,
+    schema: pa.Schema,
+    measured_as: Mapping[str, int | str],
+    run_id: str,
+    memory_limit: str,
 ) -> tuple[int, int]:
-    """Append what ``function`` measures of every unmeasured document, commit by commit: rows and text bytes.
+    """Append what ``function`` measures of every document that has no row of ``measured_as``: rows and text bytes.
 
-    A table of curation.VERSIONS measures every document again when the version of its measurement has risen.
-    Raises Busy where another run has measured meanwhile.
+    It is committed part by part. Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    at, batches = unmeasured(repository, table, version=curation.VERSIONS.get(table), memory_limit=memory_limit)
+    at, batches = unmeasured(repository, table, measured_as=measured_as, memory_limit=memory_limit)
 
     def measured(some: Batches) -> Batches:
         nonlocal size
@@ -127,9 +137,15 @@ def measure_asset(
     schema: pa.Schema,
     description: str,
     suites: Sequence[Suite],
+    **measured_as: str,
 ) -> dg.AssetsDefinition:
-    """The asset ``repository/<table>`` of group curation: one row or more for each document, audited by its suite."""
+    """The asset ``repository/<table>`` of group curation: one row or more for each document, audited by its suite.
+
+    measured_as: columns of the rows and the values they have now. Where these or the version of the measurement
+    (curation.VERSIONS) are others, every document is measured again.
+    """
     key = dg.AssetKey(["repository", table])
+    stated: dict[str, int | str] = {"version": curation.VERSIONS[table], **measured_as}
 
     @dg.asset(
         key=key,
@@ -138,7 +154,7 @@ def measure_asset(
         description=description,
         kinds={"deltalake", "numba"},
         owners=OWNERS,
-        code_version=str(curation.VERSIONS.get(table, 1)),
+        code_version=" ".join(map(str, stated.values())),
         check_specs=check_specs(key, suites),
     )
     def _measured(context: dg.AssetExecutionContext) -> Result:
@@ -146,7 +162,13 @@ def measure_asset(
         run_id = context.run.run_id
         with metered(project, f"repository/{table}", run_id) as meter:
             meter.rows, meter.bytes_read = measure(
-                repository, table, function, schema=schema, run_id=run_id, memory_limit=limit
+                repository,
+                table,
+                function,
+                schema=schema,
+                measured_as=stated,
+                run_id=run_id,
+                memory_limit=limit,
             )
             results = audit(key, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot(table)
@@ -168,15 +190,16 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "signals",
-            curation.measure,
+            partial(curation.measure, words=project.words, threads=project.threads),
             schema=curation.SIGNALS,
             description="Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
             suites=suites["repository.signals"],
+            words_mode=project.words,
         ),
         measure_asset(
             project,
             "paragraphs",
-            curation.paragraphs,
+            partial(curation.paragraphs, threads=project.threads),
             schema=curation.PARAGRAPHS,
             description="Hash and length of every line of 20 bytes and more, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
@@ -184,7 +207,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "pii",
-            curation.pii,
+            partial(curation.pii, threads=project.threads),
             schema=curation.PII,
             description="Where each document holds e-mail, phone, IP, card or account numbers; places, not the text.",
             suites=suites["repository.pii"],
@@ -192,7 +215,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "minhash",
-            curation.minhash,
+            partial(curation.minhash, threads=project.threads),
             schema=curation.MINHASH,
             description="MinHash bands of every document, by which near duplicates meet.",
             suites=suites["repository.minhash"],
@@ -258,6 +281,7 @@ def _published(
     try:
         with connect(path, memory_limit=project.memory_limit) as con:
             attach_repository(con, inputs)
+            con.execute(f"SET VARIABLE words_mode = {literal(project.words)}")
             built, checks = list[Built](), list[Check]()
             for made in models.build(con, loaded):
                 suites = audits[made.model.name]

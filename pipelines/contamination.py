@@ -19,7 +19,12 @@ KEY = dg.AssetKey(["repository", "contamination"])
 
 
 def compare(
-    repository: Repository, *, run_id: str, memory_limit: str | None = None, commit_bytes: int = curation.COMMIT_BYTES
+    repository: Repository,
+    *,
+    run_id: str,
+    memory_limit: str | None = None,
+    commit_bytes: int = curation.COMMIT_BYTES,
+    threads: int = 1,
 ) -> tuple[int, int, int]:
     """Append what the documents meet of benchmarks that they were not compared with: rows, documents, bytes of text.
 
@@ -31,7 +36,8 @@ def compare(
         return append_parts(repository, before, (), run_id=run_id)
     with connect(memory_limit=memory_limit) as con:
         attach_repository(con, [*map(repository.snapshot, ("documents", BENCHMARKS)), before])
-        return append_parts(repository, before, curation.overlaps(con, commit_bytes=commit_bytes), run_id=run_id)
+        found = curation.overlaps(con, commit_bytes=commit_bytes, threads=threads)
+        return append_parts(repository, before, found, run_id=run_id)
 
 
 def contamination_asset(project: Project, suites: Sequence[Suite], *, registered: bool) -> dg.AssetsDefinition:
@@ -50,7 +56,9 @@ def contamination_asset(project: Project, suites: Sequence[Suite], *, registered
     def _compared(context: dg.AssetExecutionContext) -> Result:
         repository, limit = Repository(project.root), project.memory_limit
         with metered(project, "repository/contamination", context.run.run_id) as meter:
-            meter.rows, documents, meter.bytes_read = compare(repository, run_id=context.run.run_id, memory_limit=limit)
+            meter.rows, documents, meter.bytes_read = compare(
+                repository, run_id=context.run.run_id, memory_limit=limit, threads=project.threads
+            )
             results = audit(KEY, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot("contamination")
         return dg.MaterializeResult(

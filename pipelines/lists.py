@@ -29,6 +29,7 @@ def search(
     run_id: str,
     memory_limit: str | None = None,
     commit_bytes: int = curation.COMMIT_BYTES,
+    threads: int = 1,
 ) -> tuple[int, int, int]:
     """Append what the documents meet of lists that they were not searched by: rows, documents, bytes of text.
 
@@ -39,7 +40,8 @@ def search(
     signals = held(repository, "signals", curation.SIGNALS)
     with connect(memory_limit=memory_limit) as con:
         attach_repository(con, [repository.snapshot("documents"), signals, before])
-        return append_parts(repository, before, curation.listed(con, recipes, commit_bytes=commit_bytes), run_id=run_id)
+        found = curation.listed(con, recipes, commit_bytes=commit_bytes, threads=threads)
+        return append_parts(repository, before, found, run_id=run_id)
 
 
 def list_assets(
@@ -66,7 +68,9 @@ def lists_asset(project: Project, recipes: Sequence[ListRecipe], suites: Sequenc
     def _searched(context: dg.AssetExecutionContext) -> Result:
         repository, run_id, limit = Repository(project.root), context.run.run_id, project.memory_limit
         with metered(project, f"repository/{LISTS}", run_id) as meter:
-            meter.rows, documents, meter.bytes_read = search(repository, recipes, run_id=run_id, memory_limit=limit)
+            meter.rows, documents, meter.bytes_read = search(
+                repository, recipes, run_id=run_id, memory_limit=limit, threads=project.threads
+            )
             results = audit(KEY, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot(LISTS)
         return dg.MaterializeResult(

@@ -250,6 +250,7 @@ def score(
     run_id: str,
     memory_limit: str | None = None,
     commit_bytes: int = curation.COMMIT_BYTES,
+    threads: int = 1,
 ) -> tuple[int, int, int]:
     """Append the scores that documents lack of the newest models of these names: rows, documents, bytes of text.
 
@@ -263,7 +264,8 @@ def score(
         attach_repository(con, [repository.snapshot("documents"), models, before])
         newest = {name: row for name, row in newest_models(con).items() if name in names}
         found = {name: (row["version"], _stored(repository, row["model"])) for name, row in newest.items()}
-        return append_parts(repository, before, curation.scored(con, found, commit_bytes=commit_bytes), run_id=run_id)
+        parts = curation.scored(con, found, commit_bytes=commit_bytes, threads=threads)
+        return append_parts(repository, before, parts, run_id=run_id)
 
 
 def _stored(repository: Repository, sha256: str) -> curation.Model:
@@ -286,7 +288,9 @@ def scores_asset(project: Project, bound: Sequence[Bound], suites: Sequence[Suit
         repository, run_id, limit = Repository(project.root), context.run.run_id, project.memory_limit
         with metered(project, f"repository/{SCORES}", run_id) as meter:
             names = [each.recipe.name for each in bound]
-            meter.rows, documents, meter.bytes_read = score(repository, names, run_id=run_id, memory_limit=limit)
+            meter.rows, documents, meter.bytes_read = score(
+                repository, names, run_id=run_id, memory_limit=limit, threads=project.threads
+            )
             results = audit(KEY, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot(SCORES)
         return dg.MaterializeResult(

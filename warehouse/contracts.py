@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -21,6 +21,8 @@ Batches = Iterator[pa.RecordBatch]
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 PII_KINDS = ("email", "phone", "ip", "private_ip", "card", "iban", "ssn", "secret")
 """Kinds of personal data that are looked for in texts, and that a release may mask."""
+Words = Literal["spacy_en", "unicode", "whitespace"]
+"""How a text is cut into words (warehouse.kernels.words)."""
 BATCH_BYTES = 16 << 20
 """Target size of a record batch and of a Parquet row group, in bytes of Arrow memory."""
 

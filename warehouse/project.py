@@ -12,10 +12,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from warehouse.contracts import Freshness
+from warehouse.contracts import Freshness, Words
 from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
@@ -35,11 +35,14 @@ KEYS = {
     "memory_limit": str,
     "fresh_within": str,
     "rule_sets": list,
+    "words": str,
+    "threads": int,
     "schedule": dict,
     "energy": dict,
 }
 FURTHER_RULE_SETS = ("dolma", "nemo")
 """Built-in rule sets that a project decides by only if it asks, for every set costs time in every run."""
+MOST_THREADS = 1024
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -71,6 +74,7 @@ class Project:
     ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
+    words: how signals cut words. threads: how many measure documents at once.
     """
 
     name: str
@@ -83,6 +87,8 @@ class Project:
     schedule: Schedule = Schedule()
     fresh_within: Freshness | None = None
     rule_sets: tuple[str, ...] = ()
+    words: Words = "spacy_en"
+    threads: int = 1
 
     @property
     def marker(self) -> Path:
@@ -169,6 +175,8 @@ def load(folder: Path) -> Project:
         schedule=_schedule(marker, values.get("schedule")),
         fresh_within=Freshness.stated(values.get("fresh_within", "")),
         rule_sets=tuple(values.get("rule_sets", ())),
+        words=values.get("words", "spacy_en"),
+        threads=values.get("threads", 1),
     )
 
 
@@ -201,6 +209,10 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
             raise _refusal(marker, (key,), f"memory_limit is {value!r}", "a size such as 400MB or 4GB")
         if key == "fresh_within" and Freshness.stated(str(value)) is None:
             raise _refusal(marker, (key,), f"fresh_within is {value!r}", "a span of a minute or more, such as 36h")
+        if key == "words" and value not in get_args(Words):
+            raise _refusal(marker, (key,), f"words is {value!r}", ", ".join(get_args(Words)))
+        if key == "threads" and (isinstance(value, bool) or not 1 <= int(str(value)) <= MOST_THREADS):
+            raise _refusal(marker, (key,), f"threads is {value!r}", f"a whole number from 1 to {MOST_THREADS}")
     _check_rule_sets(marker, values.get("rule_sets", []))
     _check_energy(marker, values.get("energy", {}))
 

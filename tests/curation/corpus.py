@@ -24,7 +24,7 @@ from warehouse.curation import (
 
 MODELS = [
     "staging.current_documents",
-    "staging.current_signals",
+    *("staging.signals_mode", "staging.current_signals"),
     "staging.current_minhash",
     "staging.current_contamination",
     "curation.contamination",

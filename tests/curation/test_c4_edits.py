@@ -80,13 +80,14 @@ def test_counts_of_what_is_left_are_those_of_that_text(mode: Words, body: str) -
     assert {name: found[name] for name in wanted} == wanted
 
 
+@pytest.mark.parametrize("mode", ["whitespace", "unicode"])
 @pytest.mark.parametrize("needs_mark", [True, False], ids=["c4", "c4_open"])
-def test_spans_and_counts_are_those_of_the_signals_on_real_text(needs_mark: bool) -> None:
-    bodies = [*library_texts(), ""]
+def test_spans_and_counts_are_those_of_the_signals_on_real_text(mode: Words, needs_mark: bool) -> None:
+    bodies = [*library_texts(), "彼は門を開けた。\n「誰もいない」\n静か…\nチームは二つある\n", ""]
     assert left(bodies, needs_mark=needs_mark) == [c4_left(body, needs_mark=needs_mark) for body in bodies]
     column = texts(pa.array(bodies, pa.large_string()))
-    measured = c4.measure(column, "whitespace", words.measure(column, "whitespace")[1])
-    counts = c4.edits(column, needs_mark=needs_mark)[1]
+    measured = c4.measure(column, mode, words.measure(column, mode)[1])
+    counts = c4.edits(column, needs_mark=needs_mark, words=mode)[1]
     prefix = "c4_" if needs_mark else "c4_open_"
     for at, name in enumerate(c4.EDITED[:6]):
         assert (counts[:, at] == measured[:, c4.COLUMNS.index(f"{prefix}{name}_lines")]).all()

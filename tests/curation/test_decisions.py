@@ -9,11 +9,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import rules
 import twins
-from corpus import MODELS, arrive, decided, row
+from corpus import MODELS, append, arrive, build, decided, empty, row
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from test_signals import TEXTS
 
 from warehouse import query
+from warehouse.curation import measure, paragraphs
 from warehouse.gate import load_suites, run_suite
 from warehouse.models import create, load_models
 from warehouse.project import FURTHER_RULE_SETS
@@ -118,6 +123,26 @@ def test_an_empty_document_fails_every_rule_set_with_a_reason(checkout: Path) ->
     found = query.fetch_all(con, "SELECT kept, reason IS NULL, value IS NULL FROM curation.decisions")
     assert found == [(False, False, False)] * 3 * len(RULE_SETS)
     assert {reason for reason, _, _ in verdicts(con, "house").values()} == {"empty"}
+
+
+def test_the_house_decides_alike_whether_lines_end_with_carriage_returns_or_not(checkout: Path) -> None:
+    con = empty(words_mode="'spacy_en'")
+    build(con, checkout)
+
+    @given(st.lists(TEXTS.map(lambda text: text.replace("\r", "")), min_size=1, max_size=20))
+    @settings(max_examples=60, deadline=None)
+    @example(["A line that ends a sentence and is long.\n" * 3, f"{'x ' * 15}\n\n{'x ' * 15}\n\n", "é. " * 400])
+    def holds(some: list[str]) -> None:
+        texts = [text for each in some for text in (each, each.replace("\n", "\r\n"))]
+        batch = pa.RecordBatch.from_pydict({"doc_id": [f"{at:03}" for at in range(len(texts))], "text": texts})
+        con.execute("DELETE FROM repository.signals")
+        append(con, "signals", pa.Table.from_batches([measure(batch)]))
+        found = [rules for (rules,) in query.fetch_all(con, "SELECT rules FROM curation.house ORDER BY doc_id")]
+        assert found[::2] == found[1::2] and len(found) == len(texts)
+        lines = [[row["hash"] for row in paragraphs(batch.slice(at, 1)).to_pylist()] for at in range(len(texts))]
+        assert lines[::2] == lines[1::2]
+
+    holds()
 
 
 def test_a_document_without_signals_is_unmeasured_and_not_kept(checkout: Path) -> None:

@@ -19,6 +19,7 @@ import twins
 from corpus import MODELS, append, arrive, build, compare, decided, empty, row
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from word_shapes import PART, shape
 
 from warehouse import query
 from warehouse.curation import duplicates
@@ -41,9 +42,8 @@ NEEDED = [name for name in MODELS if name not in ("curation.funnel", "curation.d
 
 def shingles(text: str) -> set[tuple[str, ...]]:
     """The definition: word 5-grams, A-Z as a-z; fewer than five words are one shingle, none is no shingle."""
-    shape = "".join(char if twins.is_word(char) else " " for char in text.translate(twins.ASCII_LOWER))
-    words = shape.split(" ")
-    words = [word for word in words if word]
+    text = text.translate(twins.ASCII_LOWER)
+    words = [text[slice(*found.span())] for found in re.finditer(PART, "".join(map(shape, text)))]
     return {tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))} if words else set()
 
 
@@ -57,7 +57,8 @@ def jaccards(some: Sequence[str], pairs: Sequence[tuple[int, int]]) -> list[floa
 
 
 WORDS = st.lists(st.sampled_from(["a", "B", "b", "é", "É", "_", "1", "don't", "ab", "汉字", "A\u0301", "\u2014", "."]))
-TEXTS = st.one_of(WORDS.map(" ".join), WORDS.map("\u3000".join), st.text(max_size=60))
+UNSPACED = st.lists(st.sampled_from(twins.UNSPACED)).map("".join)
+TEXTS = st.one_of(WORDS.map(" ".join), WORDS.map("\u3000".join), st.text(max_size=60), UNSPACED)
 
 
 @given(st.lists(TEXTS, min_size=2, max_size=8))

@@ -14,10 +14,11 @@ import twins
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from warehouse.contracts import Words
 from warehouse.curation import MEANING, PARAGRAPHS, SIGNALS, measure, minhash, paragraphs, pii
 from warehouse.curation.signals import COUNTS
 from warehouse.errors import UsageError
-from warehouse.kernels.words import MODES, Words
+from warehouse.kernels.words import MODES
 
 PIECES = [
     *["abc", "the", "be", "to", "of", "and", "that", "have", "with", "don't", "näive", "e.g.", "3.14", "a.b", ""],
@@ -122,6 +123,8 @@ TEXTS = st.one_of(
     st.lists(st.sampled_from(["a", "b", "c", ".", "\n"]), max_size=80).map(" ".join),
     st.lists(st.sampled_from(["a b", "", " ", "a", "\n", "c d e f."]), max_size=20).map("\n".join),
     st.text(max_size=80),
+    st.lists(st.sampled_from(["a", "a.", "b c", " ", "", "\r"]), max_size=20).map("\r\n".join),
+    st.lists(st.sampled_from([*twins.UNSPACED, "\n", "\n\n", ". ", "x" * 999]), max_size=40).map("".join),
 )
 
 
@@ -145,6 +148,10 @@ def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, float]]:
 @example("\ra\n\na")
 @example("a\n\n\nb\n\na \n\n b")
 @example("x" * 1001)
+@example("a\n\na\r\n")
+@example("a\r\n\r\na")
+@example("\r\na\r\n\r\n a\r\nb\r\n\r\na\r\nb")
+@example("a\r\n\r\na\r\n\r\nb.\r\n\r\n\r\nb.\r\n")
 @example("a b c.\x1c")
 @example("a b c.  [1] d e f. :) ok. (x:) )")
 def test_every_count_equals_its_definition(mode: Words, text: str) -> None:
@@ -288,3 +295,10 @@ def test_a_language_does_not_depend_on_line_ends_or_on_what_follows_a_thousand_c
     text = (SPOKEN["fr"] + "\n") * 20
     rows = measure(batch_of([text, text.replace("\n", " "), text[:1000] + SPOKEN["ja"] * 50])).to_pylist()
     assert len({json.dumps([row["language"], row["language_score"]]) for row in rows}) == 1
+
+
+@given(st.lists(st.one_of(TEXTS, st.text(st.characters(categories=["L"]), max_size=9)), max_size=6))
+@settings(max_examples=200, deadline=None)
+@example(["", "12 \u3002", "a\u0430", "\u0430a", "\u30fc", "aa\u6f22\u5b57\u304b\u306a", "\u00b5", "\uac00\ub098a"])
+def test_the_script_is_that_of_most_letters(some: list[str]) -> None:
+    assert measure(batch_of(list(some)))["script"].to_pylist() == [twins.script(text) for text in some]

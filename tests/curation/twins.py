@@ -8,25 +8,45 @@ import unicodedata
 from collections import Counter
 
 import spacy_twin
-from c4_twin import ASCII_LOWER, CITATION, POLICIES, c4_left, c4_line
+from c4_twin import ASCII_LOWER, CITATION, POLICIES, TERMINALS, c4_left, c4_line
+from fontTools.unicodedata import script as unicode_script
+from word_shapes import PART, is_word, shape
 
-from warehouse.kernels.characters import _PUNCTUATION, _TERMINALS, _ranges
-from warehouse.kernels.words import Words
+from warehouse.contracts import Words
+from warehouse.kernels.characters import _PUNCTUATION
+from warehouse.kernels.scripts import ranges
 
-TERMINALS = {chr(point) for part in _ranges(_TERMINALS) for point in part}
-PUNCTUATION = {chr(point) for part in _ranges(_PUNCTUATION) for point in part} | TERMINALS
+PUNCTUATION = {chr(point) for part in ranges(_PUNCTUATION) for point in part} | TERMINALS
 STOP_WORDS = {"the", "be", "to", "of", "and", "that", "have", "with"}
-WORD = re.compile(r"w+(?:[.'\u2019]w+)*|\.+|-+|~+|.", re.DOTALL)
+WORD = re.compile(rf"{PART}(?:[.'\u2019][wm]+)*|\.+|-+|~+|.", re.DOTALL)
+FED = ("split_lines", "duplicate_lines", "duplicate_line_chars", "terminal_lines", "short_lines")
+FED += ("paragraphs", "duplicate_paragraphs")
 FINEWEB = ("newlines", "filled_lines", "terminal_lines", "short_lines", "duplicate_filled_chars")
 BOILERPLATE = (*POLICIES, "privacy overview", "privacy & cookies policy", "privacy and cookies policy")
 URL = re.compile(r"https?://(?:[A-Za-z0-9$\-_@.&+/:=?#~!*(),]|%[0-9A-Fa-f]{2})+")
 BULLETS = "\u2022\u2023\u2043\u204c\u204d\u2219\u25cb\u25cf\u25d8\u25e6\u29be\u29bf"
 SYMBOLS = {"#", "...", "[...]", "(...)", "…", "[…]", "-»"}
+UNSPACED = [
+    *("漢字", "々", "\u3007", "ひらがな", "カタカナー", "ｶﾞ", "か\u3099", "カ\u3099", "ゝ", "ヽ", "\u3031"),
+    *(
+        "ไทย",
+        "กำ",
+        "ที่",
+        "เ",
+        "ລາວ",
+        "ຂໍ້",
+        "ខ្មែរ",
+        "မြန်မာ",
+        "က္က",
+        "๑๒",
+        "한국",
+        "\uff46\uff55\uff4c\uff4c",
+        "\uff11\uff12",
+    ),
+    *("abc", "don't", "A", "7", "3.14", "_", "a.", "'", "\u0301", "é", "\u200b", "。", "\uff01", "、", "「", "」", " "),
+]
+"""Pieces of text without spaces, and what may stand beside them."""
 ELLIPSES = ("...", "[...]", "(...)", "…", "[…]", "-»", "read more", "read more..")
-
-
-def is_word(char: str) -> bool:
-    return char == "_" or unicodedata.category(char)[0] in "LMN"
 
 
 def cut(text: str, mode: Words) -> list[str]:
@@ -36,8 +56,7 @@ def cut(text: str, mode: Words) -> list[str]:
         return text.split()
     words: list[str] = []
     for chunk in text.split():
-        shape = "".join("w" if is_word(char) else char for char in chunk)
-        words += [chunk[slice(*found.span())] for found in WORD.finditer(shape)]
+        words += [chunk[slice(*found.span())] for found in WORD.finditer("".join(map(shape, chunk)))]
     return words
 
 
@@ -146,7 +165,7 @@ def c4(text: str, mode: Words) -> dict[str, int]:
     }
     rules = ("kept", "few_words", "lorem_ipsum", "javascript", "curly_bracket", "policy")
     for prefix, needs_mark in (("c4_", True), ("c4_open_", False)):
-        outcomes = [c4_line(line, needs_mark=needs_mark) for line in stripped]
+        outcomes = [c4_line(line, needs_mark=needs_mark, mode=mode) for line in stripped]
         found |= {f"{prefix}{rule}_lines": outcomes.count(rule) for rule in rules}
         kept = [line for line, outcome in zip(stripped, outcomes, strict=True) if outcome == "kept"]
         found[f"{prefix}sentences"] = sum(sentences(CITATION.sub("", line), mode) for line in kept)
@@ -228,13 +247,22 @@ def words(text: str, mode: Words) -> dict[str, float]:
 
 
 def what_c4_leaves(text: str, mode: Words) -> dict[str, int]:
-    left = c4_left(text, needs_mark=False)
+    left = c4_left(text, needs_mark=False, mode=mode)
     found = {"words": len(cut(left, mode)), "chars": len(left)} | {name: lines(left)[name] for name in FINEWEB}
     return {f"c4_open_left_{name}": value for name, value in found.items()}
 
 
 def signals(text: str, mode: Words) -> dict[str, float]:
-    return profile(text) | lines(text) | c4(text, mode) | words(text, mode) | what_c4_leaves(text, mode)
+    fed = lines(text.replace("\r\n", "\n"))
+    returns = {"carriage_returns": text.count("\r\n"), **{f"feed_{name}": fed[name] for name in FED}}
+    return profile(text) | lines(text) | returns | c4(text, mode) | words(text, mode) | what_c4_leaves(text, mode)
+
+
+def script(text: str) -> str:
+    """The script of most letters, by fontTools' copy of Unicode's Scripts.txt; of equals the first by name."""
+    counts = Counter(unicode_script(char) for char in text if char.isalpha())
+    del counts["Zyyy"], counts["Zinh"]
+    return min(counts, key=lambda code: (-counts[code], code), default="Zyyy")
 
 
 def paragraphs(text: str) -> list[str]:

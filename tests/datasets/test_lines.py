@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from c4_twin import CITATION, c4_left, c4_line
@@ -17,10 +18,11 @@ from test_decontamination import ITEMS, measured, overlap_of
 from test_masks import spans_of
 from test_release import rebuilt_texts
 
+from warehouse import query
 from warehouse.contracts import PII_KINDS
 from warehouse.datasets import DatasetRecipe, Release, load_recipe, read_manifest, rebuild, trace, verify
 from warehouse.datasets.decontamination import MARK, merged
-from warehouse.datasets.lines import laid
+from warehouse.datasets.lines import laid, lines_of, words_of
 from warehouse.datasets.masks import masked_text, stored_range
 from warehouse.datasets.recipe import Lines, resolved
 from warehouse.errors import CheckFailed, NotFound, RecipeError
@@ -243,3 +245,13 @@ def test_every_byte_that_is_left_has_its_own_stored_range_and_every_mask_the_spa
         assert stored[start:stop] == shown if shown in stored else (start, stop) in spans
         first, last = stored_range(place, place, masks)
         assert first == last <= start
+
+
+def test_lines_without_spaces_are_left_where_the_snapshot_cuts_words_by_character() -> None:
+    column = pa.array(["彼は門を開けた。\n静か…\n"], pa.large_string())
+    with query.connect() as con:
+        assert words_of(con) == "spacy_en"
+        con.execute("CREATE SCHEMA staging; CREATE TABLE staging.signals_mode AS SELECT 'unicode' AS words_mode")
+        mode = words_of(con)
+    growth = [lines_of(column, "c4", words)[1].tolist() for words in ("spacy_en", mode)]
+    assert growth == [[-len("彼は門を開けた。\n静か…\n".encode())], [-len("\n静か…\n".encode())]]

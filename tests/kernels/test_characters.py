@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from fontTools.unicodedata import script as unicode_script
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from word_shapes import shape
 
-from warehouse.kernels import characters
+from warehouse.kernels import characters, scripts
 from warehouse.kernels.hashing import hash_bytes
 from warehouse.kernels.jit import compiled
 from warehouse.kernels.memory import fold
@@ -113,3 +115,16 @@ def test_a_cache_folder_that_cannot_be_made_is_replaced_by_a_temporary_one(tmp_p
     chosen = imported(tmp_path, NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"), TMPDIR=str(tmp_path))
     assert Path(chosen).parent == tmp_path
     assert Path(chosen).is_dir()
+
+
+def test_every_letter_has_the_script_that_unicode_gives_it() -> None:
+    letters = [point for point in range(0x110000) if chr(point).isalpha()]
+    found = [scripts.CODES[code] for code in scripts.TABLE[letters]]
+    assert found == [unicode_script(chr(point)) for point in letters]
+
+
+def test_words_without_spaces_are_those_of_characters_by_name() -> None:
+    kinds = {characters.ALONE: "a", characters.KATAKANA: "k", characters.MARK: "m"}
+    for flag, letter in kinds.items():
+        wanted = [shape(chr(point)) == letter for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+        assert np.array_equal(np.delete(characters.TABLE & flag > 0, np.s_[0xD800:0xE000]), wanted)

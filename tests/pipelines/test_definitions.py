@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from pipelines.definitions import build_definitions
+from warehouse.contracts import Words
 from warehouse.errors import RecipeError
 from warehouse.models import build, load_models
 from warehouse.project import FURTHER_RULE_SETS, Project, builtin_folder, load
@@ -94,3 +96,23 @@ def test_a_suite_of_the_project_for_no_table_is_refused_with_the_nearest(project
     (project.folder / "expectations/repository.chps.json").write_text(json.dumps(SUITE))
     with pytest.raises(RecipeError, match=r"repository\.chps\.json:1: no model.*repository\.chips\.json"):
         build_definitions(project)
+
+
+def test_words_are_cut_as_the_project_says_and_another_word_is_refused(project: Project) -> None:
+    def words(stated: str) -> str:
+        (project.folder / "warehouse.toml").write_text(stated)
+        return load(project.folder).words
+
+    assert words("") == "spacy_en"
+    assert [words(f'words = "{mode}"') for mode in get_args(Words)] == list(get_args(Words))
+    with pytest.raises(RecipeError, match=r"warehouse\.toml:2: words is 'letters'.*Allowed: spacy_en, unicode, white"):
+        words('name = "a"\nwords = "letters"')
+
+
+@pytest.mark.parametrize("value", ["0", "true", "1025", '"2"'])
+def test_threads_are_a_whole_number(project: Project, value: str) -> None:
+    (project.folder / "warehouse.toml").write_text(f"threads = {value}\n")
+    with pytest.raises(RecipeError, match=r"warehouse\.toml:1: threads is "):
+        load(project.folder)
+    (project.folder / "warehouse.toml").write_text("threads = 2\n")
+    assert load(project.folder).threads == 2

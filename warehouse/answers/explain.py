@@ -223,17 +223,10 @@ def _facts(con: Connection, document: Candidate) -> tuple[Fact, ...]:
 
 
 def _signals(con: Connection, doc_id: str) -> dict[str, Any]:
-    present = fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'signals'")
-    rows = (
-        con.execute("SELECT * FROM repository.signals WHERE doc_id = $1 ORDER BY version", [doc_id])
-        if present
-        else None
-    )
-    if rows is None:
-        return {}
-    names = [column[0] for column in rows.description]
-    found = rows.fetchall()
-    return dict(zip(names, found[-1], strict=True)) if found else {}
+    found = _rows(con, "staging.current_signals", doc_id)
+    if found is None and fetch_all(con, "SELECT 1 FROM meta.inputs WHERE table_name = 'signals'"):
+        found = _said(con, "repository.signals", doc_id)
+    return found[-1] if found else {}
 
 
 def _copies(con: Connection, signals: Mapping[str, Any]) -> tuple[Candidate, ...]:
@@ -252,7 +245,11 @@ def _rows(con: Connection, model: str, doc_id: str) -> tuple[dict[str, Any], ...
     """What a model says of the document, in order; None where the snapshot has no such model."""
     if model not in relations(con):  # a snapshot of a project's own SQL, or an older one, may lack it
         return None
-    found = con.execute(f"SELECT * FROM {model} WHERE doc_id = $1 ORDER BY ALL", [doc_id])
+    return _said(con, model, doc_id)
+
+
+def _said(con: Connection, relation: str, doc_id: str) -> tuple[dict[str, Any], ...]:
+    found = con.execute(f"SELECT * FROM {relation} WHERE doc_id = $1 ORDER BY ALL", [doc_id])
     names = [column[0] for column in found.description]
     return tuple(dict(zip(names, row, strict=True)) for row in found.fetchall())
 

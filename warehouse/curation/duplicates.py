@@ -30,7 +30,7 @@ from warehouse.kernels import minhash as kernel
 from warehouse.kernels.texts import Counts, texts
 from warehouse.query import Connection, arrow, stream
 
-MINHASH_VERSION = 2
+MINHASH_VERSION = 3
 """Raised whenever words, shingles or permutations change; bands and pairs of another version are made again."""
 
 FLOOR = 0.5
@@ -127,7 +127,7 @@ def pairs(con: Connection, *, read_bytes: int = READ_BYTES) -> Iterator[Found]:
     """
     for statement in (_MEASURED, _TEXTS, _CANDIDATES):
         con.execute(statement)
-    fresh = arrow(con, "SELECT doc_id, text_hash FROM measured WHERE fresh ORDER BY doc_id")
+    fresh = arrow(con, "SELECT DISTINCT doc_id, text_hash FROM measured WHERE fresh ORDER BY doc_id")
     if not fresh.num_rows:
         return
     meeting = arrow(con, _MEETING)

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from warehouse.errors import FormatError, MissingExtra
 from warehouse.kernels import fasttext
@@ -53,9 +54,15 @@ class Guesses(NamedTuple):
     language_2nd_score: pa.Array
 
 
-def identify(column: pa.Array) -> Guesses:
-    """A guess for each text of an Arrow array of strings, by its first 1,000 characters."""
+def identify(column: pa.Array, *, returns: bool = False) -> Guesses:
+    """A guess for each text of an Arrow array of strings, by its first 1,000 characters.
+
+    returns: whether a carriage return before a line feed is to count as none.
+    """
     model, names = _model()
+    if returns:
+        starts = pc.binary_slice(column.cast(pa.large_string()).view(pa.large_binary()), 0, 8 * MAX_CHARS)
+        column = pc.replace_substring(starts, b"\r\n", b"\n").view(pa.large_string())
     labels, chances = fasttext.predict(texts(column), model, max_chars=MAX_CHARS)
     scores = np.minimum(np.round(chances.astype(np.float64), 4), 1)
     said = [

@@ -1,6 +1,6 @@
 """Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
 
-Won: 110 columns in one thread at 20 MB of UTF-8 a CPU second with spaCy's words, at 32 with ``unicode`` words (5,600
+Won: every column in one thread at 20 MB of UTF-8 a CPU second with spaCy's words, at 32 with ``unicode`` words (5,600
 documents, benchmarks/rules.py, beside datatrove; half as much again on quiet cores); the language takes 0.05 ms a
 document beside them. The result never depends on how documents are batched or on the number of threads.
 """
@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from warehouse.contracts import BATCH_BYTES
+from warehouse.contracts import BATCH_BYTES, Words
 from warehouse.curation.language import identify
 from warehouse.curation.pii import spans
 from warehouse.curation.signals import PARAGRAPHS, PARAGRAPHS_VERSION, SIGNALS, SIGNALS_VERSION
 from warehouse.errors import UsageError
-from warehouse.kernels import c4, lines, profile
+from warehouse.kernels import c4, lines, profile, scripts
 from warehouse.kernels import paragraphs as paragraph_kernel
 from warehouse.kernels import words as word_kernel
 from warehouse.kernels.texts import texts
-from warehouse.kernels.words import MODES, Words
+from warehouse.kernels.words import MODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,20 @@ def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.Record
 def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:
     column = texts(batch["text"])
     counts, line_words = word_kernel.measure(column, words)
-    parts = [profile.measure(column), lines.measure(column), c4.measure(column, words, line_words), counts]
+    characters, script = profile.measure(column)
+    by_line = lines.measure(column)
+    parts = [characters, by_line, c4.measure(column, words, line_words), counts]
     columns = [column for part in parts for column in part.T]
     numbers = [
-        pa.array(column.view(kind.to_pandas_dtype())) for column, kind in zip(columns, SIGNALS.types[3:-4], strict=True)
+        pa.array(column.view(kind.to_pandas_dtype())) for column, kind in zip(columns, SIGNALS.types[3:-5], strict=True)
     ]
-    languages = [said.cast(kind) for said, kind in zip(identify(batch["text"]), SIGNALS.types[-4:], strict=True)]
+    codes = pa.array(scripts.CODES).take(pa.array(script))
+    said = identify(batch["text"], returns=bool(by_line[:, lines.RETURNS].any()))
+    languages = [guess.cast(kind) for guess, kind in zip(said, SIGNALS.types[-4:], strict=True)]
     rows = batch.num_rows
     version = pa.array(np.full(rows, SIGNALS_VERSION, np.int32))
     mode = pa.repeat(pa.scalar(words), rows)
-    return pa.RecordBatch.from_arrays([doc_ids(batch), version, mode, *numbers, *languages], schema=SIGNALS)
+    return pa.RecordBatch.from_arrays([doc_ids(batch), version, mode, *numbers, codes, *languages], schema=SIGNALS)
 
 
 def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from warehouse.kernels import c4, lines, ngrams, profile, words
 
-SIGNALS_VERSION = 5
+SIGNALS_VERSION = 6
 """Raised whenever a column changes its meaning; signals of another version are measured again."""
 
 MEANING = {
@@ -43,8 +43,8 @@ MEANING = {
     "duplicate_lines": "of those, met before in the document: gopher_repetition",
     "duplicate_line_chars": "code points of duplicate_lines: gopher_repetition",
     "filled_lines": "lines by '\\n' that are not blank: house, nemo",
-    "terminal_lines": "of those, ending in a Sentence_Terminal: house",
-    "short_lines": "of those, of at most 30 code points: house",
+    "terminal_lines": "of those, ending in a Sentence_Terminal",
+    "short_lines": "of those, of at most 30 code points",
     "duplicate_filled_chars": "code points of filled lines met before: nemo",
     "long_lines": "lines of at least 200 code points: c4 (mC4 paragraphs)",
     "longest_line": "code points of the longest line by '\\n'",
@@ -64,6 +64,14 @@ MEANING = {
     "nemo_duplicate_paragraph_chars": "code points of nemo_duplicate_paragraphs: nemo",
     "comment_chars": "code points of lines that are comments in code: #, //, --, /* */, <!-- -->",
     "xml_headers": "1 where '<?xml version=' stands in the first 100 code points",
+    "carriage_returns": "'\\r' before '\\n', which 'feed_' columns take as part of it: house",
+    "feed_split_lines": "as split_lines: house",
+    "feed_duplicate_lines": "as duplicate_lines: house",
+    "feed_duplicate_line_chars": "as duplicate_line_chars: house",
+    "feed_terminal_lines": "as terminal_lines: house",
+    "feed_short_lines": "as short_lines: house",
+    "feed_paragraphs": "as paragraphs: house",
+    "feed_duplicate_paragraphs": "as duplicate_paragraphs: house",
     "lines": "str.splitlines: gopher_quality, c4",
     "bullet_lines": "starting with U+2022 or '-' after white space: gopher_quality",
     "ellipsis_lines": "ending with '...' or U+2026 before white space: gopher_quality",
@@ -126,7 +134,8 @@ MEANING = {
     "dolma_repeated_8_gram_share": "the same of 8-grams: dolma",
     "dolma_repeated_9_gram_share": "the same of 9-grams: dolma",
     "dolma_repeated_10_gram_share": "the same of 10-grams: dolma",
-    "language": "likeliest language of the first 1,000 characters (lid.176.ftz); 'und' where there is no text",
+    "script": "of most letters: ISO 15924 code of Unicode's Script, of equals the first; 'Zyyy' where none has one",
+    "language": "likeliest of the first 1,000 characters, '\\r\\n' as one (lid.176.ftz); 'und' where there is no text",
     "language_score": "its probability, 4 decimals",
     "language_2nd": "second likeliest language; 'und' where its probability is below 0.00005",
     "language_2nd_score": "its probability",
@@ -141,6 +150,7 @@ SIGNALS = pa.schema(
         ("version", pa.int32()),
         ("words_mode", pa.string()),
         *((name, pa.float64() if name in ngrams.SHARES else pa.int64()) for name in COUNTS),
+        ("script", pa.string()),
         ("language", pa.string()),
         ("language_score", pa.float64()),
         ("language_2nd", pa.string()),

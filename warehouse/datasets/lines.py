@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse import query
-from warehouse.contracts import Snapshot
+from warehouse.contracts import Snapshot, Words
 from warehouse.datasets.masks import MASKED, masked_text, remasked, replaced, stored_range
 from warehouse.datasets.recipe import DatasetRecipe, Lines
 from warehouse.datasets.texts import SAME_TEXT, stored_texts
@@ -37,6 +37,8 @@ SPANS = SPANS.append(pa.field("start", pa.int64())).append(pa.field("stop", pa.i
 EDITS = pa.schema([("doc_id", pa.string()), ("masked", MASKED), ("growth", pa.int64()), ("cluster", pa.string())])
 """What a text loses, the bytes that it grows by, and the default cluster of what is left."""
 BODIES = pa.schema([("doc_id", pa.string()), ("text", pa.large_string())])
+LinesOf = tuple[pa.Array, Counts, Counts]
+"""Of each text the spans that it loses (MASKED), the bytes that it grows by, its counts (c4.EDITED)."""
 Search = Callable[[pa.RecordBatch], pa.RecordBatch]
 """From doc_id and text to SPANS, among other columns; a start of -1 stands for none."""
 
@@ -53,17 +55,30 @@ class Edited:
     verdict: Mapping[str, Any] = field(default_factory=dict)
 
 
-def edit(recipe: DatasetRecipe, selection: pa.Table, documents: Snapshot, search: Search | None) -> Edited:
+def words_of(con: query.Connection) -> Words:
+    """The mode of words by which a snapshot decides; spacy_en where it does not say."""
+    if "staging.signals_mode" not in query.relations(con):
+        return "spacy_en"
+    found = query.fetch_one(con, "SELECT words_mode FROM staging.signals_mode")
+    return found[0] if found and found[0] else "spacy_en"
+
+
+def edit(
+    recipe: DatasetRecipe, selection: pa.Table, documents: Snapshot, search: Search | None, words: Words = "spacy_en"
+) -> Edited:
     """The selection as the recipe's ``lines`` wants it: a document of which no line is left is not in it.
 
-    search: for benchmarks in what is left of a text. Raises CheckFailed where no document is left.
+    search: for benchmarks in what is left of a text; words: the mode by which lines are judged. Raises CheckFailed
+    where no document is left.
     """
     if recipe.lines is None:
         return Edited(selection)
     folds = recipe.cluster is None and "cluster" not in selection.column_names
+    ids = selection["doc_id"]
     with query.connect(threads=1) as con:
+        folding = con if folds else None
         found = [
-            _part(recipe.lines, selection["doc_id"].take(part["row"]), part["text"], search, con if folds else None)
+            _part(lines_of(part["text"], recipe.lines, words), ids.take(part["row"]), part["text"], search, folding)
             for batch in stored_texts(selection, documents, threads=0)
             for part in parts(batch, max_bytes=PART_BYTES)
         ]
@@ -110,9 +125,9 @@ class _Part:
 
 
 def _part(
-    rule: Lines, ids: pa.ChunkedArray, column: pa.Array, search: Search | None, folding: query.Connection | None
+    lost: LinesOf, ids: pa.ChunkedArray, column: pa.Array, search: Search | None, folding: query.Connection | None
 ) -> _Part:
-    masked, growth, counts = lines_of(column, rule)
+    masked, growth, counts = lost
     left = pc.fill_null(pc.binary_length(column), 0).to_numpy() + growth > 0
     changed = left & (counts[:, -1] > 0)
     names, spans = ids.filter(changed), masked.filter(changed)
@@ -124,9 +139,9 @@ def _part(
     return _Part(edits, again, ids.filter(~left), counts[left].sum(axis=0))
 
 
-def lines_of(column: pa.Array, rule: Lines) -> tuple[pa.Array, Counts, Counts]:
+def lines_of(column: pa.Array, rule: Lines, words: Words = "spacy_en") -> LinesOf:
     """Of each text of a column the spans that it loses (MASKED), the bytes that it grows by, its counts (c4.EDITED)."""
-    spans, counts = c4.edits(texts(column), needs_mark=rule == "c4")
+    spans, counts = c4.edits(texts(column), needs_mark=rule == "c4", words=words)
     ends = np.concatenate([[0], np.cumsum(counts[:, -1])])
     grown_by = np.concatenate([[0], np.cumsum(spans[:, 2] - (spans[:, 1] - spans[:, 0]))])
     feeds = pc.if_else(pa.array(spans[:, 2] > 0), "\n", "")

@@ -25,7 +25,7 @@ from warehouse.datasets import shelf
 from warehouse.datasets.card import card
 from warehouse.datasets.decontamination import Overlap, decontaminate
 from warehouse.datasets.description import describe
-from warehouse.datasets.lines import edit
+from warehouse.datasets.lines import edit, words_of
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
 from warehouse.datasets.selection import freeze, select
@@ -92,7 +92,7 @@ def export(
 
     def make(folder: Path) -> Draft[Manifest]:
         search = overlap.search() if overlap and recipe.lines and recipe.contamination else None
-        edited = edit(recipe, select(recipe, con), snapshot_documents, search)
+        edited = edit(recipe, select(recipe, con), snapshot_documents, search, words_of(con))
         cleaned = decontaminate(recipe, edited, con, overlap)
         frozen = freeze(recipe, cleaned, con, snapshot_documents, snapshot_pii)
         made = render(

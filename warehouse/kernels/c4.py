@@ -8,6 +8,11 @@ the rule of terminal marks, FineWeb's setting. Each family adds up: lines = its 
 ``c4_open_left_*`` are of what FineWeb's setting leaves, for FineWeb's rules read that. A line has the same words by
 itself as within its text, so only lines that lose a citation are cut into words again.
 
+Where words are ``unicode``, a line of a text without spaces is judged as one that has them: its words are those between
+white space once a word of UNSPACED (warehouse.kernels.words) has a space on both sides. Any line then ends a sentence
+also with a Sentence_Terminal beyond ASCII, such as U+3002 or U+FF1F, and with a closing corner bracket (U+300D,
+U+300F), as C4 takes quotation marks.
+
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
 phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign). Sentences of a kept line are
 spaCy's where the words are (benchmarks/rules.py compares), else counted by characters: then 99.9 % of decisions are
@@ -18,11 +23,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from warehouse.contracts import Words
 from warehouse.kernels import characters
 from warehouse.kernels.blocks import BYTES, starts
 from warehouse.kernels.characters import (
+    ALONE,
     BREAK,
     DIGIT,
+    MARK,
     SPACE,
     TERMINAL,
     count,
@@ -42,7 +50,7 @@ from warehouse.kernels.lines import SHORT_CHARS
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import MEMO, by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
-from warehouse.kernels.words import MODES, LineWords, Words, counted, tools_for
+from warehouse.kernels.words import MODES, UNICODE, UNSPACED, LineWords, counted, tools_for
 
 COLUMNS = (
     "lines",
@@ -86,6 +94,7 @@ _BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
 _LEAST_KEPT = 5  # bytes of a line that is kept
+_CLOSING = (0x300D, 0x300F)
 
 
 def _packed(phrase: bytes) -> tuple[int, int, int, int]:
@@ -131,17 +140,17 @@ def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
     return out
 
 
-def edits(column: Texts, *, needs_mark: bool) -> tuple[Counts, Counts]:
+def edits(column: Texts, *, needs_mark: bool, words: Words = "spacy_en") -> tuple[Counts, Counts]:
     """(spans, counts): what a text loses so that C4's kept lines are left, joined by line feeds, stripped as a whole.
 
     spans: int64[found, 3] by document and place: first byte, the byte after, and 1 if a line feed stands in its place,
     else 0. counts: int64[n, len(EDITED)]: lines of each outcome, citations cut out of kept lines, and spans.
-    needs_mark: whether a line must end in a terminal mark, C4's setting; FineWeb's is without.
+    needs_mark: whether a line must end in a terminal mark, C4's setting; FineWeb's is without. words: as ``measure``.
     """
     spans = np.empty((column.bytes // 2 + 2 * column.count, 3), np.int64)  # a citation has 2 bytes, a line 5
     counts = np.zeros((column.count, len(EDITED)), np.int64)
     line = np.empty(column.longest + 1, np.uint8)
-    tools = np.array([characters.CLASSES, line.ctypes.data, needs_mark], np.int64)
+    tools = np.array([characters.CLASSES, line.ctypes.data, needs_mark, _apart(MODES[words])], np.int64)
     _edits(column.offsets, column.data, column.count, tools.ctypes.data, counts.ctypes.data, spans.ctypes.data)
     return spans[: counts[:, _SPANS].sum()].copy(), counts
 
@@ -195,10 +204,16 @@ def _break(at: int, end: int, classes: int) -> tuple[int, int]:
     return end, end
 
 
+@compiled
+def _apart(mode: int) -> int:
+    """Flags of characters that begin a word of a line wherever they stand."""
+    return UNSPACED if mode == UNICODE else 0
+
+
 @internal
 def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
     """Count one stripped line of so many words under its outcomes; whether it is boilerplate for NeMo Curator."""
-    classes, english = load_i64(tools), load_i64(tools + 8)
+    classes, english, apart = load_i64(tools), load_i64(tools + 8), _apart(load_i64(tools + 32))
     add(out, 1)
     add(out + 8, _bullet(begin, end))
     add(out + 16, int(ends_in_dots(begin, end) or ends_in_ellipsis(begin, end)))
@@ -206,7 +221,7 @@ def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
     add(out + 152, found >> _LOREM & 1)
     add(out + 160, found >> _JAVASCRIPT & 1)
     start, size = begin, end - begin
-    outcome, begin, end = _judged(begin, end, found, classes, load_i64(tools + 64))
+    outcome, begin, end = _judged(begin, end, found, classes, apart, load_i64(tools + 64))
     if outcome == _LONG_WORD:
         add(out + 24, 1)
         return int(found & _BOILERPLATE != 0)
@@ -219,7 +234,7 @@ def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
         sentences = by_characters(begin, end, classes)
     add(out + 96 + 8 * outcome, 1)
     add(out + 144, sentences)
-    if _ends_sentence(begin, end):
+    if _ends_sentence(begin, end, classes, apart):
         add(out + 32 + 8 * outcome, 1)
         add(out + 80, sentences)
     else:
@@ -287,12 +302,12 @@ def _blank(line: int, classes: int) -> bool:
 
 
 @internal
-def _judged(begin: int, end: int, phrases: int, classes: int, spare: int) -> tuple[int, int, int]:
+def _judged(begin: int, end: int, phrases: int, classes: int, apart: int, spare: int) -> tuple[int, int, int]:
     """The outcome of a stripped line, but for the rule of terminal marks, and the line without its citations.
 
     phrases: what the line holds with them.
     """
-    words = _words(begin, end, classes)
+    words = _words(begin, end, classes, apart)
     if words < 0:
         return _LONG_WORD, begin, end
     if phrases >> _BRACKET & 1:
@@ -310,28 +325,40 @@ def _bullet(begin: int, end: int) -> int:
 
 
 @internal
-def _ends_sentence(begin: int, end: int) -> bool:
-    """Whether the line ends in one of . ? ! " ' but not in three dots."""
+def _ends_sentence(begin: int, end: int, classes: int, apart: int) -> bool:
+    """Whether the line ends in one of . ? ! " ' but not in three dots; if ``apart``, in what ends one beyond ASCII."""
     if begin >= end:
         return False
     mark = load_u8(end - 1)
+    if apart and mark >= 0x80:
+        point = last(begin, end) >> 3
+        return flags(classes, point) & TERMINAL != 0 or point in _CLOSING
     ends = mark in (0x2E, 0x3F, 0x21, 0x22, 0x27)
     return ends and not ends_in_dots(begin, end)
 
 
 @internal
-def _words(begin: int, end: int, classes: int) -> int:
-    """Words between white space, but 3 for more; -1: one has over 1,000 characters."""
-    words = chars = 0
+def _words(begin: int, end: int, classes: int, apart: int) -> int:
+    """Words between white space, but 3 for more; -1: one has over 1,000 characters.
+
+    apart: flags of characters that are words of their own with marks after them, or in runs of KATAKANA.
+    """
+    words = chars = within = 0
     at = begin
     while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
         size = skip_plain(at, end, 0x21) - at
         if size == 0:
             character = read(at, end)
-            if flags(classes, character >> 3) & SPACE:
+            kind = flags(classes, character >> 3)
+            if kind & SPACE:
                 at += character & 7
-                chars = 0
+                chars = within = 0
                 continue
+            unspaced = within if kind & MARK else kind & apart
+            if unspaced != within or (unspaced & ALONE and not kind & MARK):
+                chars, within = 0, unspaced
+        elif within:
+            chars = within = 0
         words += chars == 0
         chars += size if size else 1
         at += size if size else character & 7
@@ -506,8 +533,9 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
 def _settled(first: int, last: int, tools: int) -> int:
     """The outcome of a stripped line by all rules."""
     phrases = _phrases(first, last)
-    outcome, begin, end = _judged(first, last, phrases, load_i64(tools), load_i64(tools + 8))
-    if outcome != _LONG_WORD and load_i64(tools + 16) and not _ends_sentence(begin, end):
+    outcome, begin, end = _judged(first, last, phrases, load_i64(tools), load_i64(tools + 24), load_i64(tools + 8))
+    ends = _ends_sentence(begin, end, load_i64(tools), load_i64(tools + 24))
+    if outcome != _LONG_WORD and load_i64(tools + 16) and not ends:
         return _NO_TERMINAL
     return outcome
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from warehouse.kernels.hashing import head
 from warehouse.kernels.jit import compiled
 from warehouse.kernels.memory import load_i64, load_u8, load_u16, ones, trailing_zeros
+from warehouse.kernels.scripts import points_of, ranges
 
 SPACE = 1  # str.isspace
 WORD = 2  # letters, numbers, combining marks and the underscore: Python's \w and category M
@@ -29,11 +30,16 @@ BREAK = 256  # ends a line for str.splitlines
 CONTROL = 512  # category Cc but the white space
 JOINER = 1024  # joins two word characters: full stop, apostrophe, U+2019
 RUN = 2048  # repeats within one word: full stop, hyphen, tilde
+ALONE = 4096  # a word by itself, with its marks: Han, Hiragana, letters of Thai, Lao, Khmer and Burmese
+KATAKANA = 8192  # a run of these is a word
+MARK = 16384  # combining marks: category M
 
 _SPACES = "9-d 1c-20 85 a0 1680 2000-200a 2028-2029 202f 205f 3000"
 _BREAKS = "a-d 1c-1e 85 2028-2029"
 _JOINERS = "27 2e 2019"
 _RUNS = "2d-2e 7e"
+_ALONE = ("Hani", "Hira", "Thai", "Laoo", "Khmr", "Mymr")
+_KATAKANA = "3031-3035 30fc ff70 ff9e-ff9f"  # letters of both kana that UAX #29 counts as Katakana
 # Unicode's Sentence_Terminal (PropList.txt), the set that FineWeb-2 and datatrove 0.10.1 test line ends with.
 _TERMINALS = """
 21 2e 3f 589 61d-61f 6d4 700-702 7f9 837 839 83d-83e 964-965 104a-104b 1362 1367-1368 166e 1735-1736 17d4-17d6 17d9-17da
@@ -57,13 +63,8 @@ _LISTED = (
     (_PUNCTUATION, PUNCTUATION),
     (_JOINERS, JOINER),
     (_RUNS, RUN),
+    (_KATAKANA, KATAKANA),
 )
-
-
-def _ranges(text: str) -> list[range]:
-    """Ranges of code points written in hexadecimal as ``first-last`` or ``only``."""
-    pairs = [part.split("-") for part in text.split()]
-    return [range(int(pair[0], 16), int(pair[-1], 16) + 1) for pair in pairs]
 
 
 def _of_category(category: str) -> int:
@@ -71,6 +72,7 @@ def _of_category(category: str) -> int:
     kind = category[0]
     flags = WORD if kind in "LMN" else 0
     flags |= ALPHA if kind == "L" else 0
+    flags |= MARK if kind == "M" else 0
     flags |= CATEGORY_P if kind == "P" else 0
     flags |= DIGIT if category == "Nd" else 0
     return flags | (UPPER if category == "Lu" else 0) | (CONTROL if category == "Cc" else 0)
@@ -84,9 +86,12 @@ def _table() -> npt.NDArray[np.uint16]:
         table[part.start : part.stop] = [of_category(unicodedata.category(chr(point))) for point in part]
     table[ord("_")] |= WORD
     for text, flag in _LISTED:
-        for part in _ranges(text):
+        for part in ranges(text):
             table[part.start : part.stop] |= flag
     table[(table & SPACE) > 0] &= np.uint16(0xFFFF ^ CONTROL)
+    letters = (table & (WORD | MARK | DIGIT)) == WORD
+    table[letters & points_of(*_ALONE)] |= ALONE
+    table[letters & points_of("Kana")] |= KATAKANA
     return table
 
 

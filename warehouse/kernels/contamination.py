@@ -1,6 +1,6 @@
 """Where texts hold the word 13-grams of other texts: an index of 13-grams, and the spans of a column that meet it.
 
-13 words as in GPT-3 (Brown et al. 2020, appendix C). Words are those of ``minhash``: runs of letters, numbers,
+13 words as in GPT-3 (Brown et al. 2020, appendix C). Words are those of ``folded``: runs of letters, numbers,
 combining marks and underscores, A-Z as a-z. A text of fewer than 13 words has no 13-gram: it meets nothing, and
 nothing meets it. A 13-gram of numbers alone is not indexed: in 12,000 modules of Python packages (138 MB) nearly all
 hits on HumanEval were rows of zeros and counts from 1 to 16.

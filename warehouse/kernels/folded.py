@@ -1,6 +1,7 @@
 """Words with A-Z as a-z: where they lie and a hash of each, found 64 bytes at a time.
 
-A word is a run of letters, numbers, combining marks and underscores, as in ``minhash``; all else only parts words.
+A word is a run of letters, numbers, combining marks and underscores; all else only parts words. What is written without
+spaces is not cut as in ``minhash``, so a run of it is one word.
 """
 
 from __future__ import annotations

@@ -2,6 +2,11 @@
 
 A comment line starts, after white space, with #, //, -- or what opens a block (/*, <!--), or stands in such a block;
 what follows code on its line is not counted, nor are Python's docstrings.
+
+Some columns are there a second time, as ``feed_*``: with a carriage return before a line feed taken as part of it. The
+published rules read lines that may end in one, as datatrove does; rules that read these see a text's lines whichever
+way it ends them. One pass over a text gives both: a line is hashed without the carriage return at its end, and its key
+says whether it has one.
 """
 
 from __future__ import annotations
@@ -21,11 +26,16 @@ from warehouse.kernels.characters import (
     skip_space,
     trim_space,
 )
-from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
+from warehouse.kernels.hashing import SEED, clear, finish, hash_word, insert, slot_of, slots_for, step
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, load_u16, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
+FED = (
+    *("split_lines", "duplicate_lines", "duplicate_line_chars", "terminal_lines", "short_lines"),
+    *("paragraphs", "duplicate_paragraphs"),
+)
+"""Columns that carriage returns would change."""
 COLUMNS = (
     "newlines",
     "split_lines",
@@ -53,7 +63,11 @@ COLUMNS = (
     "nemo_duplicate_paragraph_chars",
     "comment_chars",
     "xml_headers",
+    "carriage_returns",
+    *(f"feed_{name}" for name in FED),
 )
+RETURNS = COLUMNS.index("carriage_returns")
+_RETURNED, _LONE = 0x5DEECE66D1234567, 0x3C6EF372FE94F82B
 SHORT_CHARS = 30
 LONG_CHARS = 200
 _BULLETS = (*(0x2022, 0x2023, 0x2043, 0x204C, 0x204D, 0x2219), *(0x25CB, 0x25CF, 0x25D8, 0x25E6, 0x29BE, 0x29BF))
@@ -80,19 +94,19 @@ def newlines_in(begin: int, end: int) -> int:
 
 
 @compiled
-def _most_newlines(offsets: int, data: int, texts: int) -> int:
+def _most_newlines(offsets: int, data: int, total: int) -> int:
     most = 0
-    for index in range(texts):
+    for index in range(total):
         most = max(most, newlines_in(data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)))
     return most
 
 
 @compiled
-def _documents(offsets: int, data: int, texts: int, classes: int, table: int, out: int) -> None:
-    for index in range(texts):
+def _documents(offsets: int, data: int, total: int, classes: int, table: int, out: int) -> None:
+    for index in range(total):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
-        place = out + 208 * index
+        place = out + 272 * index
         newlines = newlines_in(begin, end)
         slots = slots_for(newlines + 2)
         store_i64(place, newlines)
@@ -103,6 +117,14 @@ def _documents(offsets: int, data: int, texts: int, classes: int, table: int, ou
         cut = 0 if _whole(begin, first, final, end) else slots_for(newlines + 2)
         clear(table, max(slots, cut))
         _paragraphs(first, final, table, max(slots, cut), place + 80)
+        if load_i64(place + 208) == 0:
+            store_i64(place + 256, load_i64(place + 80))
+            store_i64(place + 264, load_i64(place + 88))
+        else:
+            again = load_i64(place + 224) > 0 or not _whole(begin, first, _past_return(final, end), end)
+            cut = slots_for(newlines + 2) * again
+            clear(table, cut)
+            _fed_paragraphs(first, final, table, cut, place + 256)
         clear(table, slots)
         _halves(begin, end, table, slots, place + 168)
         store_i64(place + 200, _xml_header(begin, end))
@@ -119,18 +141,23 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
     """Of re.split("\\n+"): lines, those met before, their characters; of split("\\n"): the lines that are not blank.
 
     dolma's repeated lines are all that equal another, the first one too (its ~hash is put in with the second), and of
-    empty ones all if there are two. ``out`` is the document's first column.
+    empty ones all if there are two. ``out`` is the document's first column. ``ended`` is 1 where a line ends with a
+    carriage return before its line feed.
     """
     split = repeated = repeated_chars = filled = terminal = short = filled_chars = long_lines = longest = 0
-    every = every_chars = filled_again = block = 0
+    every = every_chars = filled_again = block = returns = 0
     edges = int(begin == end or load_u8(begin) == 0x0A) + int(begin < end and load_u8(end - 1) == 0x0A)
     at = begin
     while at < end:
         stop = line_end(at, end)
         if stop > at:
             chars = count(at, stop)
-            digest = hash_word(at, stop)
+            ended = int(stop < end) & int(load_u8(stop - 1) == 0x0D)
+            digest, other, lone = _keys(at, stop, ended)
             again = int(insert(table, slots, digest))
+            returns += ended
+            met = again if not returns else again & ~lone | _met(table, slots, other)
+            _fed(int(stop - ended > at), met, chars - ended, out)
             counted = again + int(again and not insert(table, slots, ~digest))
             split += 1
             repeated += again
@@ -144,8 +171,11 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
             first = skip_space(classes, at, stop)
             if first < stop:
                 filled += 1
-                terminal += flags(classes, last(at, stop) >> 3) & TERMINAL != 0
+                closes = int(flags(classes, last(at, stop - ended) >> 3) & TERMINAL != 0)
+                terminal += closes & ~ended
+                add(out + 240, closes)
                 short += chars <= SHORT_CHARS
+                add(out + 248, int(chars - ended <= SHORT_CHARS))
                 filled_chars += again * chars
                 filled_again += again
                 final = trim_space(classes, first, stop)
@@ -155,18 +185,50 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
                     add(out + 192, count(first, final))
         at = stop + 1
     empty = load_i64(out) + 1 - split
-    store_i64(out + 8, split + edges)
-    store_i64(out + 16, repeated + (edges == 2))
-    store_i64(out + 24, repeated_chars)
-    store_i64(out + 32, filled)
-    store_i64(out + 40, terminal)
-    store_i64(out + 48, short)
-    store_i64(out + 56, filled_chars)
-    store_i64(out + 64, long_lines)
-    store_i64(out + 72, longest)
-    store_i64(out + 104, every + empty * (empty > 1))
-    store_i64(out + 112, every_chars)
-    store_i64(out + 136, filled_again)
+    _store(out + 8, split + edges, repeated + (edges == 2), repeated_chars, filled, terminal)
+    _store(out + 48, short, filled_chars, long_lines, longest, 0)
+    _store(out + 104, every + empty * (empty > 1), every_chars, load_i64(out + 120), load_i64(out + 128), filled_again)
+    edges += int(returns > 0 and load_u8(begin) == 0x0D and load_u8(begin + 1) == 0x0A)
+    store_i64(out + 208, returns)
+    add(out + 216, edges)
+    add(out + 224, int(edges == 2))
+
+
+@internal
+def _keys(at: int, stop: int, ended: int) -> tuple[int, int, int]:
+    """(key of a line as it is, that of the same line with its end the other way, 1 if it is one carriage return).
+
+    Such a line is empty before a line feed, and no line is it with its end the other way.
+    """
+    lone = int(stop - at == 1) & int(load_u8(at) == 0x0D)
+    digest = hash_word(at, max(stop - ended, at + 1))
+    if lone:
+        return digest ^ _LONE, digest ^ _RETURNED, 1
+    return digest ^ _RETURNED * ended, digest ^ _RETURNED * (1 - ended), 0
+
+
+@internal
+def _met(table: int, slots: int, key: int) -> int:
+    """Whether a key is in the set."""
+    return int(load_i64(table + 8 * slot_of(table, slots, key)) != 0)
+
+
+@internal
+def _fed(filled: int, met: int, chars: int, out: int) -> None:
+    """Count a line without its carriage return, if that leaves any of it, under ``feed_*``."""
+    add(out + 216, filled)
+    add(out + 224, filled * met)
+    add(out + 232, filled * met * chars)
+
+
+@internal
+def _store(place: int, first: int, second: int, third: int, fourth: int, fifth: int) -> None:
+    """Write five columns."""
+    store_i64(place, first)
+    store_i64(place + 8, second)
+    store_i64(place + 16, third)
+    store_i64(place + 24, fourth)
+    store_i64(place + 32, fifth)
 
 
 @internal
@@ -287,6 +349,12 @@ def _whole(begin: int, first: int, final: int, end: int) -> bool:
 
 
 @internal
+def _past_return(at: int, end: int) -> int:
+    """Where the line feed of a carriage return at ``at`` stands, if it has one."""
+    return at + int(at + 1 < end and load_u8(at) == 0x0D and load_u8(at + 1) == 0x0A)
+
+
+@internal
 def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
     """Of re.split("\\n{2,}") on the stripped text: paragraphs, those met before, their characters.
 
@@ -308,3 +376,23 @@ def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
     store_i64(out, max(paragraphs, 1))
     store_i64(out + 8, repeated)
     store_i64(out + 16, repeated_chars)
+
+
+@internal
+def _fed_paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
+    """Paragraphs and those met before, as ``_paragraphs``, without carriage returns before line feeds; by line."""
+    paragraphs = repeated = size = 0
+    at, state = begin, SEED
+    while at < end:
+        stop = line_end(at, end)
+        final = stop - int(stop < end and stop > at and load_u8(stop - 1) == 0x0D)
+        if final > at:
+            state = step(state, hash_word(at, final)) if slots else state
+            size += 1
+        if size and (final == at or stop == end):
+            paragraphs += 1
+            repeated += int(slots > 0 and insert(table, slots, finish(state, size)))
+            state, size = SEED, 0
+        at = stop + 1
+    store_i64(out, max(paragraphs, 1))
+    store_i64(out + 8, repeated)

@@ -3,12 +3,13 @@
 As FineWeb (Penedo et al. 2024, section 3.4): 112 permutations in 14 bands of 8, so that two texts of similarity J share
 a band with probability 1 - (1 - J^8)^14: 0.99 at 0.85, 0.77 at 0.75, 0.05 at 0.45 (Broder 1997; Leskovec et al., Mining
 of Massive Datasets, section 3.4). Words are runs of letters, numbers, combining marks and underscores with A-Z as a-z;
-everything else only parts them. A text of fewer than five words is one shingle of all of them; one without a word has
-none. So texts that differ in case of A-Z, white space and punctuation alone have one set.
+everything else only parts them. A Han or Hiragana character, a run of Katakana, and a letter of Thai, Lao, Khmer or
+Burmese, each with the marks after it, is a word too (warehouse.kernels.words, ``unicode``). A text of fewer than five
+words is one shingle of all of them; one without a word has none. So texts that differ in case of A-Z, white space and
+punctuation alone have one set.
 
 Won: no shingle is ever a string. Permutations are a * x + b modulo 2^32 of 32 bits of a 64-bit shingle hash, eight
-lanes an instruction. Lost: signatures are not datatrove's (it also folds diacritics and numbers, and permutes 64 bits);
-text without spaces between words (Chinese, Thai) has long words and so few shingles.
+lanes an instruction. Lost: signatures are not datatrove's (it also folds diacritics and numbers, and permutes 64 bits).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels import characters
-from warehouse.kernels.characters import WORD, flags, read
+from warehouse.kernels.characters import ALONE, KATAKANA, MARK, WORD, flags, read
 from warehouse.kernels.hashing import MULTIPLIER, SEED, clear, finish, insert, slots_for, step
 from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import fold, load_i64, load_u8, store_i64
@@ -167,9 +168,16 @@ def next_word(at: int, end: int, folded: int, classes: int) -> tuple[int, int]:
             continue
         if byte >= 128:
             character = read(at, end)
-            if flags(classes, character >> 3) & WORD:
+            kind = flags(classes, character >> 3)
+            if kind & WORD:
+                unspaced = kind & (ALONE | KATAKANA)
+                if state and unspaced:
+                    break
                 state = (state ^ character >> 3) * _PRIME + SEED
                 at += character & 7
+                if unspaced:
+                    at, state = _unspaced(at, end, classes, MARK | kind & KATAKANA, state)
+                    break
                 continue
             byte = character & 7
         else:
@@ -178,6 +186,18 @@ def next_word(at: int, end: int, folded: int, classes: int) -> tuple[int, int]:
             break
         at += byte
     return at, fold(state, MULTIPLIER)
+
+
+@internal
+def _unspaced(at: int, end: int, classes: int, inside: int, state: int) -> tuple[int, int]:
+    """Where a word goes on to, and the state there, by characters that have one of the flags ``inside``."""
+    while at < end:
+        character = read(at, end)
+        if not flags(classes, character >> 3) & inside:
+            break
+        state = (state ^ character >> 3) * _PRIME + SEED
+        at += character & 7
+    return at, state
 
 
 @internal

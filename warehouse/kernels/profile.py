@@ -6,8 +6,9 @@ URLs are found at their colons, and words that are symbols are looked for only w
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from warehouse.kernels import characters
+from warehouse.kernels import characters, scripts
 from warehouse.kernels.blocks import BYTES, blank, printable
 from warehouse.kernels.characters import (
     ALPHA,
@@ -22,9 +23,9 @@ from warehouse.kernels.characters import (
     last,
     read,
 )
-from warehouse.kernels.hashing import SEED, finish, head, step
+from warehouse.kernels.hashing import SEED, clear, finish, head, step
 from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, store_i64, trailing_zeros
+from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.texts import Counts, Texts
 
 COLUMNS = (
@@ -47,35 +48,70 @@ COLUMNS = (
     "dolma_symbol_words",
     "nemo_symbol_words",
 )
+_LATIN, _SCRIPTS = scripts.LATIN, len(scripts.CODES)
 _HASH, _ELLIPSIS, _GUILLEMET = 0x23, 0x2026, 0xBB
 _IN_URL = np.array([chr(point) in "$-_@.&+/:=?#~!*(),%" or chr(point).isalnum() for point in range(0x80)], np.uint8)
 
 
-def measure(column: Texts) -> Counts:
-    """int64[n, len(COLUMNS)] of a column of texts."""
-    out = np.zeros((column.count, len(COLUMNS)), np.int64)
+def measure(column: Texts) -> tuple[Counts, npt.NDArray[np.uint8]]:
+    """(int64[n, len(COLUMNS)], uint8[n]) of a column of texts: counts, and the script of most letters of each.
+
+    The script is its place in scripts.CODES, the first of equals; letters of no script do not count.
+    """
+    out, found = np.zeros((column.count, len(COLUMNS)), np.int64), np.zeros(column.count, np.uint8)
     packs = np.array([[_pack(characters.CLASSES, point), _marks(point)] for point in range(0x80)], np.int64)
-    addresses = (characters.CLASSES, packs.ctypes.data, _IN_URL.ctypes.data, out.ctypes.data)
-    _documents(column.offsets, column.data, column.count, *addresses)
-    return out
+    letters = np.zeros(_SCRIPTS + 1, np.int64)
+    tables = (characters.CLASSES, packs.ctypes.data, _IN_URL.ctypes.data, scripts.ADDRESS, letters.ctypes.data)
+    _documents(column.offsets, column.data, column.count, *tables, out.ctypes.data, found.ctypes.data)
+    return out, found
 
 
 @compiled
-def _documents(offsets: int, data: int, count: int, classes: int, packs: int, in_url: int, out: int) -> None:
+def _documents(
+    offsets: int,
+    data: int,
+    count: int,
+    classes: int,
+    packs: int,
+    in_url: int,
+    table: int,
+    letters: int,
+    out: int,
+    found: int,
+) -> None:
     for index in range(count):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         place = out + 144 * index
-        if _kinds(begin, end, classes, packs, place):
+        if _kinds(begin, end, classes, packs, table, letters, place):
             _symbols(begin, end, classes, place + 128)
         store_i64(place + 16, normalised(begin, end, classes))
         store_i64(place + 120, _urls(begin, end, in_url))
+        store_u8(found + index, _script(letters, load_i64(place + 24)))
 
 
 @internal
-def _kinds(begin: int, end: int, classes: int, packs: int, out: int) -> bool:
+def _script(letters: int, total: int) -> int:
+    """The script of most of ``total`` letters; ``letters``: of each script those beyond ASCII, then of all.
+
+    They are zero afterwards.
+    """
+    beyond = load_i64(letters + 8 * _SCRIPTS)
+    if not beyond:
+        return _LATIN * (total > 0)
+    best = most = 0
+    add(letters + 8 * _LATIN, total - beyond)
+    for script in range(1, _SCRIPTS):
+        if load_i64(letters + 8 * script) > most:
+            best, most = script, load_i64(letters + 8 * script)
+    clear(letters, _SCRIPTS + 1)
+    return best
+
+
+@internal
+def _kinds(begin: int, end: int, classes: int, packs: int, table: int, letters: int, out: int) -> bool:
     """Every count of COLUMNS by character; up to 255 of them are added up in the eight bytes of one number,
-    eight at a time where they are ASCII.
+    eight at a time where they are ASCII. Letters beyond ASCII are counted by script at ``letters``.
 
     Whether a word may be a symbol: a number sign, an ellipsis or a guillemet stands in the text.
     """
@@ -98,7 +134,10 @@ def _kinds(begin: int, end: int, classes: int, packs: int, out: int) -> bool:
                 at += 1
             else:
                 character = read(at, end)
-                packed += _pack(classes, character >> 3)
+                one = _pack(classes, character >> 3)
+                packed += one
+                add(letters + 8 * load_u8(table + (character >> 3)), one & 1)
+                add(letters + 8 * _SCRIPTS, one & 1)
                 marks += _marks(character >> 3)
                 at += character & 7
                 guillemets += character >> 3 == _GUILLEMET

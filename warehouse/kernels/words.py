@@ -7,11 +7,17 @@ run of full stops, of hyphens or of tildes ("...", "-----"); else one single cha
 punctuation counts, as in spaCy (which makes two words of "don't" and one of a URL). ``whitespace`` words are runs of
 anything but white space.
 
+``unicode`` cuts what is written without spaces as Unicode's default word boundaries do (UAX #29, without rule WB13a, by
+which an underscore joins a run of Katakana): a Han or Hiragana character with the combining marks after it is a word, a
+run of Katakana with its marks is one. For Thai, Lao, Khmer and Burmese UAX #29 asks for dictionaries; here each letter
+with the marks after it is a word, which is what its rules leave where there is none. So such words are shorter than a
+reader's, and counts of them higher. ``spacy_en`` takes such text for a few long words, as datatrove does.
+
 Decisions of ``unicode`` equal to datatrove 0.10.1 with spaCy's words, on 967 documents (books, Python packages, 67
-languages): Gopher quality 96 %, repetition 96 %, FineWeb 99.9 %; given whitespace words on both sides 100 % of
-decisions and of reasons. Tried on 250 pieces of books and 450 documents of packages: plain runs of word characters with
-every mark by itself agree on 89 and 95 % of quality decisions where this rule does on 94 and 97 %; whitespace words, on
-spaCy's thresholds, on 78 and 62 %.
+languages; before text without spaces was cut): Gopher quality 96 %, repetition 96 %, FineWeb 99.9 %; given whitespace
+words on both sides 100 % of decisions and of reasons. Tried on 250 pieces of books and 450 documents of packages: plain
+runs of word characters with every mark by itself agree on 89 and 95 % of quality decisions where this rule does on 94
+and 97 %; whitespace words, on spaCy's thresholds, on 78 and 62 %.
 
 Won: nine n-gram sizes for the price of two, for an n-gram can repeat only if both its (n-1)-grams do, so the tables
 beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where datatrove joins the words of its 5- to
@@ -20,16 +26,18 @@ beyond n = 3 are nearly empty. Lost: n-grams are compared word by word, where da
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 
+from warehouse.contracts import Words
 from warehouse.kernels import characters, ngrams
 from warehouse.kernels.characters import (
+    ALONE,
     ALPHA,
     BREAK,
     JOINER,
+    KATAKANA,
+    MARK,
     PUNCTUATION,
     RUN,
     SPACE,
@@ -47,11 +55,12 @@ from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i32, store_i64
 from warehouse.kernels.texts import Counts, Texts
 
-Words = Literal["spacy_en", "unicode", "whitespace"]
 LineWords = npt.NDArray[np.int32]
 """Of each text how many numbers follow, then its words before each line break of str.splitlines, and all its words."""
 MODES: dict[Words, int] = {"spacy_en": 2, "unicode": 1, "whitespace": 0}
-_UNICODE, _SPACY = 1, 2
+UNICODE, _SPACY = 1, 2
+UNSPACED = ALONE | KATAKANA
+"""What begins a word of its own in ``unicode``, whatever stands before it."""
 _STOP, _LETTER, _INSIDE = 1, 2, 4
 """State within a word of str.split: it is one of the stop words so far, it has a letter, it has begun."""
 
@@ -159,12 +168,12 @@ def counted(at: int, end: int, tools: int, mode: int) -> int:
 def word_end(at: int, end: int, classes: int, mode: int) -> int:
     """Where the word that starts at ``at`` (which is no white space) ends."""
     first = character = read(at, end)
-    inside = flags(classes, first >> 3) & WORD
+    inside = flags(classes, first >> 3) & (WORD | UNSPACED)
     while True:
         at += character & 7
         if not mode:
             at = skip_plain(at, end, 0x21)
-        elif inside:
+        elif inside == WORD:
             at = skip_word(at, end)
         if at >= end:
             return end
@@ -175,17 +184,22 @@ def word_end(at: int, end: int, classes: int, mode: int) -> int:
 
 @compiled
 def goes_on(at: int, end: int, character: int, kind: int, inside: int, first: int, classes: int, mode: int) -> bool:
-    """Whether the character at ``at`` belongs to the word before it, which began with ``first`` (inside: WORD)."""
+    """Whether the character at ``at`` belongs to the word before it, which began with ``first``.
+
+    inside: WORD and UNSPACED of its flags.
+    """
     if kind & SPACE:
         return False
     if not mode:
         return True
     if not inside:
         return kind & RUN != 0 and character == first
+    if inside != WORD:
+        return kind & (MARK | inside & KATAKANA) != 0
     if kind & WORD:
-        return True
+        return kind & UNSPACED == 0
     after = at + (character & 7)
-    return kind & JOINER != 0 and after < end and flags(classes, read(after, end) >> 3) & WORD != 0
+    return kind & JOINER != 0 and after < end and flags(classes, read(after, end) >> 3) & (WORD | UNSPACED) == WORD
 
 
 @compiled
@@ -223,7 +237,7 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
                 stop = _stop_word(head(at, size)) if size <= 4 else 0
                 stops |= stop
                 state, at = _LETTER | _INSIDE | (stop > 0 and state == 0), at + size
-        elif mode == _UNICODE and byte < 0x80:
+        elif mode == UNICODE and byte < 0x80:
             mark = int(not flags(classes, byte) & (WORD | RUN | SPACE))
         if mark > 0:
             store_i64(hashes + 8 * words, hash_word(at, at + 1))
@@ -281,7 +295,7 @@ def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longe
 def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
     """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
     byte = load_u8(at) if at < end else 0x20
-    if mode == _UNICODE:
+    if mode == UNICODE:
         if byte in (0x2E, 0x27):
             return 0 if at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A) else -1
         return 0 if byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80 else -1

@@ -1,0 +1,76 @@
+"""Texts of 100 MB, and texts that lie beyond 2 GB of their column, are measured as short ones are."""
+
+from __future__ import annotations
+
+import mmap
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from warehouse.kernels import lines, minhash, paragraphs, pii, profile, words
+from warehouse.kernels.texts import texts
+
+LINE = (
+    "Ring 030 1234567 or write to ann@example.org: each line of this text is one and the same, as it may be. 汉字。\n"
+)
+MANY = 100_000_000 // len(LINE.encode())
+
+
+@pytest.fixture(scope="module")
+def long() -> pa.Array:
+    """One text of 100 MB."""
+    return pa.array([LINE * MANY], pa.large_string())
+
+
+def test_characters_and_lines_of_a_text_of_100_mb_add_up(long: pa.Array) -> None:
+    one = texts(pa.array([LINE], pa.large_string()))
+    column = texts(long)
+    summed = [name for name in profile.COLUMNS if name != "text_hash"]
+    single, many = (
+        dict(zip(profile.COLUMNS, profile.measure(each)[0][0].tolist(), strict=True)) for each in (one, column)
+    )
+    assert [many[name] for name in summed] == [MANY * single[name] for name in summed]
+    found = dict(zip(lines.COLUMNS, lines.measure(column)[0].tolist(), strict=True))
+    assert (found["newlines"], found["filled_lines"], found["feed_terminal_lines"]) == (MANY, MANY, MANY)
+    assert (found["duplicate_lines"], found["duplicate_line_chars"]) == (MANY - 1, (MANY - 1) * (len(LINE) - 1))
+
+
+def test_paragraphs_and_shingles_of_a_text_of_100_mb_are_those_of_its_line(long: pa.Array) -> None:
+    rows = paragraphs.rows(texts(long))
+    assert len(rows) == MANY
+    assert len(np.unique(rows[:, 2])) == 1
+    few = texts(pa.array([LINE * 3], pa.large_string()))
+    assert (minhash.bands(texts(long))[0] == minhash.bands(few)[0]).all()
+
+
+def test_personal_data_of_a_text_of_100_mb_is_found_in_every_line(long: pa.Array) -> None:
+    one = pii.rows(texts(pa.array([LINE], pa.large_string())))
+    assert len(one) > 0
+    assert len(pii.rows(texts(long))) == MANY * len(one)
+
+
+def test_words_of_a_text_of_5_mb_add_up() -> None:
+    """A text of 100 MB would take 1.6 GB for its words and 5 s."""
+    times = MANY // 20
+    one, many = (
+        words.measure(texts(pa.array([text], pa.large_string())), "unicode")[0] for text in (LINE, LINE * times)
+    )
+    assert (many[0, :5] == times * one[0, :5]).all()
+
+
+@pytest.mark.parametrize("mode", ["spacy_en", "unicode"])
+def test_texts_beyond_two_gigabytes_of_their_column_are_measured_as_those_before(mode: words.Words) -> None:
+    """The pages between are never touched, so they take no memory."""
+    start, raw = (1 << 31) + 12_345, LINE.encode()
+    held = mmap.mmap(-1, start + 2 * len(raw))
+    held[start : start + 2 * len(raw)] = raw * 2
+    offsets = np.array([0, start, start + len(raw), start + 2 * len(raw)], np.int64)
+    whole = pa.Array.from_buffers(pa.large_string(), 3, [None, pa.py_buffer(offsets), pa.py_buffer(held)])
+    far, near = texts(whole.slice(1)), texts(pa.array([LINE, LINE], pa.large_string()))
+    assert (words.measure(far, mode)[0] == words.measure(near, mode)[0]).all()
+    assert (profile.measure(far)[0] == profile.measure(near)[0]).all()
+    assert (lines.measure(far) == lines.measure(near)).all()
+    assert (minhash.bands(far)[0] == minhash.bands(near)[0]).all()
+    assert (paragraphs.rows(far) == paragraphs.rows(near)).all()
+    assert [row[1:] for row in pii.rows(far).tolist()] == [row[1:] for row in pii.rows(near).tolist()]
