@@ -4,9 +4,9 @@
     make bench AREA=curation ARGS="--own"             without the peers
     make bench AREA=curation ARGS="--data FOLDER"
 
-The areas rules, exact, neardup, contamination, pii, language, decisions and pipeline, each as its own page says. Speeds
-of ours are on 200 MB of whole documents (near duplicates: of made-up text with planted ones); what is compared with
-peers is on the sample of samples.py. The last line is one JSON object of all figures.
+The areas signals, exact, neardup, contamination, pii, language, decisions and pipeline, each as its own page says.
+Speeds of ours are on 200 MB of whole documents, near duplicates on made-up text with planted ones, the warm figures of
+signals and what is compared with peers on the sample of samples.py. The last line is one JSON object of all figures.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import language
 import neardup
 import pii
 import pipeline
-import rules
 import samples
+import signals
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     given = arguments.parse_args()
     sample, whole = samples.sample(given.data), samples.whole(given.data)
     texts = samples.of(whole)
-    figures: dict[str, Any] = rules.speeds(texts) | exact.figures(texts)
+    figures: dict[str, Any] = signals.speeds(samples.of(sample), texts) | exact.figures(texts)
     figures |= neardup.planted(neardup.MEGABYTES)
     figures |= contamination.figures(given.data, texts)
     figures["pii_mb_per_cpu_s"] = pii.speed("all", texts, own=True)["mb_per_cpu_s"]
@@ -43,7 +43,7 @@ def main() -> None:
     figures |= language.figures(list(language.texts(given.data)))
     figures |= decisions.figures(decisions.ROWS) | pipeline.figures(given.data, whole)
     if not given.own:
-        figures |= rules.beside(sample) | neardup.beside(samples.of(sample))
+        figures |= signals.beside(sample) | neardup.beside(samples.of(sample))
     print(json.dumps(figures))
 
 

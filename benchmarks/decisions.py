@@ -151,9 +151,10 @@ def signals(ids: pa.Array, hashes: np.ndarray, rng: np.random.Generator) -> dict
     found |= {"doc_id": ids, "version": np.ones(count, np.int32), "text_hash": hashes, "words": words}
     found |= {"plain_words": words, "chars": words * 6, "bytes": words * 6, "plain_word_chars": words * 5}
     found |= {"alpha_words": (words * rng.beta(9, 1, count)).astype(np.int64), "stop_words": rng.integers(0, 9, count)}
+    found |= {name: found[name.removeprefix("feed_")] for name in found if name.startswith("feed_")}
     languages = np.array(["en", "de", "fr"])[rng.integers(0, 3, count)]
     found |= {"language": languages, "language_score": rng.beta(5, 1, count)}
-    return found | dict.fromkeys(("words_mode", "language_2nd", "language_2nd_score"), [None] * count)
+    return found | dict.fromkeys(("words_mode", "script", "language_2nd", "language_2nd_score"), [None] * count)
 
 
 def paragraphs(ids: pa.Array, rng: np.random.Generator) -> dict[str, object]:

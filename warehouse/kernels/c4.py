@@ -15,7 +15,7 @@ U+300F), as C4 takes quotation marks.
 
 What differs from datatrove: the rules that drop a document are counted on all lines, where it stops at the first hit;
 phrases are found in ASCII letters of either case (str.lower also maps the Kelvin sign). Sentences of a kept line are
-spaCy's where the words are (benchmarks/rules.py compares), else counted by characters: then 99.9 % of decisions are
+spaCy's where the words are (benchmarks/signals.py compares), else counted by characters: then 99.9 % of decisions are
 datatrove's on 967 documents (books, Python packages, 67 languages), 99.7 % in FineWeb's setting.
 """
 

@@ -1,6 +1,6 @@
-"""What dolma 1.2.1's taggers and NeMo Curator 1.4.0's filters say of each text, for rules.py.
+"""What dolma 1.2.1's taggers and NeMo Curator 1.4.0's filters say of each text, for signals.py.
 
-    python rules_taggers.py TEXTS.jsonl ANSWERS.jsonl
+    python signals_taggers.py TEXTS.jsonl ANSWERS.jsonl
 
 Both wheels ask for much that these parts do not use (NeMo Curator's for torch and Ray), so they are taken by
 themselves, without what their packages import at the start. A line an answer: the first failing reason of each (null:

@@ -1,6 +1,6 @@
-"""What datatrove says of each text, for rules.py: run by a Python that has datatrove 0.10.1 and spaCy 3.8.18.
+"""What datatrove says of each text, for signals.py: run by a Python that has datatrove 0.10.1 and spaCy 3.8.18.
 
-    python rules_datatrove.py TEXTS.jsonl ANSWERS.jsonl
+    python signals_datatrove.py TEXTS.jsonl ANSWERS.jsonl
 
 A line an answer: words, the text that C4's line rules leave in both settings, and the first failing reason of each
 filter, of FineWeb's chain and of that on unedited text (null: kept; "raises NAME" where the filter raised); the last
