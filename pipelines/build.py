@@ -77,7 +77,7 @@ def _texts(
     total = fetch_one(con, f"SELECT count(*) FROM ({first})")
     with tqdm(total=total[0] if total else 0, desc="measure", unit="doc", disable=None, delay=2) as progress:
         sql = f"SELECT doc_id, text FROM repository.documents JOIN ({first}) USING (doc_id, known_at)"
-        with stream(con, sql, batch_rows=2048) as batches:
+        with stream(con, sql, batch_rows=512) as batches:
             for batch in batches:
                 progress.update(batch.num_rows)
                 yield batch

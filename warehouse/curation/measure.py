@@ -79,7 +79,9 @@ def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.Record
     if rows == batch.num_rows:
         return function(batch)
     slices = [batch.slice(start, rows) for start in range(0, batch.num_rows, rows)]
-    with ThreadPoolExecutor(max(threads, 1)) as pool:
+    if threads <= 1:
+        return pa.concat_batches(list(map(function, slices)))
+    with ThreadPoolExecutor(threads) as pool:
         return pa.concat_batches(list(pool.map(function, slices)))
 
 

@@ -63,7 +63,7 @@ def _parts(
     commit_bytes: int,
 ) -> Iterator[Found]:
     parts, documents, size = list[pa.RecordBatch](), 0, 0
-    for batch in stream(con, texts, [known], batch_rows=2048):
+    for batch in stream(con, texts, [known], batch_rows=512):
         parts.append(measure(batch))
         documents, size = documents + batch.num_rows, size + batch.nbytes
         if size >= commit_bytes:
