@@ -112,7 +112,7 @@ def test_what_is_no_file_is_refused_at_once(here):
 
 HOSTILE = {
     "nul.jsonl": (GOOD + b"\0\0\n", 40, 1),
-    "surrogate.jsonl": (GOOD + b'{"text": "\\ud800"}\n', 40, 1),
+    "surrogate.jsonl": (GOOD + b'{"text": "\\ud800"}\n', 41, 0),
     "deep.jsonl": (GOOD + b'{"text": ' + b"[" * 100_000 + b"\n", 40, 1),
     "marked.jsonl": (b"\xef\xbb\xbf" + GOOD, 40, 0),
     "cut.jsonl.gz": (gzip.compress(GOOD)[:-4], 40, 1),

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from warehouse.contracts import RECORDS
@@ -25,7 +25,6 @@ BAD_LINES = {
     b'{"text": NaN}': "invalid_json",
     b'{"text": "a\x00b"}': "invalid_json",
     b'{"text": "\xff"}': "invalid_utf8",
-    b'{"text": "\\ud800"}': "lone_surrogate",
     b"[1]": "not_an_object",
     b"null": "not_an_object",
     b'{"other": 1}': "missing_text",
@@ -59,6 +58,16 @@ def test_batches_have_the_schema_of_records_and_nothing_else(reading):
 
 def test_a_byte_order_mark_belongs_to_no_record(reading):
     assert reading(b'\xef\xbb\xbf{"text": "a"}\n', "a.jsonl").column("text") == ["a"]
+
+
+@given(st.text(st.one_of(st.characters(exclude_categories=()), st.sampled_from("\ud83d\ude00\udfff\\u")), max_size=12))
+@example("\\ud800 \ud800\udc00 \udc00\ud800")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
+def test_halves_of_surrogate_pairs_are_read_as_replacement_characters(reading, text: str):
+    wanted = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    for raw in (json.dumps({"text": f"a{text}"}), json.dumps([{"text": f"a{text}"}], indent=1)):
+        result = reading(raw.encode(), "a.json")
+        assert result.column("text") == [f"a{wanted}"] and not result.rejects
 
 
 def test_an_escaped_nul_stays_in_the_text(reading):

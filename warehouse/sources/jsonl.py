@@ -1,13 +1,14 @@
 """JSON Lines (and small .json files) through orjson: one object a line is one record.
 
 What is not JSON as RFC 8259 has it (NaN, raw control characters), not UTF-8, or not an object is a Reject with its
-line and byte offset; so is a lone surrogate, which JSON can spell and UTF-8 cannot. Integers beyond 64 bits become
-doubles, as orjson has it. A block of 1 MiB is parsed at once and line by line only where a line of it fails.
+line and byte offset. Half a surrogate pair, which JSON can spell and UTF-8 cannot, is read as U+FFFD, as decoders of
+UTF-16 do (Unicode, section 3.9). Integers beyond 64 bits become doubles, as orjson has it. A block of 1 MiB is parsed
+at once and line by line only where a line of it fails.
 """
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 
 Row = dict[str, Any]
+_ESCAPES = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|(?P<half>u[dD][89a-fA-F][0-9A-Fa-f]{2})|.)",
+    re.DOTALL,
+)
+"""Escapes of a JSON text; pairs of surrogates before halves of them."""
 TABLE_BYTES = BATCH_BYTES // 4  # of JSON text; four times that as Python objects and Arrow columns
 
 
@@ -107,7 +113,7 @@ def _object(line: bytes, uri: str, number: int, offset: int) -> Row | Reject | N
     if not line or line.isspace():
         return None
     try:
-        row = orjson.loads(line)
+        row = _loads(line)
     except orjson.JSONDecodeError as error:
         return Reject(uri, str(number), _reason(line), str(error), offset, type(error).__name__, line[:200])
     if type(row) is dict:
@@ -115,20 +121,23 @@ def _object(line: bytes, uri: str, number: int, offset: int) -> Row | Reject | N
     return Reject(uri, str(number), "not_an_object", f"a JSON {_kind(row)}, not an object", offset, None, line[:200])
 
 
+def _loads(raw: bytes) -> Any:
+    """The value, halves of surrogate pairs as U+FFFD. Raises orjson.JSONDecodeError."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        mended = _ESCAPES.sub(lambda found: b"\\ufffd" if found["half"] else found[0], raw)
+        if mended == raw:
+            raise
+        return orjson.loads(mended)
+
+
 def _reason(line: bytes) -> str:
     """Why orjson refused the line."""
     try:
-        text = line.decode("utf-8")
+        line.decode("utf-8")
     except UnicodeDecodeError:
         return "invalid_utf8"
-    if "\\ud" not in text.lower():
-        return "invalid_json"
-    try:
-        json.dumps(json.loads(text), ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        return "lone_surrogate"
-    except (ValueError, RecursionError):
-        return "invalid_json"
     return "invalid_json"
 
 
@@ -165,7 +174,7 @@ def _small(member: Member, max_bytes: int) -> bool:
 
 def _value(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
+        return _loads(raw)
     except orjson.JSONDecodeError as error:
         return error
 
