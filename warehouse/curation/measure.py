@@ -1,7 +1,7 @@
 """Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
 
-Won: every column in one thread at 20 MB of UTF-8 a CPU second with spaCy's words, at 32 with ``unicode`` words (5,600
-documents, benchmarks/signals.py, beside datatrove; half as much again on quiet cores); the language takes 0.05 ms a
+Won: every column in one thread at 53 MB of UTF-8 a CPU second with spaCy's words, at 64 with ``unicode`` words (5,600
+documents, benchmarks/signals.py, beside datatrove; half of that on slower machines); the language takes 0.02 ms a
 document beside them. The result never depends on how documents are batched or on the number of threads.
 """
 
