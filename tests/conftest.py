@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import importlib
+import importlib.util
 import os
 import signal
 import sys
@@ -17,6 +17,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 LONGEST = ("test_docs", "test_ui", "test_hostile_input", "test_kills", "test_wheel", "test_route", "test_memory")
 """Files of a minute and more, which go first: the workers then end together."""
+
+if importlib.util.find_spec("hypothesis"):  # not in the environment of test-frameworks
+    importlib.import_module("hypothesis").settings.register_profile("unhurried", deadline=None)
+    importlib.import_module("hypothesis").settings.load_profile("unhurried")
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A background job ignores Ctrl-C and so would every process that the tests start and interrupt."""

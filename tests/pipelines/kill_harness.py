@@ -39,7 +39,7 @@ TABLES = {
     "chips": "owner, units, _uri",
     "rejects": "reject_id",
     "signals": "doc_id",
-    "paragraphs": "doc_id, ordinal, hash",
+    "paragraphs": "doc_id, version",
     "pii": "doc_id, version, start, stop, mask",
     "minhash": "doc_id, bands",
     "pairs": "a, b, jaccard",
