@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -207,6 +209,48 @@ def test_symlinks_that_lead_out_of_a_globbed_folder_are_not_followed(tmp_path: P
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "same.txt").symlink_to(tmp_path / "in" / "a.txt")
     assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/same.txt"]
+
+
+BOOKKEEPING = (".git/config", "sub/.DS_Store", "__MACOSX/._a.csv", "__MACOSX/sub/b.csv", "sub/.cache/c.csv")
+
+
+def test_what_programs_keep_for_themselves_is_no_object_and_no_member(tmp_path: Path, reading):
+    files(tmp_path, "in/a.csv", "in/sub/b.csv", *(f"in/{name}" for name in BOOKKEEPING))
+    for pattern in ("in", "in/**/*", "in/**/*.csv"):
+        assert uris(tmp_path, pattern) == ["in/a.csv", "in/sub/b.csv"]
+    assert uris(tmp_path, "in/__MACOSX/sub/b.csv") == ["in/__MACOSX/sub/b.csv"], "named by itself"
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as made:
+        for name in ("a.csv", "sub/b.csv", *BOOKKEEPING):
+            made.writestr(name, "text\nx\n")
+    found = reading(tmp_path / "z.zip", "z.zip")
+    assert found.column("uri") == ["z.zip!/a.csv", "z.zip!/sub/b.csv"] and not found.rejects
+
+
+@pytest.mark.parametrize(
+    "pattern", ["t", ".", "**/*.parquet", "*/p=1/*.parquet", "t/p=1/*.parquet", "t/p=1", "t/p=1/{}"]
+)
+def test_a_delta_table_is_refused_however_it_is_met(tmp_path: Path, pattern):
+    write_deltalake(tmp_path / "t", pa.table({"p": [1, 1], "x": [5, 6]}), partition_by=["p"])
+    DeltaTable(tmp_path / "t").delete("x = 5")
+    files(tmp_path, "other/a.parquet")
+    name = next((tmp_path / "t" / "p=1").glob("*.parquet")).name
+    with pytest.raises(InputError, match=r"leads into a Delta table.*Allowed: .*Do: export"):
+        uris(tmp_path, pattern.format(name))
+    assert uris(tmp_path, "other") == ["other/a.parquet"]
+
+
+def test_a_delta_table_in_an_inbox_is_refused_and_in_a_zip_it_is_a_reject(tmp_path: Path, reading):
+    write_deltalake(tmp_path / "inbox" / "s" / "t", pa.table({"text": ["a"]}))
+    for path in (tmp_path / "inbox").rglob("*.parquet"):
+        os.utime(path, (1e9, 1e9))
+    files(tmp_path, "a.txt")
+    with pytest.raises(InputError, match="the inbox of s leads into a Delta table, inbox/s/t"):
+        uris(tmp_path, "a.txt")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as made:
+        for path in sorted((tmp_path / "inbox").rglob("*.*")):
+            made.write(path, path.relative_to(tmp_path))
+    found = reading(tmp_path / "z.zip", "z.zip")
+    assert (found.reasons, found.rows) == ({"delta_table": 1}, [])
 
 
 def test_environment_variables_in_a_uri_are_expanded_and_never_shown(tmp_path: Path, monkeypatch):

@@ -27,6 +27,8 @@ SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"[*?\[]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 NETWORK = ("http", "https")
+DELTA_LOG = "_delta_log"
+"""The folder that makes the one around it a Delta table."""
 BENCHMARKS = "benchmarks"
 """The table of evaluation sets: its sources' records are items to keep out of training, never documents."""
 WRITTEN_HERE = ("rejects", "runs", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination", "runway")
@@ -165,6 +167,13 @@ def is_url(uri: str) -> bool:
 def file_name(uri: str) -> str:
     """The last part of a path, or of a URL's path: what tells the format."""
     return Path(urlsplit(uri).path if is_url(uri) else uri).name
+
+
+def is_bookkeeping(path: str) -> bool:
+    """Whether a path, relative to the folder or archive that holds it, is hidden or what a program keeps for itself:
+    a part that begins with a dot, ``__MACOSX`` or ``_delta_log``.
+    """
+    return any(part.startswith(".") or part in ("__MACOSX", DELTA_LOG) for part in path.split("/"))
 
 
 def load_source(path: Path) -> Source:
