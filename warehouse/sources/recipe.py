@@ -275,7 +275,7 @@ class _Checked:
             if name in found:
                 raise self.refuse(key, f"{name!r} stands twice", "each key once")
             if allowed is not None and name not in allowed:
-                raise self.refuse(key, f"unknown key {name!r}{_hint(name, allowed)}", ", ".join(allowed))
+                raise self.refuse(key, f"unknown key {name!r}{hint(name, allowed)}", ", ".join(allowed))
             found[name] = value
         return found
 
@@ -287,7 +287,7 @@ class _Checked:
     def choice(self, node: yaml.Node, allowed: tuple[str, ...], what: str) -> str:
         value = self.text(node, ", ".join(allowed))
         if value not in allowed:
-            raise self.refuse(node, f"unknown {what} {value!r}{_hint(value, allowed)}", ", ".join(allowed))
+            raise self.refuse(node, f"unknown {what} {value!r}{hint(value, allowed)}", ", ".join(allowed))
         return value
 
     def number(self, node: yaml.Node, low: float, high: float, kind: type) -> Any:
@@ -474,6 +474,7 @@ def is_partition_key(key: str) -> bool:
     return bool(key) and "..." not in key and "," not in key and key.isprintable()
 
 
-def _hint(value: str, allowed: tuple[str, ...]) -> str:
+def hint(value: str, allowed: tuple[str, ...]) -> str:
+    """The nearest allowed word in brackets; empty where none is near."""
     near = get_close_matches(value, allowed, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
