@@ -63,6 +63,12 @@ WRONG = {
     "uri: [a, s3://bucket/x]": (1, "s3:// is not read"),
     "uri: https://user:word@h/x": (1, "a user or password"),
     "uri: https:///x": (1, "names no host"),
+    "uri: https://h/x?a=1&API_Key=s": (1, "API_Key=${NAME}"),
+    "uri:\n- a\n- https://h/x?a=1;token=s": (3, "token=${NAME}"),
+    "uri: https://h/x?X-Amz%2DSignature=s": (1, "X-Amz-Signature"),
+    "uri: https://h/x?sig=s${NAME}": (1, "sig=${NAME}"),
+    "uri: https://h/x#access_token=s": (1, "access_token"),
+    "uri: http://h/x\nhttp: {allow_private: maybe}": (2, "true, false"),
     "uri: a\npartitions: {kind: dynamic}": (2, "without path"),
     "uri: a\npartitions: {path: 'x', kind: dynamic}": (2, "no group 'key'"),
     "uri: a\npartitions:\n  path: '(?P<key>x)'\n  kind: dialy": (4, "did you mean 'daily'?"),
@@ -103,6 +109,24 @@ def test_a_wrong_recipe_is_refused_with_its_file_and_line_and_what_is_allowed(tm
     line, said = WRONG[text]
     assert re.match(rf"{re.escape(str(path))}:{line}:", str(caught.value)), str(caught.value)
     assert said in str(caught.value) and caught.value.allowed
+
+
+SECRETS = """key api_key apikey API-Key subscription-key token access_token auth_token auth password passwd secret
+client_secret sig signature X-Amz-Signature x-amz-credential X-Amz-Security-Token X-Goog-Signature"""
+SECRET_NAMES = st.sampled_from(SECRETS.split()).flatmap(lambda name: st.sampled_from([name, name.upper()]))
+
+
+@given(SECRET_NAMES, st.from_regex(r"[A-Za-z0-9]{8,20}", fullmatch=True), st.sampled_from("?&"))
+def test_a_credential_in_a_url_is_refused_unshown_and_a_variable_in_its_place_is_kept(name, secret, before):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "src.yaml"
+        start = "https://h/x?" if before == "?" else "https://h/x?page=2&"
+        path.write_text(f"uri: {start}{name}={secret}")
+        with pytest.raises(RecipeError) as caught:
+            load_source(path)
+        assert f"={secret}" not in str(caught.value)
+        path.write_text(f"uri: {start}{name}=${{NAME}}")
+        assert load_source(path).uri == (f"{start}{name}=${{NAME}}",)
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)

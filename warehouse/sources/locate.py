@@ -11,10 +11,9 @@ from pathlib import Path
 
 from warehouse.errors import InputError
 from warehouse.sources import inbox, python_env
-from warehouse.sources.recipe import DELTA_LOG, MAGIC, Source, is_bookkeeping, is_url
+from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_url
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
@@ -27,6 +27,13 @@ SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"[*?\[]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 NETWORK = ("http", "https")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+CREDENTIALS = re.compile(
+    r"(api[-_]?|subscription-)?key|((access|auth)_)?token|auth|passw(or)?d|(client_)?secret|sig(nature)?"
+    r"|x-(amz|goog)-(signature|credential|security-token)",
+    re.IGNORECASE,
+)
+"""Parameters of a URL whose values are no part of a uri, which tables, logs and messages show."""
 DELTA_LOG = "_delta_log"
 """The folder that makes the one around it a Delta table."""
 BENCHMARKS = "benchmarks"
@@ -77,11 +84,15 @@ class Partitions:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """How a URL is fetched. timeout_s: without a byte; max_fetch_s: of a whole object; headers: name -> value."""
+    """How a URL is fetched. timeout_s: without a byte; max_fetch_s: of a whole object; headers: name -> value.
+
+    allow_private: whether a public host may redirect to an address that is not public.
+    """
 
     timeout_s: int = 30
     max_fetch_s: int = 3600
     headers: Mapping[str, str] = field(default_factory=dict)
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +182,10 @@ def file_name(uri: str) -> str:
 
 def is_bookkeeping(path: str) -> bool:
     """Whether a path, relative to the folder or archive that holds it, is hidden or what a program keeps for itself:
-    a part that begins with a dot, ``__MACOSX`` or ``_delta_log``.
+    a part that begins with a dot (but . and ..), ``__MACOSX`` or ``_delta_log``.
     """
-    return any(part.startswith(".") or part in ("__MACOSX", DELTA_LOG) for part in path.split("/"))
+    parts = set(path.split("/")) - {".", ".."}
+    return any(part.startswith(".") or part in ("__MACOSX", DELTA_LOG) for part in parts)
 
 
 def load_source(path: Path) -> Source:
@@ -290,6 +302,9 @@ class _Checked:
             raise self.refuse(node, f"unknown {what} {value!r}{hint(value, allowed)}", ", ".join(allowed))
         return value
 
+    def flag(self, node: yaml.Node, what: str) -> bool:
+        return self.choice(node, ("true", "false"), what) == "true"
+
     def number(self, node: yaml.Node, low: float, high: float, kind: type) -> Any:
         allowed = f"{'a whole number' if kind is int else 'a number'} from {low:g} to {high:g}"
         try:
@@ -328,6 +343,8 @@ class _Checked:
             raise self.refuse(node, f"{value} names no host", "https://HOST/PATH")
         if is_url(value) and re.match(r"[^/]+//[^/]*@", value):
             raise self.refuse(node, "a user or password in a URL", "http: {headers: {Authorization: '${NAME}'}}")
+        if is_url(value) and (name := _credential(value)):
+            raise self.refuse(node, f"the value of {name!r} in a URL", f"{name}=${{NAME}}, NAME from the environment")
         return value
 
     def _fields(self, node: yaml.Node) -> Mapping[str, str]:
@@ -419,6 +436,8 @@ class _Checked:
             values["headers"] = {
                 name: self.header(name, value) for name, value in self.mapping(keys["headers"], None).items()
             }
+        if "allow_private" in keys:
+            values["allow_private"] = self.flag(keys["allow_private"], "allow_private")
         return Http(**values)
 
     def header(self, name: str, node: yaml.Node) -> str:
@@ -453,7 +472,7 @@ class _Checked:
             if len(values.get(key, ",")) != 1:
                 raise self.refuse(keys[key], f"{key} {values[key]!r}", "one character")
         if "header" in keys:
-            values["header"] = self.choice(keys["header"], ("true", "false"), "header") == "true"
+            values["header"] = self.flag(keys["header"], "header")
         if "encoding" in keys:
             self.encoding(keys["encoding"])
         return Dialect(**values)
@@ -467,6 +486,16 @@ class _Checked:
         raise self.refuse(
             node, f"unknown encoding {node.value!r}", "a text encoding of Python, such as utf-8 or cp1252"
         )
+
+
+def _credential(url: str) -> str | None:
+    """The first of CREDENTIALS that a URL states with a value of its own, not with ``${NAME}``; None for none."""
+    parts = urlsplit(url)
+    pairs = [pair for part in (parts.query, parts.fragment) for pair in parse_qsl(part.replace(";", "&"))]
+    return next(
+        (name for name, value in pairs if CREDENTIALS.fullmatch(name) and not VARIABLE.fullmatch(value)),
+        None,
+    )
 
 
 def is_partition_key(key: str) -> bool:
