@@ -55,6 +55,20 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "p"
 
 
+@pytest.mark.parametrize("place", ["s3://bucket/x", "file:///tmp/x", "GS://b", "az+x://b"])
+@pytest.mark.parametrize("key", ["root", "state"])
+def test_a_root_or_state_that_is_a_url_is_refused_and_no_folder_of_that_name_is_made(key, place, here, monkeypatch):
+    before = sorted(here.rglob("*"))
+    monkeypatch.setenv(f"WAREHOUSE_{key.upper()}", place)
+    ended = warehouse("run")
+    assert one_line(ended, 2) and f"WAREHOUSE_{key.upper()}: {place.partition('/')[0]}" in ended.err
+    monkeypatch.delenv(f"WAREHOUSE_{key.upper()}")
+    (here / "warehouse.toml").write_text(f'name = "p"\n{key} = "{place}"\n')
+    ended = warehouse("run")
+    assert one_line(ended, 2) and "warehouse.toml:2:" in ended.err and "Allowed: a folder" in ended.err
+    assert sorted(here.rglob("*")) == before
+
+
 def one_line(ended: Ended, *statuses: int) -> bool:
     return ended.status in statuses and len(ended.err.splitlines()) == 1 and "Traceback" not in ended.err
 
