@@ -5,9 +5,10 @@ read. Lost: speed, 36 to 70 MB per CPU second to columns of text (15 to 26 with 
 155 to 690 and DuckDB 240 to 270; pyarrow.csv ends the object at a row beyond its block and swallows an unclosed quote
 to the end, DuckDB cannot be stopped between records.
 
-Rules: UTF-8, or UTF-16 with a byte order mark, or the declared encoding. The delimiter is the one of , ; tab | that
-stands most often in the first line outside quotes (.tsv: tab). The first row that is not blank is the header. A blank
-line is no record, a blank cell is null. A row with another number of fields is ``wrong_field_count``.
+Rules: the declared encoding, or UTF-16 with a byte order mark, or UTF-8, or what its first MiB looks like
+(``charset``). The delimiter is the one of , ; tab | that stands most often in the first line outside quotes (.tsv:
+tab). The first row that is not blank is the header. A blank line is no record, a blank cell is null. A row with
+another number of fields is ``wrong_field_count``.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(1, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "csv": Reader(2, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
     "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         1,
@@ -59,9 +59,9 @@ READERS: dict[str, Reader] = {
         arrow.read_table,
     ),
     "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
-    "warc": Reader(1, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
-    "text": Reader(1, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 

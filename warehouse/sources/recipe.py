@@ -110,7 +110,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV is written, where the rule of the reader (see delimited) would guess wrong."""
+    """How a CSV is written, where the rule of the reader (see delimited) would guess wrong; encoding: of text too."""
 
     delimiter: str | None = None
     quote: str = '"'
