@@ -1,10 +1,10 @@
 """The charset of bytes that state none: a byte order mark, UTF-8 where they are that, else uchardet's guess.
 
-uchardet (through resiliparse, 10 ms a MB) was right for 32 of 33 texts of some 100 to 200 characters, 16 languages in 25
-charsets (tests/sources/charsets.txt); charset-normalizer for 30. It calls KOI8-U KOI8-R, which differ in box lines
-alone, so that both are read as KOI8-U. Not won: a few words are a guess among the sets that have such letters (one
-Cyrillic letter is read as Windows-1252; ISO 8859-2 and Windows-1250 share most of theirs), and UTF-16 without a mark is
-binary. A recipe's ``dialect.encoding`` states what is known.
+uchardet (through resiliparse, 10 ms a MB) was right for 32 of 33 texts of some 100 to 200 characters, 16 languages in
+25 charsets (tests/sources/charsets.txt); charset-normalizer for 30. It calls KOI8-U KOI8-R, which differ in box lines:
+both are read as KOI8-U. Not won: a few words are a guess among the sets that have such letters (one Cyrillic letter
+is read as Windows-1252; ISO 8859-2 and Windows-1250 share most of theirs), and UTF-16 without a mark is binary. A
+recipe's ``dialect.encoding`` states what is known.
 """
 
 from __future__ import annotations
