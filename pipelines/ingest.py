@@ -26,6 +26,7 @@ from warehouse.project import Project, prepare
 from warehouse.repository import Repository
 from warehouse.sources import (
     Located,
+    Names,
     Source,
     closing_parser,
     fetched,
@@ -51,7 +52,8 @@ class IngestConfig(dg.Config):
 class Ingested:
     """What one ingestion did: its receipts (one a commit), and the objects that had not changed.
 
-    bytes_read: of files, and what came over a network; partitions: key -> objects met, of a source that has them.
+    bytes_read: of files, and what came over a network; partitions: key -> objects met, of a source that has them;
+    unmatched: a sentence for each name of the recipe that no object read has.
     """
 
     receipts: tuple[Receipt, ...]
@@ -59,6 +61,7 @@ class Ingested:
     unchanged_objects: int
     bytes_read: int
     partitions: Mapping[str, int] = field(default_factory=dict)
+    unmatched: tuple[str, ...] = ()
 
     def total(self, count: str) -> int:
         """Sum of one of the receipts' counts: rows_in, rows_out, unchanged, rejected or dropped."""
@@ -111,6 +114,7 @@ def ingest(
     repository = Repository(project.root)
     objects = _objects(project, source, now=known_at, partitions=partitions)
     unchanged = size_read = 0
+    names = Names()
     with (
         closing_parser(),
         repository.ingestion(
@@ -128,7 +132,7 @@ def ingest(
             if not reread and ingestion.is_current(located.uri, sha256, reader, known_at=arrived.known_at):
                 unchanged += 1
                 continue
-            readings = read(source, located, repository.object_path(sha256))
+            readings = read(source, located, repository.object_path(sha256), names)
             ingestion.add(
                 located.uri,
                 sha256,
@@ -141,7 +145,7 @@ def ingest(
             )
         receipts = tuple(ingestion.finish())
     met = Counter(partition for _, partition in objects if partition is not None)
-    return Ingested(receipts, len(objects), unchanged, size_read, met)
+    return Ingested(receipts, len(objects), unchanged, size_read, met, tuple(names.unmatched(source)))
 
 
 def _objects(
@@ -200,6 +204,9 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                     partitions=asked,
                 )
                 meter.rows, meter.bytes_read = done.total("rows_out"), done.bytes_read
+            for said in done.unmatched:
+                context.log.warning(said)
+                tqdm.write(said, file=sys.stderr)
             if source.partitions:
                 _note_partitions(context, repository, source, done, asked)
             facts = {**_held(repository, source), **_metadata(done), **meter.cost()}
@@ -307,6 +314,7 @@ def _metadata(done: Ingested) -> dict[str, int]:
         "objects": done.objects,
         "objects_unchanged": done.unchanged_objects,
         "bytes_read": done.bytes_read,
+        **({"names_unmatched": len(done.unmatched)} if done.unmatched else {}),
         **{f"dropped/{reason}": count for reason, count in done.drops().items()},
     }
 

@@ -43,6 +43,7 @@ KEYS = {
 FURTHER_RULE_SETS = ("dolma", "nemo")
 """Built-in rule sets that a project decides by only if it asks, for every set costs time in every run."""
 MOST_THREADS = 1024
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
 
@@ -154,15 +155,18 @@ def find(start: Path | None = None) -> Project:
 
 
 def load(folder: Path) -> Project:
-    """The project in ``folder``; environment variables WAREHOUSE_ROOT and WAREHOUSE_STATE override its places."""
+    """The project in ``folder``; environment variables WAREHOUSE_ROOT and WAREHOUSE_STATE override its places.
+
+    Raises RecipeError for what warehouse.toml has not right, UsageError for a place that is a URL.
+    """
     marker = folder / MARKER
     try:
         values = tomllib.loads(marker.read_text("utf-8")) if marker.stat().st_size else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{marker}: {error}", allowed=f"TOML with the keys {', '.join(KEYS)}") from None
     _check(marker, values)
-    root = folder / (os.environ.get("WAREHOUSE_ROOT") or values.get("root", ".warehouse"))
-    state = os.environ.get("WAREHOUSE_STATE") or values.get("state")
+    root = folder / (_place(marker, values, "root") or ".warehouse")
+    state = _place(marker, values, "state")
     local = folder / state if state else root / "state"
     return Project(
         values.get("name", folder.name),
@@ -178,6 +182,17 @@ def load(folder: Path) -> Project:
         words=values.get("words", "spacy_en"),
         threads=values.get("threads", 1),
     )
+
+
+def _place(marker: Path, values: Mapping[str, Any], key: str) -> str | None:
+    """The folder that ``WAREHOUSE_<KEY>``, else the key states. Raises UsageError for a URL, which no folder is."""
+    variable = f"WAREHOUSE_{key.upper()}"
+    stated = os.environ.get(variable)
+    found = stated or values.get(key)
+    if found and (scheme := SCHEME.match(found)):
+        came, allowed = f"{scheme[0]} as the {key} of a project", "a folder of this machine, or one that is mounted"
+        raise UsageError(f"{variable}: {came}", allowed=allowed) if stated else _refusal(marker, (key,), came, allowed)
+    return found
 
 
 def _schedule(marker: Path, stated: Mapping[str, Any] | None) -> Schedule:

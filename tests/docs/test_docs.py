@@ -247,7 +247,7 @@ def test_nested_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> N
 
 def spelt(value: object) -> str:
     """A default as YAML has it."""
-    return {"None": "none", "True": "true"}.get(str(value), str(value))
+    return {"None": "none", "True": "true", "False": "false"}.get(str(value), str(value))
 
 
 def test_types_and_fields_of_a_source_are_named() -> None:

@@ -18,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 
 from warehouse.cli.app import run
 from warehouse.contracts import ObjectFact
@@ -53,6 +55,31 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     assert warehouse("init", str(tmp_path / "p")).status == 0
     monkeypatch.chdir(tmp_path / "p")
     return tmp_path / "p"
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/x", "file:///tmp/x", "GS://b", "az+x://b"])
+@pytest.mark.parametrize("key", ["root", "state"])
+def test_a_root_or_state_that_is_a_url_is_refused_and_no_folder_of_that_name_is_made(key, place, here, monkeypatch):
+    before = sorted(here.rglob("*"))
+    monkeypatch.setenv(f"WAREHOUSE_{key.upper()}", place)
+    ended = warehouse("run")
+    assert one_line(ended, 2) and f"WAREHOUSE_{key.upper()}: {place.partition('/')[0]}" in ended.err
+    monkeypatch.delenv(f"WAREHOUSE_{key.upper()}")
+    (here / "warehouse.toml").write_text(f'name = "p"\n{key} = "{place}"\n')
+    ended = warehouse("run")
+    assert one_line(ended, 2) and "warehouse.toml:2:" in ended.err and "Allowed: a folder" in ended.err
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_delta_table_is_refused_by_ingest_and_by_run_and_no_recipe_of_it_is_written(here):
+    write_deltalake(here / "data" / "t", pa.table({"text": ["kept", "removed"]}))
+    DeltaTable(here / "data" / "t").delete("text = 'removed'")
+    recipe = here / "recipes" / "sources" / "t.yaml"
+    ended = warehouse("ingest", "data/t", "--as", "t")
+    assert one_line(ended, 2) and "data/t leads into a Delta table" in ended.err and not recipe.exists()
+    recipe.write_text("uri: data\n")
+    ended = warehouse("run", "sources/t")
+    assert one_line(ended, 1) and "data leads into a Delta table, t, whose files" in ended.err
 
 
 def one_line(ended: Ended, *statuses: int) -> bool:

@@ -64,6 +64,16 @@ def test_every_record_is_a_row_or_a_reject(make_project: MakeProject) -> None:
     assert rows(project, "SELECT sum(units) FROM repository.chips") == [(30,)]
 
 
+def test_a_name_that_no_object_has_is_said_with_those_that_there_are(make_project: MakeProject, capfd) -> None:
+    project = make_project()
+    recipe = project.folder / "recipes/sources/manual.yaml"
+    recipe.write_text(recipe.read_text().replace("title: name", "title: nam"))
+    run_assets(project, names=["sources/manual", "sources/chips"])
+    said = capfd.readouterr().err
+    assert "fields.title of source manual names 'nam' (did you mean 'name'?), which none of 2 objects" in said
+    assert "they have name, body" in said and "chips names" not in said
+
+
 def test_a_second_run_finds_nothing_to_do(copy: Project) -> None:
     before = versions(copy)
     run_assets(copy)

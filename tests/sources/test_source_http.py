@@ -129,6 +129,46 @@ def test_a_redirect_that_leads_away_from_http_or_nowhere_is_refused(server, targ
         fetch(source(server))
 
 
+INSIDE = ["127.0.0.1", "localhost", "2130706433", "127.1", "0", "[::ffff:127.0.0.1]"]
+
+
+@pytest.fixture
+def public(server, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A public address, which the server answers for as its proxy."""
+    monkeypatch.setenv("http_proxy", server.url)
+    monkeypatch.setenv("no_proxy", ",".join(INSIDE))
+    return "http://93.184.216.34/feed.csv"
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_a_redirect_from_a_public_address_to_a_private_one_is_followed_only_where_that_is_allowed(server, public, host):
+    with loopback(Answer(body=b"inside")) as inner:
+        location = f"http://{host}:{inner.url.rpartition(':')[2]}/secrets"
+        server.answers = [Answer(302, headers={"Location": location})] * 2
+        with pytest.raises(InputError, match=r"a redirect to a private address.*allow_private"):
+            fetch(Source("feed", (public,)))
+        assert not inner.seen
+        assert server.seen[-1]["path"] == public, "it was asked as the proxy"
+        if host != "[::ffff:127.0.0.1]":
+            assert fetch(Source("feed", (public,), http=Http(allow_private=True))) == (b"inside", None)
+
+
+@pytest.mark.parametrize("host", ["10.1.2.3", "192.168.0.1", "172.16.5.5", "169.254.169.254", "[fd00::1]", "[fe80::1]"])
+def test_a_redirect_into_any_private_net_is_refused_also_after_a_public_one(server, public, host):
+    target = Answer(302, headers={"Location": f"http://{host}/latest"})
+    server.answers = [Answer(302, headers={"Location": "http://93.184.216.35/"}), target]
+    with pytest.raises(InputError, match="a redirect to a private address"):
+        fetch(Source("feed", (public,)))
+    assert [seen["path"] for seen in server.seen] == [public, "http://93.184.216.35/"]
+
+
+def test_a_private_source_may_redirect_within_its_net_and_a_public_one_to_a_public_one(server, public):
+    server.answers = [Answer(302, headers={"Location": "/moved"}), Answer(body=b"moved")]
+    assert fetch(source(server)) == (b"moved", None)
+    server.answers = [Answer(302, headers={"Location": "http://93.184.216.35/"}), Answer(body=b"public")]
+    assert fetch(Source("feed", (public,))) == (b"public", None)
+
+
 def test_known_at_is_the_servers_own_where_the_source_says_so(server):
     stated = source(server, known_at=KnownAt(header="Last-Modified"))
     (located,) = locate(stated, Path("/"))

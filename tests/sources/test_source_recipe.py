@@ -12,7 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +63,12 @@ WRONG = {
     "uri: [a, s3://bucket/x]": (1, "s3:// is not read"),
     "uri: https://user:word@h/x": (1, "a user or password"),
     "uri: https:///x": (1, "names no host"),
+    "uri: https://h/x?a=1&API_Key=s": (1, "API_Key=${NAME}"),
+    "uri:\n- a\n- https://h/x?a=1;token=s": (3, "token=${NAME}"),
+    "uri: https://h/x?X-Amz%2DSignature=s": (1, "X-Amz-Signature"),
+    "uri: https://h/x?sig=s${NAME}": (1, "sig=${NAME}"),
+    "uri: https://h/x#access_token=s": (1, "access_token"),
+    "uri: http://h/x\nhttp: {allow_private: maybe}": (2, "true, false"),
     "uri: a\npartitions: {kind: dynamic}": (2, "without path"),
     "uri: a\npartitions: {path: 'x', kind: dynamic}": (2, "no group 'key'"),
     "uri: a\npartitions:\n  path: '(?P<key>x)'\n  kind: dialy": (4, "did you mean 'daily'?"),
@@ -101,6 +109,24 @@ def test_a_wrong_recipe_is_refused_with_its_file_and_line_and_what_is_allowed(tm
     line, said = WRONG[text]
     assert re.match(rf"{re.escape(str(path))}:{line}:", str(caught.value)), str(caught.value)
     assert said in str(caught.value) and caught.value.allowed
+
+
+SECRETS = """key api_key apikey API-Key subscription-key token access_token auth_token auth password passwd secret
+client_secret sig signature X-Amz-Signature x-amz-credential X-Amz-Security-Token X-Goog-Signature"""
+SECRET_NAMES = st.sampled_from(SECRETS.split()).flatmap(lambda name: st.sampled_from([name, name.upper()]))
+
+
+@given(SECRET_NAMES, st.from_regex(r"[A-Za-z0-9]{8,20}", fullmatch=True), st.sampled_from("?&"))
+def test_a_credential_in_a_url_is_refused_unshown_and_a_variable_in_its_place_is_kept(name, secret, before):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "src.yaml"
+        start = "https://h/x?" if before == "?" else "https://h/x?page=2&"
+        path.write_text(f"uri: {start}{name}={secret}")
+        with pytest.raises(RecipeError) as caught:
+            load_source(path)
+        assert f"={secret}" not in str(caught.value)
+        path.write_text(f"uri: {start}{name}=${{NAME}}")
+        assert load_source(path).uri == (f"{start}{name}=${{NAME}}",)
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
@@ -209,6 +235,48 @@ def test_symlinks_that_lead_out_of_a_globbed_folder_are_not_followed(tmp_path: P
     assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/same.txt"]
 
 
+BOOKKEEPING = (".git/config", "sub/.DS_Store", "__MACOSX/._a.csv", "__MACOSX/sub/b.csv", "sub/.cache/c.csv")
+
+
+def test_what_programs_keep_for_themselves_is_no_object_and_no_member(tmp_path: Path, reading):
+    files(tmp_path, "in/a.csv", "in/sub/b.csv", *(f"in/{name}" for name in BOOKKEEPING))
+    for pattern in ("in", "in/**/*", "in/**/*.csv"):
+        assert uris(tmp_path, pattern) == ["in/a.csv", "in/sub/b.csv"]
+    assert uris(tmp_path, "in/__MACOSX/sub/b.csv") == ["in/__MACOSX/sub/b.csv"], "named by itself"
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as made:
+        for name in ("a.csv", "sub/b.csv", *BOOKKEEPING):
+            made.writestr(name, "text\nx\n")
+    found = reading(tmp_path / "z.zip", "z.zip")
+    assert found.column("uri") == ["z.zip!/a.csv", "z.zip!/sub/b.csv"] and not found.rejects
+
+
+@pytest.mark.parametrize(
+    "pattern", ["t", ".", "**/*.parquet", "*/p=1/*.parquet", "t/p=1/*.parquet", "t/p=1", "t/p=1/{}"]
+)
+def test_a_delta_table_is_refused_however_it_is_met(tmp_path: Path, pattern):
+    write_deltalake(tmp_path / "t", pa.table({"p": [1, 1], "x": [5, 6]}), partition_by=["p"])
+    DeltaTable(tmp_path / "t").delete("x = 5")
+    files(tmp_path, "other/a.parquet")
+    name = next((tmp_path / "t" / "p=1").glob("*.parquet")).name
+    with pytest.raises(InputError, match=r"leads into a Delta table.*Allowed: .*Do: export"):
+        uris(tmp_path, pattern.format(name))
+    assert uris(tmp_path, "other") == ["other/a.parquet"]
+
+
+def test_a_delta_table_in_an_inbox_is_refused_and_in_a_zip_it_is_a_reject(tmp_path: Path, reading):
+    write_deltalake(tmp_path / "inbox" / "s" / "t", pa.table({"text": ["a"]}))
+    for path in (tmp_path / "inbox").rglob("*.parquet"):
+        os.utime(path, (1e9, 1e9))
+    files(tmp_path, "a.txt")
+    with pytest.raises(InputError, match="the inbox of s leads into a Delta table, inbox/s/t"):
+        uris(tmp_path, "a.txt")
+    with zipfile.ZipFile(tmp_path / "z.zip", "w") as made:
+        for path in sorted((tmp_path / "inbox").rglob("*.*")):
+            made.write(path, path.relative_to(tmp_path))
+    found = reading(tmp_path / "z.zip", "z.zip")
+    assert (found.reasons, found.rows) == ({"delta_table": 1}, [])
+
+
 def test_environment_variables_in_a_uri_are_expanded_and_never_shown(tmp_path: Path, monkeypatch):
     files(tmp_path, "tok3n/a.txt")
     source = Source("s", ("${PLACE}/a.txt", "${PLACE}/none.txt"))
@@ -260,7 +328,7 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
 def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
-    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/1"
+    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/2"
     assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/1"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 

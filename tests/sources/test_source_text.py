@@ -27,7 +27,7 @@ from warehouse.sources.text import title
         (b"a\r\nb\rc", "a\nb\nc"),
     ],
 )
-def test_text_is_decoded_by_mark_then_utf8_then_windows_1252(reading, data, text):
+def test_text_is_decoded_by_mark_then_utf8_then_what_it_looks_like(reading, data, text):
     assert reading(data, "in/a.txt").column("text") == [text]
 
 

@@ -68,6 +68,7 @@ def stated_source(
         return Stated(name, f"{_shown(path)} states this already")
     text = dump_source(after)
     _refuse_text(path.name, text)
+    _refuse_place(dataclasses.replace(after, uri=tuple(stored)), project.folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, text)
     return Stated(name, f"{'extended' if before else 'wrote'} {_shown(path)}")
@@ -117,6 +118,16 @@ def _refuse_text(name: str, text: str) -> None:
             load_source(draft)
         except RecipeError as error:
             raise UsageError(error.came.split(": ", 1)[-1], allowed=error.allowed) from None
+
+
+def _refuse_place(source: Source, folder: Path) -> None:
+    """Raises UsageError where the objects could not be located: files of a Delta table."""
+    from warehouse.sources import locate
+
+    try:
+        list(locate(source, folder))
+    except InputError as error:
+        raise UsageError(error.came, allowed=error.allowed, do=error.do) from None
 
 
 def _files(uri: str) -> list[Path]:

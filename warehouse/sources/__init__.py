@@ -8,6 +8,7 @@ from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
+from warehouse.sources.names import Names
 from warehouse.sources.parsing import closing_parser
 from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
@@ -42,6 +43,7 @@ __all__ = [
     "KnownAt",
     "Limits",
     "Located",
+    "Names",
     "Partitions",
     "Source",
     "arrivals",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -41,15 +42,20 @@ def read_table(member: Member, source: Source) -> Readings:
         yield from parquet.rows_of(batch, start, member, source)
 
 
+def header(member: Member, source: Source) -> tuple[str, ...]:
+    """The names of the member's columns."""
+    with closing(seekable(member)) as file:
+        return tuple(_reader(file).schema.names)
+
+
 def _batches(member: Member, limits: Limits) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Row number of the first row, and the rows."""
     start = unpacked = 0
     with closing(seekable(member)) as file:
         size = file.seek(0, 2)
-        file.seek(0)
-        is_file = file.read(len(MAGIC)) == MAGIC
-        file.seek(0)
-        for batch in _in_file(file) if is_file else pa.ipc.open_stream(file):
+        reader = _reader(file)
+        stream = isinstance(reader, pa.RecordBatchReader)
+        for batch in reader if stream else map(reader.get_batch, range(reader.num_record_batches)):
             batch.validate(full=True)
             unpacked += max(batch.nbytes, batch.num_rows)  # rows of nulls take no bytes at all
             check_ratio(unpacked, size, limits)
@@ -58,9 +64,12 @@ def _batches(member: Member, limits: Limits) -> Iterator[tuple[int, pa.RecordBat
                 start += piece.num_rows
 
 
-def _in_file(file: object) -> Iterator[pa.RecordBatch]:
-    reader = pa.ipc.open_file(file)
-    return (reader.get_batch(at) for at in range(reader.num_record_batches))
+def _reader(file: BinaryIO) -> Any:
+    """pyarrow's reader of a file or of a stream."""
+    file.seek(0)
+    is_file = file.read(len(MAGIC)) == MAGIC
+    file.seek(0)
+    return pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file)
 
 
 def _pieces(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:

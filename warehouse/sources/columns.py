@@ -14,7 +14,7 @@ without a zone are UTC; digits beyond the microsecond are cut off, so that no ev
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -47,6 +47,10 @@ PATTERNS: dict[str, str] = {
 WORD_STARTS = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
+class ColumnClash(ValueError):
+    """A declared ``rename`` leads to a name that another column of the object has."""
+
+
 def within_years(array: pa.Array) -> pa.Array:
     """The array; dates and times outside the years 1 to 9999, which Python and a table's log cannot spell, null."""
     ends = {pa.date32(): (date.min, date.max), TIMESTAMP: YEARS}.get(array.type)
@@ -72,7 +76,9 @@ def snake_case(name: str) -> str:
 
 
 def named(originals: Sequence[str], declared: dict[str, Column] | Any) -> list[str]:
-    """One column name for each original, all different; a declared ``rename`` wins."""
+    """One column name for each original, all different; a declared ``rename`` wins, or raises ColumnClash."""
+    if clash := clashing(originals, declared):
+        raise ColumnClash(clash)
     taken: set[str] = set()
     names = []
     for at, original in enumerate(originals, 1):
@@ -82,6 +88,21 @@ def named(originals: Sequence[str], declared: dict[str, Column] | Any) -> list[s
         taken.add(name)
         names.append(name)
     return names
+
+
+def clashing(originals: Sequence[str], declared: Mapping[str, Column]) -> str:
+    """Which ``rename`` leads to the name of another column, in a sentence; empty where none does.
+
+    Two columns may declare one rename as long as no object has both.
+    """
+    named_by: dict[str, str] = {}
+    renamed = {name for name in originals if name in declared and declared[name].rename}
+    for original in originals:
+        name = declared[original].rename if original in renamed else snake_case(original)
+        other = named_by.setdefault(name or "", original)
+        if other != original and renamed & {other, original}:
+            return f"columns {other!r} and {original!r} both lead to {name!r}; rename one of them otherwise"
+    return ""
 
 
 def _numbered(base: str) -> Iterable[str]:

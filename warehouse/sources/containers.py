@@ -1,7 +1,8 @@
 """What lies inside an object: gzip and zstd around anything, zip with many members; bounded at every step.
 
 Containers are known by their magic bytes; a member's format by its name (``a.jsonl.gz`` is JSON Lines). A zip is
-opened where its name says zip or says nothing, so that a .docx stays one object of unknown format. Unpacked bytes are
+opened where its name says zip or says nothing, so that a .docx stays one object of unknown format; its hidden members
+(``is_bookkeeping``) are left out, and one that holds a Delta table is a Reject. Unpacked bytes are
 counted as they come out, so a bomb costs at most one block beyond the limit. zstandard's own stream reader takes a
 cut frame for a whole one, hence the reader here, which feeds 2 kB at a time: a block of repeated bytes grows 32,000
 times.
@@ -25,7 +26,7 @@ import zstandard
 
 from warehouse.contracts import Reject
 from warehouse.sources.guard import TooLarge, guarded
-from warehouse.sources.recipe import Limits, file_name
+from warehouse.sources.recipe import DELTA_LOG, Limits, file_name, is_bookkeeping
 
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 WRAPPERS = (".gz", ".gzip", ".zst", ".zstd")
@@ -169,7 +170,13 @@ def _zip_members(member: Member, limits: Limits, depth: int) -> Iterator[Member 
         entries = sorted((item for item in archive.infolist() if not item.is_dir()), key=lambda item: item.filename)
         if sum(item.file_size for item in entries) > limits.max_object_bytes:
             raise TooLarge(f"unpacks to more than {limits.max_object_bytes} bytes")
+        if any(DELTA_LOG in entry.filename.split("/")[:-1] for entry in entries):
+            message = "a Delta table in a zip is not read: its files hold removed rows and no partition columns"
+            yield Reject(member.uri, "", "delta_table", message)
+            return
         for entry in entries:
+            if is_bookkeeping(entry.filename):
+                continue
             yield from _zip_member(member, archive, entry, limits, depth)
 
 

@@ -5,9 +5,10 @@ read. Lost: speed, 36 to 70 MB per CPU second to columns of text (15 to 26 with 
 155 to 690 and DuckDB 240 to 270; pyarrow.csv ends the object at a row beyond its block and swallows an unclosed quote
 to the end, DuckDB cannot be stopped between records.
 
-Rules: UTF-8, or UTF-16 with a byte order mark, or the declared encoding. The delimiter is the one of , ; tab | that
-stands most often in the first line outside quotes (.tsv: tab). The first row that is not blank is the header. A blank
-line is no record, a blank cell is null. A row with another number of fields is ``wrong_field_count``.
+Rules: the declared encoding, or UTF-16 with a byte order mark, or UTF-8, or what its first MiB looks like
+(``charset``). The delimiter is the one of , ; tab | that stands most often in the first line outside quotes (.tsv:
+tab). The first row that is not blank is the header. A blank line is no record, a blank cell is null. A row with
+another number of fields is ``wrong_field_count``.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -159,20 +160,38 @@ def _line(cells: Cells, at: int) -> bytes:
     return ",".join(array[at].as_py() or "" for array in cells.columns).encode()[:200]
 
 
+def header(member: Member, source: Source) -> tuple[str, ...]:
+    """The names of the member's columns."""
+    csv.field_size_limit(source.limits.max_record_bytes)
+    with closing(member.open()) as stream:
+        return _headed(_reader(_lines(stream, member, source), _dialect(member, source.dialect)), source.dialect)[0]
+
+
+def _headed(reader: Reader, dialect: Dialect) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The names of the columns, and the first row where it is none of names; no names where there is no row."""
+    first = next((row for row in reader if row), [END])
+    if first == [END]:
+        return (), []
+    names = first if dialect.header else [f"column_{at}" for at in range(1, len(first) + 1)]
+    shown = tuple(name.encode("utf-8", "replace").decode() for name in names)
+    return shown, [] if dialect.header else [first]
+
+
+def _lines(stream: BinaryIO, member: Member, source: Source) -> Lines:
+    return Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes)
+
+
 def rows(member: Member, source: Source) -> Iterator[Cells | Reject]:
     """The member's rows in batches of about 2 million characters, and a Reject for each that is none."""
     csv.field_size_limit(source.limits.max_record_bytes)
     with closing(member.open()) as stream:
-        lines = Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes)
+        lines = _lines(stream, member, source)
         reader = _reader(lines, _dialect(member, source.dialect))
-        header = next((row for row in reader if row), [END])
-        if header == [END]:
+        names, first = _headed(reader, source.dialect)
+        if not names:
             yield from lines.taken()
             return
-        first = [] if source.dialect.header else [header]
-        names = header if source.dialect.header else [f"column_{at}" for at in range(1, len(header) + 1)]
-        shown = tuple(name.encode("utf-8", "replace").decode() for name in names)
-        yield from _sorted(shown, lines, _chunks(first, reader, lines, len(header)))
+        yield from _sorted(names, lines, _chunks(first, reader, lines, len(names)))
 
 
 def sniff_delimiter(line: str, quote: str = '"') -> str:

@@ -13,6 +13,7 @@ import zstandard
 
 from warehouse.contracts import Reject
 from warehouse.errors import WarehouseError
+from warehouse.sources.columns import ColumnClash
 
 Item = TypeVar("Item")
 
@@ -23,6 +24,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (zstandard.ZstdError, "corrupt"),
     (zipfile.BadZipFile, "not_zip"),
     (UnicodeError, "invalid_encoding"),
+    (ColumnClash, "column_clash"),
     (RecursionError, "too_deep"),
 )
 

@@ -4,13 +4,16 @@ A server that gives an ETag or Last-Modified is asked with it the next time, so 
 request of some 300 bytes. What may pass (a refused or broken connection, a timeout, a cut body, 408, 425, 429, 5xx)
 is a NetworkError; nothing is tried again here, a run does that. Not won: a broken transfer begins anew, and a server
 that names the same bytes anew each time sends them each time. No content coding is asked for; a .gz or .zst stays
-one. The proxies of the environment are used.
+one. The proxies of the environment are used. A redirect is looked up before it is followed: a server that names
+another address between the two (DNS rebinding), and a name that only a proxy knows, are not seen through.
 """
 
 from __future__ import annotations
 
 import http.client
+import ipaddress
 import re
+import socket
 import ssl
 import time
 import urllib.error
@@ -68,7 +71,8 @@ def _opened(source: Source, located: Located, version: str | None) -> http.clien
     for name, value in source.http.headers.items():
         request.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
     try:
-        return urllib.request.build_opener(_Redirects()).open(request, timeout=source.http.timeout_s)  # type: ignore[no-any-return]
+        redirects = _Redirects(private=source.http.allow_private or _is_private(url))
+        return urllib.request.build_opener(redirects).open(request, timeout=source.http.timeout_s)  # type: ignore[no-any-return]
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.HTTPStatus.NOT_MODIFIED and version is not None:
@@ -89,12 +93,31 @@ def _checked(located: Located) -> str:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Followed to http and https only, and never from https to http."""
+    """Followed to http and https only, never from https to http, to a private address only where that is allowed."""
+
+    def __init__(self, *, private: bool) -> None:
+        self.private = private
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def] # noqa: PLR0917 # urllib's own
         if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
             raise urllib.error.HTTPError(req.full_url, code, "a redirect away from https", headers, fp)
+        if not self.private and _is_private(newurl):
+            said = "a redirect to a private address, which http.allow_private would follow"
+            raise urllib.error.HTTPError(req.full_url, code, said, headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _is_private(url: str) -> bool:
+    """Whether an address of the URL's host is not one of the public internet: private, loopback, link-local and the
+    like (IANA's special-purpose registries, as Python's ipaddress has them). A host that has no address here is not.
+    """
+    try:
+        found = socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
+    except (socket.gaierror, UnicodeError):
+        return False
+    addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
+    plain = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+    return any(not address.is_global or address.is_multicast for address in plain)
 
 
 def _conditional(version: str | None) -> Mapping[str, str]:

@@ -1,9 +1,9 @@
 """The files that were dropped into a source's inbox and are whole, so that a run may read them.
 
 A file counts as whole when nothing has written to it for SETTLE_S; one that is renamed into place keeps its time and
-counts at once if it was written that long ago. Left out: hidden names (``.x``, in a hidden folder too), names that end
-in .part, .tmp or .crdownload, and links that lead out of the inbox. Not won: a writer that pauses longer than SETTLE_S
-is taken at its word; it should write under such a name and rename.
+counts at once if it was written that long ago. Left out: what is hidden or a program's own (``is_bookkeeping``), names
+that end in .part, .tmp or .crdownload, and links that lead out of the inbox. Not won: a writer that pauses longer than
+SETTLE_S is taken at its word; it should write under such a name and rename.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from warehouse.contracts import digest
-from warehouse.sources.recipe import Source
+from warehouse.sources.recipe import Source, is_bookkeeping
 
 SETTLE_S = 10.0
 UNFINISHED = (".part", ".tmp", ".crdownload")
@@ -27,10 +27,10 @@ def complete(source: Source, folder: Path) -> Iterator[Path]:
         return
     base, now = folder / source.inbox_folder, time.time()
     for above, folders, names in os.walk(base):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_bookkeeping(name)]
         for name in names:
             path = Path(above, name)
-            if not name.startswith(".") and not name.lower().endswith(UNFINISHED) and _settled(path, base, now):
+            if not is_bookkeeping(name) and not name.lower().endswith(UNFINISHED) and _settled(path, base, now):
                 yield path
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import InputError
 from warehouse.sources import inbox, python_env
-from warehouse.sources.recipe import MAGIC, Source, is_url
+from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_url
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
-VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +33,11 @@ class Located:
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
-    """Every object of ``source`` once, in order of uri. Raises InputError for a pattern that matches nothing.
+    """Every object of ``source`` once, in order of uri.
 
-    A folder stands for all files below it. Hidden files, and symlinks that lead out of a globbed folder, are left out.
-    What lies complete in the source's inbox is among them.
+    A folder stands for all files below it. Hidden files, what programs keep for themselves (``is_bookkeeping``), and
+    symlinks that lead out of a globbed folder, are left out. What lies complete in the source's inbox is among them.
+    Raises InputError for a pattern that matches nothing, and for files of a Delta table.
     """
     if source.reader == "python_env":
         for item in python_env.candidates(max_bytes=source.environment.max_bytes):
@@ -45,7 +45,9 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
         return
     patterns = [uri for uri in source.uri if not is_url(uri)]
     paths = [path for pattern in patterns for path in _matches(pattern, folder)]
-    found = {uri_of(path, folder): path for path in (*paths, *inbox.complete(source, folder))}
+    dropped = list(inbox.complete(source, folder))
+    _refuse_delta(dropped, folder, f"the inbox of {source.name}")
+    found = {uri_of(path, folder): path for path in (*paths, *dropped)}
     located = {uri: Located(uri, path, path.stat().st_size) for uri, path in found.items()}
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
     yield from (located[uri] for uri in sorted(located))
@@ -77,10 +79,13 @@ def _matches(pattern: str, folder: Path) -> list[Path]:
     """The files of one path, folder or glob; never none."""
     path = Path(expanded(pattern))
     if (folder / path).is_file():
+        _refuse_delta([folder / path], folder / path.parent, pattern)
         return [folder / path]
     start, rest = (path, "**/*") if (folder / path).is_dir() else _split(path)
     base = folder / start
-    files = [] if rest is None else [item for item in base.glob(rest) if _inside(item, base)]
+    met = [] if rest is None else [item for item in base.glob(rest) if _inside(item, base)]
+    _refuse_delta(met, base, pattern)
+    files = [item for item in met if not is_bookkeeping(item.relative_to(base).as_posix())]
     if not files:
         raise InputError(f"{pattern} matches no file", do=f"check uri, which is relative to {folder}")
     return files
@@ -96,8 +101,24 @@ def _split(path: Path) -> tuple[Path, str | None]:
 
 
 def _inside(path: Path, base: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(base).parts)
-    return not hidden and path.is_file() and path.resolve().is_relative_to(base.resolve())
+    return path.is_file() and path.resolve().is_relative_to(base.resolve())
+
+
+def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:
+    """Raises InputError for a file of a Delta table: its folder holds files whose rows were removed, and their log.
+
+    Names the table below ``base``, the part of the path that may hold a secret.
+    """
+    folders = {Path(os.path.abspath(above)) for above in {path.parent for path in files}}
+    tables = [above for each in folders for above in (each, *each.parents) if (above / DELTA_LOG).is_dir()]
+    if tables:
+        below = os.path.relpath(min(tables), base)
+        raise InputError(
+            f"{pattern} leads into a Delta table{'' if below.startswith('.') else f', {below}'}, whose files hold"
+            " removed rows and no partition columns",
+            allowed="files, and folders without _delta_log",
+            do="export its rows as Parquet to another folder and state that one",
+        )
 
 
 def uri_of(path: Path, folder: Path) -> str:

@@ -21,6 +21,7 @@ from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
 from warehouse.sources.locate import Located
+from warehouse.sources.names import Names
 from warehouse.sources.recipe import Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
@@ -48,7 +49,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(1, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "csv": Reader(2, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
     "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         1,
@@ -58,9 +59,9 @@ READERS: dict[str, Reader] = {
         arrow.read_table,
     ),
     "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
-    "warc": Reader(1, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
-    "text": Reader(1, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
@@ -82,31 +83,35 @@ def _whole_object(source: Source, located: Located, path: Path) -> str | None:
     return _by_suffix(_plain(file_name(located.uri)))
 
 
-def read(source: Source, located: Located, path: Path) -> Readings:
+def read(source: Source, located: Located, path: Path, names: Names | None = None) -> Readings:
     """The object's records from its bytes at ``path``, whose own name says nothing.
 
     Sources of documents yield batches of contracts.RECORDS; typed tables yield their own columns, ``_record`` and
     ``_known_at``; benchmarks yield benchmarks.PASSAGES. Batches are about BATCH_BYTES or less. Bad records are Rejects
     among them; an object that cannot be read (further) is one Reject whose ``record`` is empty. Nothing that the bytes
-    hold raises.
+    hold raises. names: takes up what the object's columns are called.
     """
+    names = names or Names()
     if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
-        yield from _read_member(whole, source, located)
+        yield from _read_member(whole, source, located, names)
         return
     for member in members(located.uri, path, limits=source.limits):
         if isinstance(member, Reject):
             yield member
         else:
-            yield from _read_member(member, source, located)
+            yield from _read_member(member, source, located, names)
 
 
-def _read_member(member: Member, source: Source, located: Located) -> Readings:
+def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
     name = source.reader if source.reader and not member.prefix else _told(member) or source.reader
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return
     reader = READERS[name]
+    if refusal := names.refused(member, source, name):
+        yield refusal
+        return
     if source.benchmark and reader.table is not None:
         items = benchmarks.passages(reader.table(member, source), located.uri)
     elif source.benchmark:
@@ -149,7 +154,7 @@ def sniff_table(path: Path, *, reader: str | None = None) -> str:
             return "documents"
         if READERS[name].table is not None:
             source = Source("sniffed", (path.name,), reader=name, table="sniffed")
-            items = _read_member(member, source, Located(path.name, path, 0))
+            items = _read_member(member, source, Located(path.name, path, 0), Names())
             batch = next((item for item in items if isinstance(item, pa.RecordBatch)), None)
             if batch is None or "text" not in batch.schema.names or not _is_text(batch["text"]):
                 return snake_case(_plain(path.name).split(".")[0]) or "table"

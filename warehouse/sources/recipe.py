@@ -13,7 +13,7 @@ from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
@@ -27,6 +27,15 @@ SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"[*?\[]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 NETWORK = ("http", "https")
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+CREDENTIALS = re.compile(
+    r"(api[-_]?|subscription-)?key|((access|auth)_)?token|auth|passw(or)?d|(client_)?secret|sig(nature)?"
+    r"|x-(amz|goog)-(signature|credential|security-token)",
+    re.IGNORECASE,
+)
+"""Parameters of a URL whose values are no part of a uri, which tables, logs and messages show."""
+DELTA_LOG = "_delta_log"
+"""The folder that makes the one around it a Delta table."""
 BENCHMARKS = "benchmarks"
 """The table of evaluation sets: its sources' records are items to keep out of training, never documents."""
 WRITTEN_HERE = ("rejects", "runs", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination", "runway")
@@ -75,11 +84,15 @@ class Partitions:
 
 @dataclass(frozen=True, slots=True)
 class Http:
-    """How a URL is fetched. timeout_s: without a byte; max_fetch_s: of a whole object; headers: name -> value."""
+    """How a URL is fetched. timeout_s: without a byte; max_fetch_s: of a whole object; headers: name -> value.
+
+    allow_private: whether a public host may redirect to an address that is not public.
+    """
 
     timeout_s: int = 30
     max_fetch_s: int = 3600
     headers: Mapping[str, str] = field(default_factory=dict)
+    allow_private: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +110,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV is written, where the rule of the reader (see delimited) would guess wrong."""
+    """How a CSV is written, where the rule of the reader (see delimited) would guess wrong; encoding: of text too."""
 
     delimiter: str | None = None
     quote: str = '"'
@@ -165,6 +178,14 @@ def is_url(uri: str) -> bool:
 def file_name(uri: str) -> str:
     """The last part of a path, or of a URL's path: what tells the format."""
     return Path(urlsplit(uri).path if is_url(uri) else uri).name
+
+
+def is_bookkeeping(path: str) -> bool:
+    """Whether a path, relative to the folder or archive that holds it, is hidden or what a program keeps for itself:
+    a part that begins with a dot (but . and ..), ``__MACOSX`` or ``_delta_log``.
+    """
+    parts = set(path.split("/")) - {".", ".."}
+    return any(part.startswith(".") or part in ("__MACOSX", DELTA_LOG) for part in parts)
 
 
 def load_source(path: Path) -> Source:
@@ -266,7 +287,7 @@ class _Checked:
             if name in found:
                 raise self.refuse(key, f"{name!r} stands twice", "each key once")
             if allowed is not None and name not in allowed:
-                raise self.refuse(key, f"unknown key {name!r}{_hint(name, allowed)}", ", ".join(allowed))
+                raise self.refuse(key, f"unknown key {name!r}{hint(name, allowed)}", ", ".join(allowed))
             found[name] = value
         return found
 
@@ -278,8 +299,11 @@ class _Checked:
     def choice(self, node: yaml.Node, allowed: tuple[str, ...], what: str) -> str:
         value = self.text(node, ", ".join(allowed))
         if value not in allowed:
-            raise self.refuse(node, f"unknown {what} {value!r}{_hint(value, allowed)}", ", ".join(allowed))
+            raise self.refuse(node, f"unknown {what} {value!r}{hint(value, allowed)}", ", ".join(allowed))
         return value
+
+    def flag(self, node: yaml.Node, what: str) -> bool:
+        return self.choice(node, ("true", "false"), what) == "true"
 
     def number(self, node: yaml.Node, low: float, high: float, kind: type) -> Any:
         allowed = f"{'a whole number' if kind is int else 'a number'} from {low:g} to {high:g}"
@@ -319,6 +343,8 @@ class _Checked:
             raise self.refuse(node, f"{value} names no host", "https://HOST/PATH")
         if is_url(value) and re.match(r"[^/]+//[^/]*@", value):
             raise self.refuse(node, "a user or password in a URL", "http: {headers: {Authorization: '${NAME}'}}")
+        if is_url(value) and (name := _credential(value)):
+            raise self.refuse(node, f"the value of {name!r} in a URL", f"{name}=${{NAME}}, NAME from the environment")
         return value
 
     def _fields(self, node: yaml.Node) -> Mapping[str, str]:
@@ -410,6 +436,8 @@ class _Checked:
             values["headers"] = {
                 name: self.header(name, value) for name, value in self.mapping(keys["headers"], None).items()
             }
+        if "allow_private" in keys:
+            values["allow_private"] = self.flag(keys["allow_private"], "allow_private")
         return Http(**values)
 
     def header(self, name: str, node: yaml.Node) -> str:
@@ -444,7 +472,7 @@ class _Checked:
             if len(values.get(key, ",")) != 1:
                 raise self.refuse(keys[key], f"{key} {values[key]!r}", "one character")
         if "header" in keys:
-            values["header"] = self.choice(keys["header"], ("true", "false"), "header") == "true"
+            values["header"] = self.flag(keys["header"], "header")
         if "encoding" in keys:
             self.encoding(keys["encoding"])
         return Dialect(**values)
@@ -460,11 +488,22 @@ class _Checked:
         )
 
 
+def _credential(url: str) -> str | None:
+    """The first of CREDENTIALS that a URL states with a value of its own, not with ``${NAME}``; None for none."""
+    parts = urlsplit(url)
+    pairs = [pair for part in (parts.query, parts.fragment) for pair in parse_qsl(part.replace(";", "&"))]
+    return next(
+        (name for name, value in pairs if CREDENTIALS.fullmatch(name) and not VARIABLE.fullmatch(value)),
+        None,
+    )
+
+
 def is_partition_key(key: str) -> bool:
     """Whether a key can name a partition: not empty, without what ranges and lists of keys are written with."""
     return bool(key) and "..." not in key and "," not in key and key.isprintable()
 
 
-def _hint(value: str, allowed: tuple[str, ...]) -> str:
+def hint(value: str, allowed: tuple[str, ...]) -> str:
+    """The nearest allowed word in brackets; empty where none is near."""
     near = get_close_matches(value, allowed, 1)
     return f" (did you mean {near[0]!r}?)" if near else ""

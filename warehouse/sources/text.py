@@ -1,13 +1,13 @@
 """One document a file: plain text, Markdown and reStructuredText.
 
-Charset: a UTF-8 or UTF-16 byte order mark, else UTF-8, else Windows-1252 with its five undefined bytes replaced. Text
-with a NUL, or with more than 1 % control characters in its first 64 kB, is ``binary_content``. The title is the first
-heading (``# Title``, or a line underlined by one of = - ~ # *), else the file's name.
+Charset: as ``dialect.encoding`` states it, else a UTF-8 or UTF-16 byte order mark, else as ``charset`` guesses it, else
+Windows-1252; bytes that a guess has no character for are replaced. Text with a NUL, or with more than 1 % control
+characters in its first 64 kB, is ``binary_content``. The title is the first heading (``# Title``, or a line underlined
+by one of = - ~ # *), else the file's name.
 """
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,10 +15,10 @@ from contextlib import closing
 import pyarrow as pa
 
 from warehouse.contracts import Reject
+from warehouse.sources.charset import MARKS, guessed
 from warehouse.sources.containers import Member
 from warehouse.sources.records import Documents
 
-MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*?)[ \t#]*$|^(\S[^\n]*)\n([=\-~#*])\3{2,}[ \t]*$", re.MULTILINE)
 HEAD_CHARS = 1 << 16
@@ -27,7 +27,8 @@ HEAD_CHARS = 1 << 16
 def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
     """The member's document; none for a blank file."""
     raw = load(member, max_bytes=documents.source.limits.max_record_bytes)
-    text = raw if isinstance(raw, Reject) else decoded(raw, member.uri)
+    encoding = documents.source.dialect.encoding
+    text = raw if isinstance(raw, Reject) else decoded(raw, member.uri, encoding)
     if isinstance(text, Reject):
         yield text
     elif text.strip():
@@ -51,9 +52,12 @@ def load(member: Member, *, max_bytes: int) -> bytes | Reject:
     return b"".join(parts)
 
 
-def decoded(raw: bytes, uri: str) -> str | Reject:
-    """The text, with line feeds as its only line ends, or a Reject where it is none."""
-    text = _decoded(raw)
+def decoded(raw: bytes, uri: str, encoding: str | None = None) -> str | Reject:
+    """The text, with line feeds as its only line ends, or a Reject where it is none.
+
+    Raises UnicodeError where it is not in the stated encoding.
+    """
+    text = raw.decode(encoding).removeprefix("\ufeff") if encoding else _decoded(raw)
     head = text[:HEAD_CHARS] if text is not None else ""
     if text is None or "\0" in text or len(CONTROL.findall(head)) * 100 > len(head):
         return Reject(uri, "0", "binary_content", "not text: NUL or control characters", 0, None, raw[:200])
@@ -61,11 +65,13 @@ def decoded(raw: bytes, uri: str) -> str | Reject:
 
 
 def _decoded(raw: bytes) -> str | None:
-    mark, charset = next(((mark, name) for mark, name in MARKS if raw.startswith(mark)), (b"", "utf-8"))
-    try:
-        return raw[len(mark) :].decode(charset)
-    except UnicodeDecodeError:
-        return None if b"\0" in raw else raw.decode("cp1252", "replace")
+    """The text by mark or guess; None where bytes that are no UTF-8 have a NUL."""
+    for mark, name in MARKS:
+        if raw.startswith(mark):
+            return raw[len(mark) :].decode(name, "replace")
+    if b"\0" in raw:
+        return None
+    return raw.decode(guessed(raw) or "cp1252", "replace")
 
 
 def title(text: str) -> str | None:

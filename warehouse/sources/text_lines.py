@@ -1,8 +1,8 @@
 """Lines of text from a byte stream in bounded memory, for a parser that wants lines with their ends.
 
-UTF-8 where nothing is declared and no byte order mark says UTF-16; bytes that are not UTF-8 become surrogates, so
-that they spoil their own record alone. An object without a line feed in its first block and with carriage returns has
-those as line ends.
+Where nothing is declared and no byte order mark tells, the charset is guessed from the first MiB (``charset``), UTF-8
+where nothing is likely; bytes that are not in it become surrogates, so that they spoil their own record alone. An
+object without a line feed in its first block and with carriage returns has those as line ends.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from warehouse.contracts import Reject
+from warehouse.sources.charset import guessed
 from warehouse.sources.guard import guarded
 
 BLOCK = 1 << 20
@@ -86,4 +87,6 @@ def _decoder(chunk: bytes, encoding: str | None) -> codecs.IncrementalDecoder:
     """A decoder for the object that starts with ``chunk``, which takes away a byte order mark."""
     if chunk.startswith(MARKS_UTF16):
         return codecs.getincrementaldecoder("utf-16")("strict")
+    if encoding is None and not chunk.startswith(codecs.BOM_UTF8):
+        encoding = guessed(chunk)
     return codecs.getincrementaldecoder(encoding or "utf-8-sig")("surrogateescape")
