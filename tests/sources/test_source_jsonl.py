@@ -241,3 +241,22 @@ def test_a_number_is_kept_exactly_or_its_record_alone_is_rejected(reading, numbe
     assert {reject.reason for reject in result.rejects} <= {"type_mismatch"}
     for row in result.rows:
         assert row["n"] == wrapped[shape](numbers[int(row["_record"])])
+
+
+@pytest.mark.parametrize("levels", [33, 64, 200, 400, 1000, 1500])
+def test_a_value_nested_too_deep_is_a_reject_and_the_lines_around_it_are_read(reading, levels):
+    deep = '{"x":' * levels + "1" + "}" * levels
+    for options in ({"table": "t"}, {"fields": {"text": "text", "title": "x"}}):
+        lines = ['{"text":"a","x":null}', '{"text":"b","x":' + deep + "}", '{"text":"c"}', '{"text":"d","x":null}']
+        result = reading("\n".join(lines).encode(), "a.jsonl", **options)
+        assert result.column("text") == ["a", "c", "d"]
+        assert result.reasons == {"invalid_json" if levels > 1000 else "type_mismatch": 1}
+        assert result.rejects[0].record == "1"
+
+
+def test_fields_that_differ_in_case_only_are_a_reject_at_any_level(reading):
+    lines = [b'{"x":{"a":1}}', b'{"x":{"A":2}}', b'{"x":{"b":{"c":1,"C":2}}}', b'{"x":{"b":{"c":3}}}', b'{"x":{"a":4}}']
+    result = reading(b"\n".join(lines), "a.jsonl", table="t")
+    assert [reject.record for reject in result.rejects] == ["1", "2"]
+    assert result.reasons == {"type_mismatch": 2}
+    assert [row["x"] for row in result.rows] == [{"a": 1, "b": None}, {"a": None, "b": {"c": 3}}, {"a": 4, "b": None}]

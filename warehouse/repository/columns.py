@@ -19,8 +19,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.contracts import misshapen
 from warehouse.errors import InputError
 from warehouse.repository.keys import Mask
+
+
+class Unstorable(InputError):
+    """A column whose name or type no table can hold: not a fault of the run, but of the object that has it."""
+
 
 FORBIDDEN = " ,;{}()\n\t="
 _WIDER = {
@@ -33,7 +39,7 @@ _WIDER = {
 
 
 def check_names(names: Iterable[str], *, table: str) -> None:
-    """Raise InputError for column names that Delta cannot hold (characters ``,;{}()=``, white space) or that differ
+    """Raise Unstorable for column names that Delta cannot hold (characters ``,;{}()=``, white space) or that differ
     in case only.
     """
     listed = list(names)
@@ -45,20 +51,22 @@ def check_names(names: Iterable[str], *, table: str) -> None:
             raise _refused(table, name, "names that differ in more than case")
 
 
-def _refused(table: str, name: str, allowed: str) -> InputError:
-    return InputError(
+def _refused(table: str, name: str, allowed: str) -> Unstorable:
+    return Unstorable(
         f"table {table} cannot hold a column named {name!r}", allowed=allowed, do="rename it in the source", column=name
     )
 
 
 def stored_schema(schema: pa.Schema, *, table: str) -> pa.Schema:
-    """The schema as a table holds it; null stays null (undecided). Raises InputError for a type that has no place."""
+    """The schema as a table holds it; null stays null (undecided). Raises Unstorable for a type that has no place."""
     check_names(schema.names, table=table)
     return pa.schema([pa.field(f.name, stored(f.type, f"column {f.name!r} of table {table}")) for f in schema])
 
 
 def stored(kind: pa.DataType, what: str) -> pa.DataType:
-    """The type under which a table holds a type."""
+    """The type under which a table holds a type. Raises Unstorable."""
+    if reason := misshapen(kind):
+        raise Unstorable(f"{what} {reason}", do="rename or flatten its fields in the source")
     t = pa.types
     if t.is_dictionary(kind) or t.is_run_end_encoded(kind):
         return stored(kind.value_type, what)
@@ -85,7 +93,7 @@ def _flat(kind: pa.DataType, what: str) -> pa.DataType:
     plain = t.is_signed_integer(kind) or t.is_floating(kind) or t.is_boolean(kind) or t.is_null(kind)
     if plain or t.is_string(kind) or t.is_binary(kind) or t.is_date32(kind) or t.is_decimal128(kind):
         return kind
-    raise InputError(
+    raise Unstorable(
         f"{what} has type {kind}, which a table cannot hold", do="turn it into a number or text in the source"
     )
 
@@ -114,9 +122,10 @@ def union(schemas: Iterable[pa.Schema]) -> pa.Schema:
 def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     pair = [pa.schema([("c", kind)]) for kind in (one, other)]
     try:
-        return pa.unify_schemas(pair, promote_options="permissive").field(0).type
+        both = pa.unify_schemas(pair, promote_options="permissive").field(0).type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         return pa.string()
+    return pa.string() if misshapen(both) else both
 
 
 def decided(kind: pa.DataType) -> pa.DataType:

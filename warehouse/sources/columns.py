@@ -14,6 +14,7 @@ without a zone are UTC; digits beyond the microsecond are cut off, so that no ev
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -61,8 +62,17 @@ def shown(value: pa.Scalar) -> Any:
     """The value in Python, for a message; the bare number of a time that Python cannot spell."""
     try:
         return value.as_py()
-    except (OverflowError, ValueError):
+    except (OverflowError, ValueError, RecursionError):
         return getattr(value, "value", None)
+
+
+def opening(value: Any) -> bytes:
+    """The first 200 bytes of the value as Python spells it; the upper levels alone of one too deep for Python."""
+    try:
+        text = str(value)
+    except RecursionError:
+        text = reprlib.repr(value)
+    return text.encode("utf-8", "replace")[:200]
 
 
 def snake_case(name: str) -> str:

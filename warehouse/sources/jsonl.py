@@ -18,6 +18,7 @@ import orjson
 import pyarrow as pa
 
 from warehouse.contracts import BATCH_BYTES, Reject
+from warehouse.sources.columns import opening
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
 from warehouse.sources.lines import Block, LongLine, line_blocks
@@ -189,7 +190,7 @@ def _records(values: list[Any], uri: str, size: int) -> list[Parsed | Reject]:
             f"a JSON {_kind(value)}, not an object",
             -1,
             None,
-            repr(value)[:200].encode(),
+            opening(value),
         )
         for number, value in enumerate(values)
         if type(value) is not dict
@@ -250,4 +251,4 @@ def _single(value: Any) -> pa.Array:
     """One value of whatever type; what is no text and no number is bytes, which no column of a document accepts."""
     if value is None or type(value) in (str, int, float):
         return pa.array([value], None if value is not None else pa.string())
-    return pa.array([repr(value)[:200].encode()], pa.binary())
+    return pa.array([opening(value)], pa.binary())

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.contracts import RECORDS, TIMESTAMP, Reject
-from warehouse.sources.columns import CASTS, cast_where_possible, shown, within_years
+from warehouse.sources.columns import CASTS, cast_where_possible, opening, shown, within_years
 from warehouse.sources.recipe import Source
 
 TIMES = ("published_at", "known_at")
@@ -68,10 +68,8 @@ class Documents:
     def _reject(self, number: int, reason: str, values: dict[str, pa.Array], at: int) -> Reject:
         field_name = self.names.get("text", "text")
         record = {name: shown(array[at]) for name, array in values.items()}
-        first = str(record).encode("utf-8", "replace")[:200]
-        return Reject(
-            self.uri, str(number), reason, f"a document needs text in field {field_name!r}", number, None, first
-        )
+        message = f"a document needs text in field {field_name!r}"
+        return Reject(self.uri, str(number), reason, message, number, None, opening(record))
 
     def _records(self, numbers: pa.Array, kept: dict[str, pa.Array]) -> pa.RecordBatch:
         size = len(numbers)
