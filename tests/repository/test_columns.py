@@ -105,7 +105,7 @@ def test_unsigned_and_fine_types_are_held_without_loss(tmp_path: Path) -> None:
     batch = rows(
         u8=pa.array([255], pa.uint8()),
         u64=pa.array([2**64 - 1], pa.uint64()),
-        ns=pa.array([1_700_000_000_123_456_789], pa.timestamp("ns", "UTC")),
+        ns=pa.array([-1_700_000_000_123_456_789], pa.timestamp("ns", "UTC")),
         naive=pa.array([dt.datetime(2024, 1, 2, 3)], pa.timestamp("s")),
         clock=pa.array([dt.time(1, 2, 3)], pa.time32("s")),
         word=pa.array(["w"]).dictionary_encode(),
@@ -120,7 +120,7 @@ def test_unsigned_and_fine_types_are_held_without_loss(tmp_path: Path) -> None:
         "w",
         0.5,
     )
-    assert row["ns"] == dt.datetime(2023, 11, 14, 22, 13, 20, 123456, tzinfo=dt.UTC)
+    assert row["ns"] == dt.datetime(1916, 2, 18, 1, 46, 39, 876543, tzinfo=dt.UTC)
     assert row["naive"] == dt.datetime(2024, 1, 2, 3)
 
 

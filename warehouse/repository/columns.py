@@ -72,7 +72,7 @@ def stored(kind: pa.DataType, what: str) -> pa.DataType:
         return stored(kind.value_type, what)
     if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
         return pa.list_(stored(kind.value_type, what))
-    if t.is_struct(kind):
+    if t.is_struct(kind) and kind.num_fields:
         return pa.struct([pa.field(f.name, stored(f.type, what)) for f in kind])
     if t.is_map(kind):
         return pa.map_(stored(kind.key_type, what), stored(kind.item_type, what))
@@ -99,13 +99,19 @@ def _flat(kind: pa.DataType, what: str) -> pa.DataType:
 
 
 def as_stored(batch: pa.RecordBatch, *, table: str) -> pa.RecordBatch:
-    """A batch in the types that a table holds; times finer than a microsecond are cut."""
+    """A batch in the types that a table holds; times finer than a microsecond are cut toward the past."""
     schema = stored_schema(batch.schema, table=table)
     arrays = [
-        column if column.type == field.type else column.cast(field.type, safe=False)
+        column if column.type == field.type else _cut(column).cast(field.type, safe=False)
         for column, field in zip(batch.columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _cut(column: pa.Array) -> pa.Array:
+    """Nanoseconds in UTC at the last microsecond before them; any other column as it is."""
+    fine = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
+    return pc.floor_temporal(column.cast(pa.timestamp("ns")), unit="microsecond") if fine else column
 
 
 def union(schemas: Iterable[pa.Schema]) -> pa.Schema:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -56,6 +57,21 @@ def within_years(array: pa.Array) -> pa.Array:
     low, high = (pa.scalar(end, array.type) for end in ends)
     inside = pc.and_(pc.greater_equal(array, low), pc.less_equal(array, high))
     return pc.if_else(inside, array, pa.scalar(None, array.type))
+
+
+def microseconds(array: pa.Array) -> pa.Array:
+    """Timestamps of any unit as TIMESTAMP: nanoseconds cut toward the past, null outside the years 1 to 9999."""
+    unit = array.type.unit
+    counts = pc.fill_null(pc.cast(array, pa.int64()), 0).to_numpy()
+    low, high = (pa.scalar(end, TIMESTAMP).value for end in YEARS)
+    if unit == "ns":
+        inside, counts = np.ones(len(counts), bool), counts // 1_000
+    else:
+        size = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
+        inside = (counts >= -(-low // size)) & (counts <= high // size)
+        counts = np.where(inside, counts, 0) * size
+    lost = pc.or_(pc.is_null(array), pa.array(~inside))
+    return pc.if_else(lost, pa.scalar(None, TIMESTAMP), pc.cast(pa.array(counts, pa.int64()), TIMESTAMP))
 
 
 def shown(value: pa.Scalar) -> Any:
