@@ -240,3 +240,12 @@ def test_fuzzed_files_are_rows_and_rejects(reading, shared_data: Path):
     for path in sorted((shared_data / "arrow_testing" / "csv").rglob("*")):
         if path.is_file():
             assert reading(path, "a.csv", table="t").met < 2000
+
+
+@given(st.lists(st.sampled_from(["a", "A", "a_2", "a_3", "a_2_2", "aA", "", "1", "b"]), max_size=12))
+def test_a_name_that_is_taken_gets_the_next_number_that_is_free(originals):
+    taken = []
+    for at, original in enumerate(originals, 1):
+        base = snake_case(original) or f"column_{at}"
+        taken.append(next(name for name in [base, *(f"{base}_{n}" for n in range(2, 99))] if name not in taken))
+    assert named(originals, {}) == taken

@@ -50,8 +50,9 @@ def stamped(batch: pa.RecordBatch, origin: Origin, met: int, *, table: str) -> p
     made["_record"] = pa.array(range(met, met + len(own)), pa.int64()).cast(pa.string())
     for name in set(own.schema.names) & {"_uri", "_record", "_known_at"}:
         made[name] = pc.coalesce(own[name].cast(SYSTEM.field(name).type), made[name])
-    fields = [field for field in own.schema if field.name not in SYSTEM.names]
-    arrays = [own[field.name] for field in fields] + [made[name] for name in SYSTEM.names]
+    kept = [(field, array) for field, array in zip(own.schema, own.columns, strict=True) if field.name not in made]
+    fields = [field for field, _ in kept]
+    arrays = [array for _, array in kept] + [made[name] for name in SYSTEM.names]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*fields, *SYSTEM]))
 
 
@@ -162,11 +163,12 @@ def fitted(rows: pa.RecordBatch, columns: pa.Schema) -> Shaped:
     """The rows in the table's types; those that do not fit without loss are rejects."""
     arrays: list[pa.Array] = []
     misfits: dict[int, pa.Field] = {}
+    given = dict(zip(rows.schema.names, rows.columns, strict=True))
     for field in columns:
-        if field.name not in rows.schema.names:
+        if field.name not in given:
             arrays.append(pa.nulls(len(rows), field.type))
             continue
-        array, bad = fit(rows[field.name], field.type)
+        array, bad = fit(given[field.name], field.type)
         arrays.append(array)
         for at in np.flatnonzero(bad).tolist():
             misfits.setdefault(at, field)

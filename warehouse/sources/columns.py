@@ -99,23 +99,18 @@ def snake_case(name: str) -> str:
 
 def named(originals: Sequence[str], declared: dict[str, Column] | Any) -> list[str]:
     """One column name for each original, all different; a declared ``rename`` wins."""
-    taken: set[str] = set()
+    numbers: dict[str, int] = {}  # of each name taken, the one that its last namesake got
     names = []
     for at, original in enumerate(originals, 1):
         column = declared.get(original)
         base = (column.rename if column and column.rename else snake_case(original)) or f"column_{at}"
-        name = next(name for name in _numbered(base) if name not in taken)
-        taken.add(name)
+        name = base
+        while name in numbers:
+            numbers[base] += 1
+            name = f"{base}_{numbers[base]}"
+        numbers[name] = 1
         names.append(name)
     return names
-
-
-def _numbered(base: str) -> Iterable[str]:
-    yield base
-    number = 2
-    while True:
-        yield f"{base}_{number}"
-        number += 1
 
 
 def commented(name: str, kind: pa.DataType, original: str) -> pa.Field:
