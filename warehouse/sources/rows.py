@@ -121,12 +121,12 @@ def _plain(value: Any, kind: str) -> Any:
     if type(value) not in (int, float):
         return None
     if kind == "timestamp":
-        return moments(pa.array([value]))[0].as_py()
+        return moments(pa.array([float(value)]))[0].as_py()
     if kind == "decimal":
         return cast_text(pa.array([str(value)]), Column("decimal"))[0].as_py()
     if kind == "int64":
         return int(value) if value == int(value) and abs(value) < 1 << 63 else None
-    return float(value) if kind == "double" else None
+    return float(value) if kind == "double" and float(value) == value else None
 
 
 def _or_nulls(array: pa.Array | None, size: int, kind: pa.DataType) -> pa.Array:
@@ -148,9 +148,10 @@ def _merged_each(kind: pa.DataType | None, values: list[Any]) -> tuple[pa.DataTy
     grow = kind is None
     for at, value in enumerate(values):
         wider = _widened(kind, [value], grow=grow)
-        kind = wider or kind
         if wider is None:
             odd.add(at)
+        else:
+            kind = wider
     return kind, odd
 
 
