@@ -138,7 +138,7 @@ def cast_text(values: pa.Array, column: Column) -> pa.Array:
     if column.format is not None:
         return _by_format(values, column)
     trimmed = pc.utf8_trim_whitespace(values)
-    return cast_where_possible(trimmed, CASTS[column.type])
+    return within_years(cast_where_possible(trimmed, CASTS[column.type]))
 
 
 def cast_where_possible(values: pa.Array, cast: Callable[[pa.Array], pa.Array]) -> pa.Array:
@@ -191,6 +191,6 @@ def _by_format(values: pa.Array, column: Column) -> pa.Array:
 def _parsed(text: str, pattern: str) -> datetime | None:
     try:
         moment = datetime.strptime(text.strip(), pattern)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
