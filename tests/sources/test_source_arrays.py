@@ -135,6 +135,10 @@ KEPT = {
         [{"a": 1}, {"a": 1}, {"a": None}],
     ),
     "null of a dictionary": (pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", None])), ["a", None]),
+    "dictionary of views": (
+        pa.DictionaryArray.from_arrays(pa.array([1, 0, None]), pa.array(["a", "b"], pa.string_view())),
+        ["b", "a", None],
+    ),
     "views": (pa.array([["a", None], None, []], pa.list_view(pa.string_view())), [["a", None], None, []]),
     "large views": (pa.array([[1], None], pa.large_list_view(pa.uint8())), [[1], None]),
 }

@@ -40,7 +40,12 @@ def decoded(array: pa.Array) -> pa.Array:
         if isinstance(array.type, pa.BaseExtensionType):
             array = array.storage
         elif pa.types.is_dictionary(array.type):
-            array = array.dictionary_decode()
+            words = array.dictionary
+            if pa.types.is_string_view(words.type) or pa.types.is_binary_view(
+                words.type
+            ):  # which Arrow cannot take from
+                words = words.cast(simple_type(words.type))
+            array = pa.DictionaryArray.from_arrays(array.indices, words).dictionary_decode()
         elif pa.types.is_run_end_encoded(array.type):
             array = pc.run_end_decode(array)
         else:
