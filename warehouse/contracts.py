@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -25,6 +26,10 @@ Words = Literal["spacy_en", "unicode", "whitespace"]
 """How a text is cut into words (warehouse.kernels.words)."""
 BATCH_BYTES = 16 << 20
 """Target size of a record batch and of a Parquet row group, in bytes of Arrow memory."""
+MAX_NESTING = 32
+"""Structs, lists and maps in each other in a table's column: delta-rs reads 40 structs back and not 45, Arrow IPC
+writes 63.
+"""
 
 # What a document reader yields; the repository adds identity and time.
 RECORDS = pa.schema(
@@ -152,6 +157,22 @@ class Reject:
     position: int = -1
     exception: str | None = None
     first_bytes: bytes = b""
+
+
+def misshapen(kind: pa.DataType) -> str | None:
+    """Why no table's column has this type: levels beyond MAX_NESTING, or names of one struct that differ in case
+    only. None for any other type.
+    """
+    level = [kind]
+    for _ in range(MAX_NESTING + 1):
+        for each in filter(pa.types.is_struct, level):
+            met = Counter(each.field(at).name.casefold() for at in range(each.num_fields))
+            if twice := next((name for name, count in met.items() if count > 1), None):
+                return f"has fields whose names differ in case only, or not at all: {twice!r}"
+        level = [each.field(at).type for each in level for at in range(each.num_fields)]
+        if not level:
+            return None
+    return f"is nested in more than {MAX_NESTING} levels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,3 +240,24 @@ def test_fuzzed_files_are_rows_and_rejects(reading, shared_data: Path):
     for path in sorted((shared_data / "arrow_testing" / "csv").rglob("*")):
         if path.is_file():
             assert reading(path, "a.csv", table="t").met < 2000
+
+
+@given(st.lists(st.sampled_from(["a", "A", "a_2", "a_3", "a_2_2", "aA", "", "1", "b"]), max_size=12))
+def test_a_name_that_is_taken_gets_the_next_number_that_is_free(originals):
+    taken = []
+    for at, original in enumerate(originals, 1):
+        base = snake_case(original) or f"column_{at}"
+        taken.append(next(name for name in [base, *(f"{base}_{n}" for n in range(2, 99))] if name not in taken))
+    assert named(originals, {}) == taken
+
+
+def test_a_time_of_text_outside_the_years_1_to_9999_stays_text_or_is_a_reject(reading):
+    far = ["0000-12-31T23:59:59", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-05:00"]
+    for text in [*far, "0000-02-01"]:
+        found = reading(f"at\n{text}\n".encode(), "a.csv", table="t")
+        assert found.column("at") == [text]
+        kind = "timestamp" if "T" in text else "date"
+        declared = reading(f"at\n{text}\n0001-01-02\n".encode(), "a.csv", table="t", columns={"at": Column(kind)})
+        assert (len(declared.rows), declared.reasons) == (1, {"type_mismatch": 1})
+    edge = Column("timestamp", "%Y-%m-%dT%H:%M:%S%z")
+    assert reading(f"at\n{far[1]}\n".encode(), "a.csv", table="t", columns={"at": edge}).reasons == {"type_mismatch": 1}

@@ -131,6 +131,7 @@ LINES = st.lists(JSON.map(json.dumps) | st.text(max_size=20).filter(lambda text:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(LINES)
+@example(['{"": {}}', '{"": ""}'])
 def test_lines_met_are_rows_plus_rejects(reading, lines):
     data = "\n".join(lines).encode("utf-8", "replace")
     met = sum(bool(line.strip()) for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
@@ -229,9 +230,19 @@ def test_json_test_suite_y_files_parse_and_n_files_are_refused(reading, shared_d
 
 
 @given(
-    st.lists(st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False)), min_size=1),
+    st.lists(
+        st.one_of(
+            st.integers(-(2**63), 2**63 - 1),
+            st.integers(-(10**40), 10**40),
+            st.floats(allow_nan=False, allow_infinity=False),
+        ),
+        min_size=1,
+    ),
     st.sampled_from(["plain", "listed", "nested"]),
 )
+@example([2**63 - 1, 1e300, 10**30 + 1], "plain")
+@example([1e300, 10**22], "plain")
+@example([-(2**63) - 1, 2**64], "nested")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_a_number_is_kept_exactly_or_its_record_alone_is_rejected(reading, numbers, shape):
     wrapped = {"plain": lambda value: value, "listed": lambda value: [value], "nested": lambda value: {"x": value}}
@@ -241,3 +252,44 @@ def test_a_number_is_kept_exactly_or_its_record_alone_is_rejected(reading, numbe
     assert {reject.reason for reject in result.rejects} <= {"type_mismatch"}
     for row in result.rows:
         assert row["n"] == wrapped[shape](numbers[int(row["_record"])])
+
+
+@pytest.mark.parametrize("levels", [33, 64, 200, 400, 1000, 1500])
+def test_a_value_nested_too_deep_is_a_reject_and_the_lines_around_it_are_read(reading, levels):
+    deep = '{"x":' * levels + "1" + "}" * levels
+    for options in ({"table": "t"}, {"fields": {"text": "text", "title": "x"}}):
+        lines = ['{"text":"a","x":null}', '{"text":"b","x":' + deep + "}", '{"text":"c"}', '{"text":"d","x":null}']
+        result = reading("\n".join(lines).encode(), "a.jsonl", **options)
+        assert result.column("text") == ["a", "c", "d"]
+        assert result.reasons == {"invalid_json" if levels > 1000 else "type_mismatch": 1}
+        assert result.rejects[0].record == "1"
+
+
+def test_fields_that_differ_in_case_only_are_a_reject_at_any_level(reading):
+    lines = [b'{"x":{"a":1}}', b'{"x":{"A":2}}', b'{"x":{"b":{"c":1,"C":2}}}', b'{"x":{"b":{"c":3}}}', b'{"x":{"a":4}}']
+    result = reading(b"\n".join(lines), "a.jsonl", table="t")
+    assert [reject.record for reject in result.rejects] == ["1", "2"]
+    assert result.reasons == {"type_mismatch": 2}
+    assert [row["x"] for row in result.rows] == [{"a": 1, "b": None}, {"a": None, "b": {"c": 3}}, {"a": 4, "b": None}]
+
+
+def test_integers_beyond_64_bits_are_rejects_beside_doubles_and_texts_like_them_stay(reading):
+    lines = [
+        '{"n":1e300}',
+        '{"n":123456789012345678901234567890}',
+        '{"n":0.12345678901234567890123,"t":"a: 12345678901234567890"}',
+    ]
+    for name, content in (("a.jsonl", "\n".join(lines)), ("a.json", f"[{','.join(lines)}]")):
+        result = reading(content.encode(), name, table="t")
+        assert [(row["n"], row.get("t")) for row in result.rows] == [
+            (1e300, None),
+            (0.12345678901234567890123, "a: 12345678901234567890"),
+        ]
+        assert [(reject.record, reject.reason) for reject in result.rejects] == [("1", "type_mismatch")]
+    declared = reading("\n".join(lines).encode(), "a.jsonl", table="t", columns={"n": Column("double")})
+    assert [reject.record for reject in declared.rejects] == ["1"]
+
+
+def test_of_a_name_that_an_object_has_twice_the_last_value_counts(reading):
+    result = reading(b'{"a":1,"a":2}\n{"a":12345678901234567890123,"a":3}', "a.jsonl", table="t")
+    assert result.column("a") == [2, 3]

@@ -19,8 +19,14 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse.contracts import misshapen
 from warehouse.errors import InputError
 from warehouse.repository.keys import Mask
+
+
+class Unstorable(InputError):
+    """A column whose name or type no table can hold: not a fault of the run, but of the object that has it."""
+
 
 FORBIDDEN = " ,;{}()\n\t="
 _WIDER = {
@@ -33,7 +39,7 @@ _WIDER = {
 
 
 def check_names(names: Iterable[str], *, table: str) -> None:
-    """Raise InputError for column names that Delta cannot hold (characters ``,;{}()=``, white space) or that differ
+    """Raise Unstorable for column names that Delta cannot hold (characters ``,;{}()=``, white space) or that differ
     in case only.
     """
     listed = list(names)
@@ -45,26 +51,28 @@ def check_names(names: Iterable[str], *, table: str) -> None:
             raise _refused(table, name, "names that differ in more than case")
 
 
-def _refused(table: str, name: str, allowed: str) -> InputError:
-    return InputError(
+def _refused(table: str, name: str, allowed: str) -> Unstorable:
+    return Unstorable(
         f"table {table} cannot hold a column named {name!r}", allowed=allowed, do="rename it in the source", column=name
     )
 
 
 def stored_schema(schema: pa.Schema, *, table: str) -> pa.Schema:
-    """The schema as a table holds it; null stays null (undecided). Raises InputError for a type that has no place."""
+    """The schema as a table holds it; null stays null (undecided). Raises Unstorable for a type that has no place."""
     check_names(schema.names, table=table)
     return pa.schema([pa.field(f.name, stored(f.type, f"column {f.name!r} of table {table}")) for f in schema])
 
 
 def stored(kind: pa.DataType, what: str) -> pa.DataType:
-    """The type under which a table holds a type."""
+    """The type under which a table holds a type. Raises Unstorable."""
+    if reason := misshapen(kind):
+        raise Unstorable(f"{what} {reason}", do="rename or flatten its fields in the source")
     t = pa.types
     if t.is_dictionary(kind) or t.is_run_end_encoded(kind):
         return stored(kind.value_type, what)
     if t.is_list(kind) or t.is_large_list(kind) or t.is_fixed_size_list(kind):
         return pa.list_(stored(kind.value_type, what))
-    if t.is_struct(kind):
+    if t.is_struct(kind) and kind.num_fields:
         return pa.struct([pa.field(f.name, stored(f.type, what)) for f in kind])
     if t.is_map(kind):
         return pa.map_(stored(kind.key_type, what), stored(kind.item_type, what))
@@ -85,19 +93,25 @@ def _flat(kind: pa.DataType, what: str) -> pa.DataType:
     plain = t.is_signed_integer(kind) or t.is_floating(kind) or t.is_boolean(kind) or t.is_null(kind)
     if plain or t.is_string(kind) or t.is_binary(kind) or t.is_date32(kind) or t.is_decimal128(kind):
         return kind
-    raise InputError(
+    raise Unstorable(
         f"{what} has type {kind}, which a table cannot hold", do="turn it into a number or text in the source"
     )
 
 
 def as_stored(batch: pa.RecordBatch, *, table: str) -> pa.RecordBatch:
-    """A batch in the types that a table holds; times finer than a microsecond are cut."""
+    """A batch in the types that a table holds; times finer than a microsecond are cut toward the past."""
     schema = stored_schema(batch.schema, table=table)
     arrays = [
-        column if column.type == field.type else column.cast(field.type, safe=False)
+        column if column.type == field.type else _cut(column).cast(field.type, safe=False)
         for column, field in zip(batch.columns, schema, strict=True)
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _cut(column: pa.Array) -> pa.Array:
+    """Nanoseconds in UTC at the last microsecond before them; any other column as it is."""
+    fine = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
+    return pc.floor_temporal(column.cast(pa.timestamp("ns")), unit="microsecond") if fine else column
 
 
 def union(schemas: Iterable[pa.Schema]) -> pa.Schema:
@@ -114,9 +128,10 @@ def union(schemas: Iterable[pa.Schema]) -> pa.Schema:
 def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     pair = [pa.schema([("c", kind)]) for kind in (one, other)]
     try:
-        return pa.unify_schemas(pair, promote_options="permissive").field(0).type
+        both = pa.unify_schemas(pair, promote_options="permissive").field(0).type
     except (pa.ArrowTypeError, pa.ArrowInvalid):
         return pa.string()
+    return pa.string() if misshapen(both) else both
 
 
 def decided(kind: pa.DataType) -> pa.DataType:

@@ -20,6 +20,7 @@ import pyarrow as pa
 from warehouse.contracts import REJECTS, Dropped, ObjectFact, Receipt, Reject, digest
 from warehouse.errors import InputError, UsageError
 from warehouse.repository import delta, receipts
+from warehouse.repository.columns import Unstorable
 from warehouse.repository.documents import GRAIN, Documents
 from warehouse.repository.origin import Origin, Shape, Shaped
 from warehouse.repository.parts import Stage
@@ -148,8 +149,11 @@ class Ingestion:
         origin = Origin(self._intake.source, fact.uri, fact.sha256, fact.known_at, self._stage.receipt_id, at)
         self._facts.append(fact)
         self._origins.append(origin)
-        for reading in readings:
-            self._take(reading, origin)
+        try:
+            for reading in readings:
+                self._take(reading, origin)
+        except Unstorable as refusal:
+            self._take(Reject(fact.uri, "", "unsupported", str(refusal), exception=type(refusal).__name__), origin)
         fact = self._facts[at]
         self._remember((fact,))
         if self._stage.bytes + self._shape.waiting >= COMMIT_BYTES or len(self._facts) >= COMMIT_OBJECTS:
@@ -166,8 +170,9 @@ class Ingestion:
             self._refuse([reading], origin)
             return
         met = self._facts[origin.ordinal].rows_in
+        shaped = self._shape.shape(reading, origin, met)
         self._count(origin, rows_in=reading.num_rows)
-        self._keep(self._shape.shape(reading, origin, met), origin)
+        self._keep(shaped, origin)
 
     def _keep(self, shaped: Shaped, origin: Origin) -> None:
         self._stage.write(shaped.rows)

@@ -200,10 +200,13 @@ def _has_statistics(kind: pa.DataType) -> bool:
 def statistics(footer: pq.FileMetaData, schema: pa.Schema) -> dict[str, Any]:
     """A file's Delta statistics (Delta protocol, "Per-file Statistics") from the statistics of its row groups."""
     stats: dict[str, Any] = {"numRecords": footer.num_rows, "minValues": {}, "maxValues": {}, "nullCount": {}}
+    kinds = dict(zip(schema.names, schema.types, strict=True))
+    columns = footer.schema
+    groups = [footer.row_group(group) for group in range(footer.num_row_groups)]
     for at in range(footer.num_columns):
-        name = footer.schema.column(at).path
-        if name in schema.names and _has_statistics(schema.field(name).type):
-            _column(stats, name, [footer.row_group(group).column(at) for group in range(footer.num_row_groups)])
+        name = columns.column(at).path
+        if name in kinds and _has_statistics(kinds[name]):
+            _column(stats, name, [group.column(at) for group in groups])
     return stats
 
 

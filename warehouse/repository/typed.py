@@ -3,7 +3,8 @@
 The first commit decides the schema: its batches are spooled (Arrow IPC, on disk, beside the staged files) and written
 when all types were seen, integers with decimals as double, anything with text as text. Later batches are fitted to
 the table: a new column is added, a missing one is null, and a value that does not fit without loss makes its row a
-reject ``type_mismatch``. Cost of the spool: the first commit of a table writes its bytes twice.
+reject ``type_mismatch``. An object ends at a column that no table can hold. Cost of the spool: the first commit of a
+table writes its bytes twice.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ def stamped(batch: pa.RecordBatch, origin: Origin, met: int, *, table: str) -> p
     made["_record"] = pa.array(range(met, met + len(own)), pa.int64()).cast(pa.string())
     for name in set(own.schema.names) & {"_uri", "_record", "_known_at"}:
         made[name] = pc.coalesce(own[name].cast(SYSTEM.field(name).type), made[name])
-    fields = [field for field in own.schema if field.name not in SYSTEM.names]
-    arrays = [own[field.name] for field in fields] + [made[name] for name in SYSTEM.names]
+    kept = [(field, array) for field, array in zip(own.schema, own.columns, strict=True) if field.name not in made]
+    fields = [field for field, _ in kept]
+    arrays = [array for _, array in kept] + [made[name] for name in SYSTEM.names]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*fields, *SYSTEM]))
 
 
@@ -62,6 +64,7 @@ class Typed:
     def __init__(self, table: str, columns: pa.Schema | None, spool: Path) -> None:
         self.table, self.columns = table, columns
         self._spool = Spool(spool)
+        self._names: dict[str, None] = {}
 
     @property
     def waiting(self) -> int:
@@ -69,12 +72,15 @@ class Typed:
         return self._spool.bytes
 
     def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
-        """The rows that fit the table; none while the schema is undecided."""
+        """The rows that fit the table; none while the schema is undecided. Raises Unstorable."""
         rows = stamped(batch, origin, met, table=self.table)
         if self.columns is None:
+            names = self._names | dict.fromkeys(rows.schema.names)
+            check_names(names, table=self.table)
+            self._names = names
             self._spool.write(rows, origin.ordinal)
             return Shaped(rows.slice(0, 0), [])
-        self.columns = grown(self.columns, rows.schema)
+        self.columns = grown(self.columns, rows.schema, table=self.table)
         return fitted(rows, self.columns)
 
     def deferred(self) -> Iterator[tuple[int, Shaped]]:
@@ -141,14 +147,15 @@ def decided_schema(schemas: list[pa.Schema]) -> pa.Schema:
     return pa.schema([*(field for field in fields if field.name not in SYSTEM.names), *SYSTEM])
 
 
-def grown(columns: pa.Schema, batch: pa.Schema) -> pa.Schema:
+def grown(columns: pa.Schema, batch: pa.Schema, *, table: str) -> pa.Schema:
     """The table's schema and, after it, the batch's new columns; one without any value is left for a batch that has
-    some.
+    some. Raises Unstorable.
     """
-    new = [f for f in batch if f.name not in columns.names and not pa.types.is_null(f.type)]
+    held = set(columns.names)
+    new = [f for f in batch if f.name not in held and not pa.types.is_null(f.type)]
     if not new:
         return columns
-    check_names([*columns.names, *(field.name for field in new)], table="of the source")
+    check_names([*columns.names, *(field.name for field in new)], table=table)
     return pa.schema([*columns, *(pa.field(field.name, decided(field.type)) for field in new)])
 
 
@@ -156,11 +163,12 @@ def fitted(rows: pa.RecordBatch, columns: pa.Schema) -> Shaped:
     """The rows in the table's types; those that do not fit without loss are rejects."""
     arrays: list[pa.Array] = []
     misfits: dict[int, pa.Field] = {}
+    given = dict(zip(rows.schema.names, rows.columns, strict=True))
     for field in columns:
-        if field.name not in rows.schema.names:
+        if field.name not in given:
             arrays.append(pa.nulls(len(rows), field.type))
             continue
-        array, bad = fit(rows[field.name], field.type)
+        array, bad = fit(given[field.name], field.type)
         arrays.append(array)
         for at in np.flatnonzero(bad).tolist():
             misfits.setdefault(at, field)

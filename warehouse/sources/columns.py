@@ -14,10 +14,12 @@ without a zone are UTC; digits beyond the microsecond are cut off, so that no ev
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -61,12 +63,36 @@ def within_years(array: pa.Array) -> pa.Array:
     return pc.if_else(inside, array, pa.scalar(None, array.type))
 
 
+def microseconds(array: pa.Array) -> pa.Array:
+    """Timestamps of any unit as TIMESTAMP: nanoseconds cut toward the past, null outside the years 1 to 9999."""
+    unit = array.type.unit
+    counts = pc.fill_null(pc.cast(array, pa.int64()), 0).to_numpy()
+    low, high = (pa.scalar(end, TIMESTAMP).value for end in YEARS)
+    if unit == "ns":
+        inside, counts = np.ones(len(counts), bool), counts // 1_000
+    else:
+        size = {"s": 1_000_000, "ms": 1_000, "us": 1}[unit]
+        inside = (counts >= -(-low // size)) & (counts <= high // size)
+        counts = np.where(inside, counts, 0) * size
+    lost = pc.or_(pc.is_null(array), pa.array(~inside))
+    return pc.if_else(lost, pa.scalar(None, TIMESTAMP), pc.cast(pa.array(counts, pa.int64()), TIMESTAMP))
+
+
 def shown(value: pa.Scalar) -> Any:
     """The value in Python, for a message; the bare number of a time that Python cannot spell."""
     try:
         return value.as_py()
-    except (OverflowError, ValueError):
+    except (OverflowError, ValueError, RecursionError):
         return getattr(value, "value", None)
+
+
+def opening(value: Any) -> bytes:
+    """The first 200 bytes of the value as Python spells it; the upper levels alone of one too deep for Python."""
+    try:
+        text = str(value)
+    except RecursionError:
+        text = reprlib.repr(value)
+    return text.encode("utf-8", "replace")[:200]
 
 
 def snake_case(name: str) -> str:
@@ -79,13 +105,16 @@ def named(originals: Sequence[str], declared: dict[str, Column] | Any) -> list[s
     """One column name for each original, all different; a declared ``rename`` wins, or raises ColumnClash."""
     if clash := clashing(originals, declared):
         raise ColumnClash(clash)
-    taken: set[str] = set()
+    numbers: dict[str, int] = {}  # of each name taken, the one that its last namesake got
     names = []
     for at, original in enumerate(originals, 1):
         column = declared.get(original)
         base = (column.rename if column and column.rename else snake_case(original)) or f"column_{at}"
-        name = next(name for name in _numbered(base) if name not in taken)
-        taken.add(name)
+        name = base
+        while name in numbers:
+            numbers[base] += 1
+            name = f"{base}_{numbers[base]}"
+        numbers[name] = 1
         names.append(name)
     return names
 
@@ -103,14 +132,6 @@ def clashing(originals: Sequence[str], declared: Mapping[str, Column]) -> str:
         if other != original and renamed & {other, original}:
             return f"columns {other!r} and {original!r} both lead to {name!r}; rename one of them otherwise"
     return ""
-
-
-def _numbered(base: str) -> Iterable[str]:
-    yield base
-    number = 2
-    while True:
-        yield f"{base}_{number}"
-        number += 1
 
 
 def commented(name: str, kind: pa.DataType, original: str) -> pa.Field:
@@ -138,7 +159,7 @@ def cast_text(values: pa.Array, column: Column) -> pa.Array:
     if column.format is not None:
         return _by_format(values, column)
     trimmed = pc.utf8_trim_whitespace(values)
-    return cast_where_possible(trimmed, CASTS[column.type])
+    return within_years(cast_where_possible(trimmed, CASTS[column.type]))
 
 
 def cast_where_possible(values: pa.Array, cast: Callable[[pa.Array], pa.Array]) -> pa.Array:
@@ -191,6 +212,6 @@ def _by_format(values: pa.Array, column: Column) -> pa.Array:
 def _parsed(text: str, pattern: str) -> datetime | None:
     try:
         moment = datetime.strptime(text.strip(), pattern)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

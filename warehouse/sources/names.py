@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import orjson
 import pyarrow.parquet as pq
 
 from warehouse.contracts import Reject
@@ -96,7 +97,7 @@ def _json(member: Member, source: Source) -> tuple[str, ...]:
 
 def _keys(member: Member, source: Source) -> Iterator[tuple[str, ...]]:
     """Keys of the records, a MiB of them at a time."""
-    for each in jsonl.parse(member, max_bytes=source.limits.max_record_bytes):
+    for each in jsonl.parse(member, orjson.loads, max_bytes=source.limits.max_record_bytes):
         if isinstance(each, jsonl.Parsed) and each.rows:
             yield tuple(dict.fromkeys(key for row in each.rows for key in row))
 

@@ -1,23 +1,21 @@
 """Parquet through pyarrow, in batches of about 16 MB: documents read only the columns that they map.
 
-Types that a Delta table has not are widened: unsigned to int64, half floats to float, times of day to text, durations
-to int64 in their unit, large and view types to plain ones, dictionaries decoded, timestamps to microseconds in UTC
-(UTC where they name no zone; nanoseconds are cut off). A value that does not survive that is a Reject of its row. A
-file that is broken, encrypted, of an unknown type or not as its page checksums say is one Reject after the batches
-that were readable; a file that makes the decoder itself crash would take the process.
+Types that a Delta table has not are widened as warehouse.sources.arrays says; a value that does not survive that is a
+Reject of its row. A file that is broken, encrypted, of an unknown type or not as its page checksums say is one Reject
+after the batches that were readable; a file that makes the decoder itself crash would take the process.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse.contracts import BATCH_BYTES, TIMESTAMP, Reject
-from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named, shown, within_years
+from warehouse.sources.arrays import decoded, simple
+from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named, shown
 from warehouse.sources.containers import Member, check_ratio, seekable
 from warehouse.sources.recipe import Column, Limits, Source
 from warehouse.sources.records import Documents, moments
@@ -65,16 +63,23 @@ def documents_of(batch: pa.RecordBatch, start: int, documents: Documents) -> Ite
     numbers = range(start, start + batch.num_rows)
     missing = pa.nulls(batch.num_rows, pa.string())
     values = {name: batch[key] if key in batch.schema.names else missing for name, key in documents.names.items()}
-    yield from documents.batch(numbers, {name: _simple(array) for name, array in values.items()})
+    yield from documents.batch(numbers, {name: _whole(decoded(array)) for name, array in values.items()})
+
+
+def _whole(array: pa.Array) -> pa.Array:
+    """The array in its simple type if every value survives that, else as it is: its reader tells what is lost."""
+    made = simple(array)
+    return made if made.null_count == array.null_count else array
 
 
 def rows_of(batch: pa.RecordBatch, start: int, member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
     """Rows of a typed table from Arrow rows, of which the first is row ``start``."""
     names = batch.schema.names
-    new = [_column(batch[at], source.columns.get(name)) for at, name in enumerate(names)]
+    olds = [decoded(column) for column in batch.columns]
+    new = [_column(old, source.columns.get(name)) for old, name in zip(olds, names, strict=True)]
     known, stated = _known_at(batch, source)
     bad: dict[int, str] = {}
-    for array, old, name in [*zip(new, batch.columns, names, strict=True), (known, stated, "known_at")]:
+    for array, old, name in [*zip(new, olds, names, strict=True), (known, stated, "known_at")]:
         if array.null_count > old.null_count:
             lost = pc.indices_nonzero(pc.and_(pc.is_null(array), pc.is_valid(old))).to_pylist()
             bad |= {at: f"column {name!r} has {str(shown(old[at]))[:80]}" for at in lost if at not in bad}
@@ -93,7 +98,7 @@ def rows_of(batch: pa.RecordBatch, start: int, member: Member, source: Source) -
 
 def _column(array: pa.Array, declared: Column | None) -> pa.Array:
     """The array in its declared type, else in the one nearest to its own that a Delta table has."""
-    plain = within_years(_simple(array))
+    plain = simple(array)
     if declared is None:
         return plain
     if pa.types.is_string(plain.type):
@@ -107,58 +112,5 @@ def _known_at(batch: pa.RecordBatch, source: Source) -> tuple[pa.Array, pa.Array
     name = source.known_at.column
     if name is None or name not in batch.schema.names:
         return pa.nulls(batch.num_rows, TIMESTAMP), pa.nulls(batch.num_rows, TIMESTAMP)
-    return moments(_simple(batch[name])), batch[name]
-
-
-def _simple(array: pa.Array) -> pa.Array:
-    kind = simple_type(array.type)
-    if isinstance(array.type, pa.BaseExtensionType):
-        array = array.storage
-    if array.type == kind:
-        return array
-    safe = not _has_timestamp(array.type)
-    return cast_where_possible(array, lambda values: pc.cast(values, kind, safe=safe))
-
-
-def _has_timestamp(kind: pa.DataType) -> bool:
-    inner = [kind.field(at).type for at in range(kind.num_fields)]
-    return pa.types.is_timestamp(kind) or any(map(_has_timestamp, inner))
-
-
-def simple_type(kind: pa.DataType) -> pa.DataType:
-    """The type of a Delta table that holds the values of ``kind``."""
-    types = pa.types
-    if isinstance(kind, pa.BaseExtensionType) or types.is_dictionary(kind):
-        return simple_type(kind.value_type if types.is_dictionary(kind) else kind.storage_type)
-    if types.is_struct(kind):
-        return pa.struct([pa.field(item.name, simple_type(item.type)) for item in kind])
-    if types.is_map(kind):
-        return pa.map_(simple_type(kind.key_type), simple_type(kind.item_type))
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        return pa.list_(simple_type(kind.value_type))
-    return next((wide for test, wide in WIDENED if test(kind)), kind)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    types = pa.types
-    odd: tuple[Any, ...] = (types.is_large_string, types.is_string_view, types.is_time)
-    return any(test(kind) for test in odd)
-
-
-def _is_bytes(kind: pa.DataType) -> bool:
-    return any(
-        test(kind) for test in (pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary)
-    )
-
-
-WIDENED: tuple[tuple[Any, pa.DataType], ...] = (
-    (pa.types.is_unsigned_integer, pa.int64()),
-    (pa.types.is_duration, pa.int64()),
-    (pa.types.is_timestamp, TIMESTAMP),
-    (pa.types.is_float16, pa.float32()),
-    (pa.types.is_date64, pa.date32()),
-    (pa.types.is_null, pa.string()),
-    (pa.types.is_decimal256, pa.string()),
-    (_is_text, pa.string()),
-    (_is_bytes, pa.binary()),
-)
+    stated = decoded(batch[name])
+    return moments(_whole(stated)), stated

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.contracts import RECORDS, TIMESTAMP, Reject
-from warehouse.sources.columns import CASTS, cast_where_possible, shown, within_years
+from warehouse.sources.columns import CASTS, cast_where_possible, microseconds, opening, shown, within_years
 from warehouse.sources.recipe import Source
 
 TIMES = ("published_at", "known_at")
@@ -68,10 +68,8 @@ class Documents:
     def _reject(self, number: int, reason: str, values: dict[str, pa.Array], at: int) -> Reject:
         field_name = self.names.get("text", "text")
         record = {name: shown(array[at]) for name, array in values.items()}
-        first = str(record).encode("utf-8", "replace")[:200]
-        return Reject(
-            self.uri, str(number), reason, f"a document needs text in field {field_name!r}", number, None, first
-        )
+        message = f"a document needs text in field {field_name!r}"
+        return Reject(self.uri, str(number), reason, message, number, None, opening(record))
 
     def _records(self, numbers: pa.Array, kept: dict[str, pa.Array]) -> pa.RecordBatch:
         size = len(numbers)
@@ -121,11 +119,14 @@ def _moments(array: pa.Array) -> pa.Array:
     kind = array.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return cast_where_possible(pc.utf8_trim_whitespace(pc.cast(array, pa.string())), CASTS["timestamp"])
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return pc.cast(pc.cast(array, pa.timestamp("us", tz=getattr(kind, "tz", None)), safe=False), TIMESTAMP)
+    if pa.types.is_date(kind):
+        return microseconds(pc.cast(pc.cast(array, pa.date64()), pa.timestamp("ms")))
+    if pa.types.is_timestamp(kind):
+        return microseconds(array)
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        seconds = pc.cast(array, pa.float64())
+        seconds = pc.cast(array, pa.float64(), safe=False)
         scaled = pc.if_else(pc.greater(pc.abs(seconds), 1e11), pc.divide(seconds, 1000.0), seconds)
-        micros = pc.cast(pc.round(pc.multiply(scaled, 1e6)), pa.int64(), safe=False)
+        possible = pc.if_else(pc.less(pc.abs(scaled), 1e12), scaled, pa.scalar(None, pa.float64()))
+        micros = pc.cast(pc.round(pc.multiply(possible, 1e6)), pa.int64())
         return pc.cast(micros, TIMESTAMP)
     return pa.nulls(len(array), TIMESTAMP)

@@ -3,7 +3,8 @@
 A column exists from the batch in which it first has a value that is not null, {} or []; its type is the declared one,
 else that of its first values (bool, int64, double, string, struct, list). Later values fit if they are null, of that
 type, integers in a column of doubles, or structs with fields more: anything else is a Reject ``type_mismatch`` for
-the row, never a silent null.
+the row, never a silent null. So is a value of a type that no table holds (contracts.misshapen): nested too deep, or
+with a field that differs from another of its struct in case only.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from warehouse.contracts import TIMESTAMP, Reject
-from warehouse.sources.columns import ARROW, cast_text, commented, named
+from warehouse.contracts import TIMESTAMP, Reject, misshapen
+from warehouse.sources.columns import ARROW, cast_text, commented, named, opening
 from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import moments
 
@@ -64,7 +65,7 @@ class Rows:
         kind = _merged_all(self.types.get(key), values)
         if kind is None:
             kind, unfit = _merged_each(self.types.get(key), values)
-            bad.update(dict.fromkeys(unfit, f"{key!r} does not fit {kind}"))
+            bad.update((at, f"{key!r} {_why(values[at], kind)}") for at in unfit)
             values = [None if at in unfit else value for at, value in enumerate(values)]
         kind = _settled(kind) if kind is not None else None
         if kind is None:
@@ -85,8 +86,7 @@ class Rows:
         return array
 
     def _reject(self, number: int, row: Row, message: str) -> Reject:
-        first = str(row).encode("utf-8", "replace")[:200]
-        return Reject(self.uri, str(number), "type_mismatch", message, number, None, first)
+        return Reject(self.uri, str(number), "type_mismatch", message, number, None, opening(row))
 
 
 def exact(values: list[Any], kind: pa.DataType) -> tuple[pa.Array, list[int]]:
@@ -121,12 +121,12 @@ def _plain(value: Any, kind: str) -> Any:
     if type(value) not in (int, float):
         return None
     if kind == "timestamp":
-        return moments(pa.array([value]))[0].as_py()
+        return moments(pa.array([float(value)]))[0].as_py()
     if kind == "decimal":
         return cast_text(pa.array([str(value)]), Column("decimal"))[0].as_py()
     if kind == "int64":
         return int(value) if value == int(value) and abs(value) < 1 << 63 else None
-    return float(value) if kind == "double" else None
+    return float(value) if kind == "double" and float(value) == value else None
 
 
 def _or_nulls(array: pa.Array | None, size: int, kind: pa.DataType) -> pa.Array:
@@ -139,10 +139,7 @@ def _keys(rows: list[Row]) -> list[str]:
 
 def _merged_all(kind: pa.DataType | None, values: list[Any]) -> pa.DataType | None:
     """The column's type with these values in it, or None where one of them does not fit."""
-    try:
-        return merged(kind, pa.array(values).type, grow=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return None
+    return _widened(kind, values, grow=False)
 
 
 def _merged_each(kind: pa.DataType | None, values: list[Any]) -> tuple[pa.DataType | None, set[int]]:
@@ -150,14 +147,36 @@ def _merged_each(kind: pa.DataType | None, values: list[Any]) -> tuple[pa.DataTy
     odd: set[int] = set()
     grow = kind is None
     for at, value in enumerate(values):
-        try:
-            wider = merged(kind, pa.array([value]).type, grow=grow)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-            wider = None
-        kind = wider or kind
+        wider = _widened(kind, [value], grow=grow)
         if wider is None:
             odd.add(at)
+        else:
+            kind = wider
     return kind, odd
+
+
+def _widened(kind: pa.DataType | None, values: list[Any], *, grow: bool) -> pa.DataType | None:
+    fresh = _inferred(values)
+    if fresh is None or misshapen(fresh):
+        return None
+    wider = merged(kind, fresh, grow=grow)
+    return None if wider is None or misshapen(wider) else wider
+
+
+def _inferred(values: list[Any]) -> pa.DataType | None:
+    """The Arrow type of the values, or None where they have none in common."""
+    try:
+        return pa.array(values).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return None
+
+
+def _why(value: Any, kind: pa.DataType | None) -> str:
+    """Why a value has no place in a column of the type."""
+    fresh = _inferred([value])
+    if fresh is None:
+        return "holds numbers beyond 64 bits, or values that no one type holds"
+    return misshapen(fresh) or f"does not fit {kind}"
 
 
 def merged(known: pa.DataType | None, fresh: pa.DataType, *, grow: bool) -> pa.DataType | None:
