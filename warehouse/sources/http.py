@@ -72,7 +72,9 @@ def _opened(source: Source, located: Located, version: str | None) -> http.clien
         request.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
     try:
         redirects = _Redirects(private=source.http.allow_private or _is_private(url))
-        return urllib.request.build_opener(redirects).open(request, timeout=source.http.timeout_s)  # type: ignore[no-any-return]
+        opener = urllib.request.build_opener(redirects)
+        answer: http.client.HTTPResponse = opener.open(request, timeout=source.http.timeout_s)
+        return answer
     except urllib.error.HTTPError as error:
         with error:
             if error.code == http.HTTPStatus.NOT_MODIFIED and version is not None:
