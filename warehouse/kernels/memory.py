@@ -90,39 +90,26 @@ fold = cast("Callable[[int, int], int]", _fold)
 """Both halves of the unsigned 128-bit product, combined by exclusive or: the step of wyhash."""
 
 
-@intrinsic
-def _trailing_zeros(_context: Any, number: Any) -> Any:
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.cttz(arguments[0], ir.IntType(1)(0))
+def _unary(instruction: Callable[[Any, Any], Any]) -> Callable[[int], int]:
+    """A function of one number that is the instruction which ``instruction`` builds."""
 
-    return types.int64(types.int64), generate
+    @intrinsic
+    def applied(_context: Any, number: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return instruction(builder, arguments[0])
+
+        return types.int64(types.int64), generate
+
+    return cast("Callable[[int], int]", applied)
 
 
-trailing_zeros = cast("Callable[[int], int]", _trailing_zeros)
+trailing_zeros = _unary(lambda builder, number: builder.cttz(number, ir.IntType(1)(0)))
 """How many zero bits lie below the lowest one bit; 64 for zero."""
 
-
-@intrinsic
-def _ones(_context: Any, number: Any) -> Any:
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.ctpop(arguments[0])
-
-    return types.int64(types.int64), generate
-
-
-ones = cast("Callable[[int], int]", _ones)
+ones = _unary(lambda builder, number: builder.ctpop(number))
 """How many bits are one."""
 
-
-@intrinsic
-def _swapped(_context: Any, number: Any) -> Any:
-    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bswap(arguments[0])
-
-    return types.int64(types.int64), generate
-
-
-swapped = cast("Callable[[int], int]", _swapped)
+swapped = _unary(lambda builder, number: builder.bswap(number))
 """The eight bytes of a number in the opposite order."""
 
 
