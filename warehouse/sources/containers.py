@@ -29,6 +29,8 @@ from warehouse.sources.guard import TooLarge, guarded
 from warehouse.sources.recipe import DELTA_LOG, Limits, file_name, is_bookkeeping
 
 GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
+SKIPPABLE = b"\x2a\x4d\x18"
+"""After 0x50 to 0x5f: a zstd frame that holds no data (RFC 8878, section 3.1.2), first in files of pzstd and others."""
 WRAPPERS = (".gz", ".gzip", ".zst", ".zstd")
 BLOCK = 1 << 20
 FREE_BYTES = 16 << 20  # below this much output no ratio is a bomb
@@ -140,12 +142,16 @@ def members(uri: str, path: Path, *, limits: Limits) -> Iterator[Member | Reject
 def _opened(member: Member, size: int, limits: Limits, depth: int) -> Iterator[Member | Reject]:
     with closing(member.open()) as stream:
         magic = stream.read(4)
-    if magic[:2] == GZIP or magic == ZSTD:
+    if magic[:2] == GZIP or magic == ZSTD or _is_skippable(magic):
         yield from _unwrapped(member, magic, size, limits, depth)
     elif magic == ZIP and _plain_zip(member.name):
         yield from _zip_members(member, limits, depth)
     else:
         yield Member(member.uri, _stripped(member.name), member.open, member.prefix)
+
+
+def _is_skippable(magic: bytes) -> bool:
+    return magic[1:] == SKIPPABLE and magic[0] >> 4 == 5
 
 
 def _unwrapped(member: Member, magic: bytes, size: int, limits: Limits, depth: int) -> Iterator[Member | Reject]:
