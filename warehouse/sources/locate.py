@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import InputError
-from warehouse.sources import inbox, python_env
-from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_url
+from warehouse.sources import folders, inbox, python_env
+from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Column, Source, is_bookkeeping, is_url
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 
@@ -21,7 +21,7 @@ class Located:
     """One object: its uri (relative to the project in POSIX form, else ``file:///``), its place and size in bytes.
 
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
-    source states it.
+    source states it. folders: the types of the columns that its folders state, among all objects of the source.
     """
 
     uri: str
@@ -30,6 +30,7 @@ class Located:
     licence: str | None = None
     title: str | None = None
     url: str | None = None
+    folders: Mapping[str, Column] = field(default_factory=dict)
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
@@ -48,7 +49,8 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
     dropped = list(inbox.complete(source, folder))
     _refuse_delta(dropped, folder, f"the inbox of {source.name}")
     found = {uri_of(path, folder): path for path in (*paths, *dropped)}
-    located = {uri: Located(uri, path, path.stat().st_size) for uri, path in found.items()}
+    kinds = folders.kinds(found, source)
+    located = {uri: Located(uri, path, path.stat().st_size, folders=kinds) for uri, path in found.items()}
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
     yield from (located[uri] for uri in sorted(located))
 
