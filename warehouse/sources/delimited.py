@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.contracts import TIMESTAMP, Dropped, Readings, Reject
-from warehouse.sources.columns import PATTERNS, cast_text, commented, found_type, named, possible_types
+from warehouse.sources.columns import PATTERNS, cast_text, commented, found_type, named, possible_types, record_names
 from warehouse.sources.containers import Member
 from warehouse.sources.csv_rows import Cells, blank_as_null, header, rows
 from warehouse.sources.recipe import Column, Source
@@ -118,7 +118,7 @@ def _batch(cells: Cells, typed: list[pa.Array], known: pa.Array, prefix: str, so
     names = named(cells.header, source.columns)
     fields = [commented(name, array.type, was) for name, array, was in zip(names, typed, cells.header, strict=True)]
     fields += [pa.field("_record", pa.string()), pa.field("_known_at", TIMESTAMP)]
-    record = pa.array([f"{prefix}{number}" for number in cells.numbers], pa.string())
+    record = record_names(prefix, cells.numbers)
     return pa.RecordBatch.from_arrays([*typed, record, known], schema=pa.schema(fields))
 
 

@@ -14,6 +14,7 @@ import zstandard
 from warehouse.contracts import Reject
 from warehouse.errors import WarehouseError
 from warehouse.sources.columns import ColumnClash
+from warehouse.sources.parsing import ParserDied
 
 Item = TypeVar("Item")
 
@@ -26,6 +27,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (UnicodeError, "invalid_encoding"),
     (ColumnClash, "column_clash"),
     (RecursionError, "too_deep"),
+    (ParserDied, "parser_died"),
 )
 
 
