@@ -82,6 +82,48 @@ REJECTS = pa.schema(
     ]
 )
 
+SCHEMA_CHANGES = pa.schema(
+    [
+        ("change_id", pa.string()),  # blake2b-128(source, table, column, change, was, became, object_sha256)
+        ("source", pa.string()),
+        ("table_name", pa.string()),
+        ("column_name", pa.string()),
+        ("change", pa.string()),  # one of CHANGES
+        ("was", pa.string()),  # type, or name as it came, before; null where there was none
+        ("became", pa.string()),
+        ("rows", pa.int64()),  # refused, or whose value was left out
+        ("objects", pa.int64()),  # of the commit
+        ("uri", pa.string()),  # of the first of them
+        ("object_sha256", pa.string()),
+        ("known_at", TIMESTAMP),
+        ("receipt_id", pa.string()),
+    ]
+)
+CHANGES = {
+    "added": "a column that the table had not",
+    "widened": "the column's type holds more from now on, all its values were written again",
+    "renamed": "the column came under another name",
+    "missing": "an object lacks a column that the source had before",
+    "empty": "a column without any value: it is in the table from the first value on",
+    "refused": "a new column under columns: freeze, its rows are rejects",
+    "discarded": "a new column under columns: discard, or the table under tables: discard",
+    "misfit": "values that do not fit: rejects under types: freeze, null under types: discard",
+}
+"""Words of ``schema_changes.change``."""
+Answer = Literal["evolve", "freeze", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What becomes of an object that differs from its table: evolve takes the difference up, freeze makes rejects of
+    the rows, discard leaves the values out. columns: new ones; types: other ones; tables: a table that is not there.
+    """
+
+    columns: Answer = "evolve"
+    types: Answer = "evolve"
+    tables: Answer = "evolve"
+
+
 RUNS = pa.schema(
     [
         ("asset", pa.string()),
@@ -229,6 +271,7 @@ class Receipt:
     dropped: int = 0
     objects: tuple[ObjectFact, ...] = ()
     drops: Mapping[str, int] = field(default_factory=dict)  # of ``dropped``, by reason
+    columns: tuple[str, ...] = ()  # of a typed table, those that the source brought for the first time
     version: int = -1  # Delta version of the commit; known only when read back
 
     @property

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import ObjectFact, Receipt, Snapshot
+from warehouse.contracts import Contract, ObjectFact, Receipt, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, writing
 from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
@@ -102,13 +102,14 @@ class Repository:
         max_reject_share: float = 0.05,
         synthetic: bool = False,
         generation: int = 0,
+        contract: Contract | None = None,
     ) -> Iterator[Ingestion]:
         """Take in objects of one source; committed at the end of the block, or not at all when it raises. Raises
         Busy.
         """
         archive.sweep(self.root)
         writing.tidy(self.root, REJECTS_TABLE)
-        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation)
+        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation, contract or Contract())
         with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
             ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s)
             try:

@@ -10,23 +10,24 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from warehouse.contracts import REJECTS, Dropped, ObjectFact, Receipt, Reject, digest
+from warehouse.contracts import REJECTS, SCHEMA_CHANGES, Contract, Dropped, ObjectFact, Receipt, Reject, digest
 from warehouse.errors import InputError, UsageError
 from warehouse.repository import delta, receipts
+from warehouse.repository.changes import CHANGES_TABLE, Changes
 from warehouse.repository.columns import Unstorable
 from warehouse.repository.documents import GRAIN, Documents
-from warehouse.repository.origin import Origin, Shape, Shaped
+from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.parts import Stage
 from warehouse.repository.stored import StoredKeys
 from warehouse.repository.typed import Typed
-from warehouse.repository.writing import abandon, append, folder_of, land
+from warehouse.repository.writing import abandon, append, folder_of, land, settled
 
 COMMIT_BYTES = 256 << 20
 COMMIT_OBJECTS = 5_000
@@ -47,6 +48,7 @@ class Intake:
     max_reject_share: float = 0.05
     synthetic: bool = False
     generation: int = 0
+    contract: Contract = field(default_factory=Contract)
 
 
 class Ingestion:
@@ -59,11 +61,14 @@ class Ingestion:
         self._current: dict[str, ObjectFact] = {}
         self._over = False
         self._reasons: Counter[str] = Counter()
+        self._changes = Changes(intake.table)
+        brought: dict[str, None] = {}
         for receipt in delta.history(folder) if delta.exists(folder) else ():
             if receipt.source == intake.source:
                 self._remember(receipt.objects)
+                brought |= dict.fromkeys(receipt.columns)
         self._begin()
-        self._shape = self._shaper()
+        self._shape = self._shaper(brought)
 
     def current(self, uri: str) -> ObjectFact | None:
         """What the table knows of ``uri``: the fact known last."""
@@ -94,9 +99,8 @@ class Ingestion:
     ) -> ObjectFact:
         """Read one object to its end; commits when enough is pending. The fact of the object, counted.
 
-        An object that the table has as known at ``known_at`` already is not read again. Counts of an object in the
-        first commit of a typed table are final in its receipt: its types are decided there. Raises InputError,
-        StorageFull, ConservationError; whatever is raised, nothing uncommitted becomes visible.
+        An object that the table has as known at ``known_at`` already is not read again. Raises InputError, StorageFull,
+        ConservationError; whatever is raised, nothing uncommitted becomes visible.
         """
         if self._over:
             raise UsageError("this ingestion has ended", do="open another one")
@@ -136,13 +140,12 @@ class Ingestion:
         self._rejects: list[dict[str, Any]] = []
         self._drops: Counter[str] = Counter()
 
-    def _shaper(self) -> Shape:
+    def _shaper(self, brought: Iterable[str]) -> Documents | Typed:
         intake = self._intake
         if intake.table == DOCUMENTS_TABLE:
             held = StoredKeys(delta.files(self._folder), GRAIN, source=intake.source)
             return Documents(held, intake.licence, intake.synthetic, intake.generation)
-        spool = self._folder / "_staging" / self._stage.receipt_id
-        return Typed(intake.table, delta.schema(self._folder), spool)
+        return Typed(intake.table, delta.schema(self._folder), intake.contract, self._changes, brought)
 
     def _add(self, fact: ObjectFact, readings: Iterable[pa.RecordBatch | Reject | Dropped]) -> ObjectFact:
         at = len(self._facts)
@@ -154,9 +157,11 @@ class Ingestion:
                 self._take(reading, origin)
         except Unstorable as refusal:
             self._take(Reject(fact.uri, "", "unsupported", str(refusal), exception=type(refusal).__name__), origin)
+        if isinstance(self._shape, Typed):
+            self._shape.ended(origin)
         fact = self._facts[at]
         self._remember((fact,))
-        if self._stage.bytes + self._shape.waiting >= COMMIT_BYTES or len(self._facts) >= COMMIT_OBJECTS:
+        if self._stage.bytes >= COMMIT_BYTES or len(self._facts) >= COMMIT_OBJECTS:
             self._commit()
         return fact
 
@@ -215,10 +220,12 @@ class Ingestion:
     def _commit(self) -> None:
         if not self._facts:
             return
-        for ordinal, shaped in self._shape.deferred():
-            self._keep(shaped, self._origins[ordinal])
         self._flush_rejects()
         self._judge()
+        columns, files = settled(self._stage, self._shape.columns)
+        if isinstance(self._shape, Typed):
+            self._shape.settled(columns, self._origins[-1])
+        self._flush_changes()
         receipt = Receipt(
             receipt_id=self._stage.receipt_id,
             table=self._intake.table,
@@ -227,10 +234,27 @@ class Ingestion:
             committed_at=datetime.now(UTC),
             objects=tuple(self._facts),
             drops=dict(self._drops),
+            columns=self._shape.first_brought if isinstance(self._shape, Typed) else (),
             **receipts.totals(self._facts),
         )
-        self._receipts.append(land(self._stage, self._shape.columns, receipt))
+        self._receipts.append(land(self._stage, columns, files, receipt))
+        if isinstance(self._shape, Typed) and (landed := delta.schema(self._folder)) is not None:
+            self._shape.landed(landed)
         self._begin()
+
+    def _flush_changes(self) -> None:
+        """Commit how the objects differed from the table's columns, if they did."""
+        if rows := self._changes.taken():
+            append(
+                self._root,
+                CHANGES_TABLE,
+                [pa.RecordBatch.from_pylist(rows, schema=SCHEMA_CHANGES)],
+                schema=SCHEMA_CHANGES,
+                source=self._intake.source,
+                run_id=self._intake.run_id,
+                keys=("change_id",),
+                wait_s=self._wait_s,
+            )
 
     def _flush_rejects(self) -> None:
         """Commit the rejects so far, and the table that holds them if there is none yet."""

@@ -33,6 +33,7 @@ def decode(text: str, version: int) -> Receipt:
     names = value["objects"]["columns"]
     facts = (dict(zip(names, row, strict=True)) for row in value.pop("objects")["rows"])
     objects = tuple(ObjectFact(**_timed(fact, "known_at")) for fact in facts)
+    value["columns"] = tuple(value.get("columns", ()))
     return Receipt(**_timed(value, "committed_at"), objects=objects, version=version)
 
 
