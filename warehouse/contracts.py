@@ -124,6 +124,24 @@ class Contract:
     tables: Answer = "evolve"
 
 
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """That rows of a typed table with the same ``keys`` are one thing at several times.
+
+    mode: of upsert an object brings rows that are new or changed; of snapshot and scd2 the objects of one known_at are
+    a whole vintage, in which a key that is absent has been deleted. row_times: whether each row states its known_at.
+    """
+
+    mode: Literal["upsert", "snapshot", "scd2"]
+    keys: tuple[str, ...]
+    row_times: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether absence is deletion."""
+        return self.mode != "upsert"
+
+
 RUNS = pa.schema(
     [
         ("asset", pa.string()),
@@ -238,7 +256,8 @@ class ObjectFact:
     """That ``uri`` held the bytes ``sha256`` at ``known_at``, as read by ``reader`` (name and version).
 
     rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped. version: what a server calls
-    these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions.
+    these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions; deleted: keys that the
+    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts.
     """
 
     uri: str
@@ -253,6 +272,7 @@ class ObjectFact:
     dropped: int = 0
     version: str | None = None
     partition: str | None = None
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +292,7 @@ class Receipt:
     objects: tuple[ObjectFact, ...] = ()
     drops: Mapping[str, int] = field(default_factory=dict)  # of ``dropped``, by reason
     columns: tuple[str, ...] = ()  # of a typed table, those that the source brought for the first time
+    deleted: int = 0  # rows that say that a key is gone, besides rows_out
     version: int = -1  # Delta version of the commit; known only when read back
 
     @property

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import Contract, ObjectFact, Receipt, Snapshot
+from warehouse.contracts import Contract, Keyed, ObjectFact, Receipt, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, writing
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
+from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen
 
-__all__ = ["Ingestion", "Repository"]
+__all__ = ["Ingestion", "Reading", "Repository"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,29 @@ class Repository:
         synthetic: bool = False,
         generation: int = 0,
         contract: Contract | None = None,
+        keyed: Keyed | None = None,
+        reopen: Reopen | None = None,
     ) -> Iterator[Ingestion]:
-        """Take in objects of one source; committed at the end of the block, or not at all when it raises. Raises
-        Busy.
+        """Take in objects of one source; committed at the end of the block, or not at all when it raises.
+
+        keyed: that rows have keys, which they then must have in every run; reopen: how an object of before is read
+        again from the archive. Raises Busy, InputError for a table of the other kind.
         """
         archive.sweep(self.root)
         writing.tidy(self.root, REJECTS_TABLE)
-        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation, contract or Contract())
+        intake = Intake(
+            table=table,
+            source=source,
+            run_id=run_id,
+            licence=licence,
+            max_reject_share=max_reject_share,
+            synthetic=synthetic,
+            generation=generation,
+            contract=contract or Contract(),
+            keyed=keyed,
+        )
         with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
-            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s)
+            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s, reopen=reopen)
             try:
                 yield ingestion
             except BaseException:

@@ -56,7 +56,7 @@ def put_current(found: dict[str, ObjectFact], fact: ObjectFact) -> None:
 
 def totals(facts: Iterable[ObjectFact]) -> dict[str, int]:
     """The sums of the row counts over facts, under the names that a Receipt has for them."""
-    names = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
+    names = ("rows_in", "rows_out", "unchanged", "rejected", "dropped", "deleted")
     sums = dict.fromkeys(names, 0)
     for fact in facts:
         for name in names:

@@ -10,6 +10,8 @@ that no table can hold.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.contracts import TIMESTAMP, Contract, Reject
+from warehouse.contracts import TIMESTAMP, Contract, ObjectFact, Reject
 from warehouse.repository.changes import Changes
 from warehouse.repository.columns import as_stored, check_names, decided, fit
 from warehouse.repository.keys import Mask
@@ -35,6 +37,10 @@ SYSTEM = pa.schema(
         ("_receipt_id", pa.string()),
     ]
 )
+
+Record = tuple[str, str, datetime]
+RECORD = ("_uri", "_record", "_known_at")
+"""What names a row among those of one object."""
 
 
 def stamped(batch: pa.RecordBatch, origin: Origin, met: int, *, table: str) -> pa.RecordBatch:
@@ -62,28 +68,37 @@ def stamped(batch: pa.RecordBatch, origin: Origin, met: int, *, table: str) -> p
 
 class Typed:
     """The shape of a source's own table. held: its columns, None where it is to be made; brought: those of them that
-    the source had before.
+    the source had before; system: columns that are the warehouse's own.
     """
 
     def __init__(
-        self, table: str, held: pa.Schema | None, contract: Contract, changes: Changes, brought: Iterable[str] = ()
+        self,
+        table: str,
+        held: pa.Schema | None,
+        contract: Contract,
+        changes: Changes,
+        brought: Iterable[str] = (),
+        *,
+        system: pa.Schema = SYSTEM,
     ) -> None:
-        self.table, self._contract, self._changes = table, contract, changes
+        self.table, self._contract, self._changes, self._system = table, contract, changes, system
         self._made = held is None
-        self._fields = {field.name: field for field in (held if held is not None else SYSTEM)}
+        self._fields = {field.name: field for field in (held if held is not None else system)}
         self._columns: pa.Schema | None = None
         self._brought = dict.fromkeys(brought)
         self._settled = len(self._brought)
         self._object = -1
         self._names: dict[str, None] = {}
+        self.had: frozenset[Record] = frozenset()
+        """Rows of an object that is read again: they are unchanged."""
 
     @property
     def columns(self) -> pa.Schema:
         """The table's columns, those met so far among them: the system's last in a table that is being made."""
         if self._columns is None:
             fields = self._fields.values()
-            own = [field for field in fields if field.name not in SYSTEM.names]
-            self._columns = pa.schema([*own, *SYSTEM] if self._made else fields)
+            own = [field for field in fields if field.name not in self._system.names]
+            self._columns = pa.schema([*own, *self._system] if self._made else fields)
         return self._columns
 
     def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
@@ -96,13 +111,18 @@ class Typed:
         for name, count in shaped.misfits.items():
             kinds = (str(self._fields[name].type), str(rows[name].type))
             self._changes.note(name, "misfit", *kinds, origin, rows=count)
-        return shaped
+        return self._without_held(shaped) if self.had else shaped
+
+    def _without_held(self, shaped: Shaped) -> Shaped:
+        names = zip(*(shaped.rows[name].to_pylist() for name in RECORD), strict=True)
+        fresh = np.array([record not in self.had for record in names], bool)
+        return replace(shaped, rows=shaped.rows.filter(pa.array(fresh)), unchanged=int((~fresh).sum()))
 
     def ended(self, origin: Origin) -> None:
         """Note what the object lacks of the columns that the source had before."""
         if not self._names:
             return
-        own = [name for name in self._names if name not in SYSTEM.names]
+        own = [name for name in self._names if name not in self._system.names]
         for name in self._brought.keys() - self._names.keys():
             if field := self._fields.get(name):
                 self._changes.note(name, "missing", str(field.type), None, origin)
@@ -176,6 +196,16 @@ class Typed:
         before, now = original(held), original(field)
         if before and now and before != now:
             self._changes.note(field.name, "renamed", before, now, origin)
+
+
+def records_of(files: Iterable[Path], fact: ObjectFact) -> frozenset[Record]:
+    """The rows that the files have of an object, by name."""
+    found: set[Record] = set()
+    for path in files:
+        for batch in row_groups(path, (*RECORD, "_object_sha256")):
+            rows = batch.filter(pc.equal(batch["_object_sha256"], fact.sha256))
+            found.update(zip(*(rows[name].to_pylist() for name in RECORD), strict=True))
+    return frozenset(found)
 
 
 def original(field: pa.Field) -> str | None:
