@@ -69,6 +69,7 @@ def run_assets(
     names: Sequence[str] | None = None,
     *,
     reread: bool = False,
+    retry: bool = False,
     env: str = "prod",
     processes: int = 1,
     partition: str | None = None,
@@ -76,7 +77,8 @@ def run_assets(
     """Materialise assets in this process; without names, everything up to the published snapshot.
 
     A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it. partition: a key,
-    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read.
+    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. reread,
+    retry: as in IngestConfig.
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name
     or partition.
     """
@@ -91,7 +93,7 @@ def run_assets(
                 run_id=run_id,
                 asset_selection=selected,
                 tags=process_tag() | tags,
-                run_config=_config(selected, reread=reread, env=env, processes=processes),
+                run_config=_config(selected, reread=reread, retry=retry, env=env, processes=processes),
             )
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
@@ -174,12 +176,12 @@ def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:
     raise UsageError(came, allowed=", ".join(near), do="'warehouse status' lists them all")
 
 
-def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processes: int) -> dict[str, Any]:
+def _config(selected: Sequence[dg.AssetKey], *, reread: bool, retry: bool, env: str, processes: int) -> dict[str, Any]:
     """Run configuration: what each selected step is told; the console stays quiet, the event log has it all."""
     ops: dict[str, Any] = {}
     for group, name in (key.path[:2] for key in selected):
-        if group == "sources" and reread:
-            ops[f"sources__{name}"] = {"config": {"reread": True}}
+        if group == "sources" and (reread or retry):
+            ops[f"sources__{name}"] = {"config": {"reread": reread, "retry": retry}}
         elif group == "datasets":
             ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
         elif group == "report":
