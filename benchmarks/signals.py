@@ -177,7 +177,7 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     con = query.connect(threads=1)
     con.register("measured", pa.Table.from_batches([measure(batch)]))
     con.execute("CREATE SCHEMA staging; CREATE SCHEMA curation; CREATE TABLE staging.current_signals AS FROM measured")
-    for name in (*FILTERS, "dolma", "nemo"):
+    for name in ("gopher", "c4", "fineweb", "dolma", "nemo"):
         con.execute(f"CREATE VIEW curation.{name} AS {(samples.CHECKOUT / f'sql/curation/{name}.sql').read_text()}")
     left = [name for name in SIGNALS.names if name.startswith(LEFT)]
     whole = ", ".join(f"{name.removeprefix(LEFT)} AS {name}" for name in left)
@@ -187,10 +187,10 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     )
     con.execute(f"CREATE VIEW curation.alone AS {alone}")
     first = "list_filter({}, lambda rule: rule.failed)[1].reason AS {}"
-    before = "repetition.rules || quality.rules || c4.open_rules"
+    before = "gopher.repetition || gopher.quality || c4.open_rules"
     columns = {
-        "gopher_quality": "quality.rules",
-        "gopher_repetition": "repetition.rules",
+        "gopher_quality": "gopher.quality",
+        "gopher_repetition": "gopher.repetition",
         "c4": "c4.rules",
         "fineweb": "alone.rules",
         "chain": f"{before} || fineweb.rules",
@@ -202,8 +202,7 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     chosen = ", ".join(first.format(rules, name) for name, rules in columns.items())
     rows = query.fetch_all(
         con,
-        f"SELECT {chosen} FROM curation.gopher_quality AS quality"
-        " JOIN curation.gopher_repetition AS repetition USING (doc_id) JOIN curation.c4 USING (doc_id)"
+        f"SELECT {chosen} FROM curation.gopher JOIN curation.c4 USING (doc_id)"
         " JOIN curation.fineweb USING (doc_id) JOIN curation.alone USING (doc_id)"
         " JOIN curation.dolma USING (doc_id) JOIN curation.nemo USING (doc_id)"
         " ORDER BY CAST(doc_id AS INTEGER)",
