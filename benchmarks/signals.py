@@ -7,7 +7,8 @@
 Agreement is on the sample of samples.py. Ours: the kernels over one batch, one thread, without language and SQL; the
 rules are read from the signals by the SQL of sql/curation. Warm is the best of five passes over the sample, cold one
 pass over 200 MB of whole documents, three in four of them source code. Compile time apart. The memos of chunks are
-small and start empty in every pass. datatrove: each filter called on each document, without readers and writers.
+small and start empty in every pass. Threads: signals and language of the 200 MB by one thread and by one for each core,
+by the clock, best of three. datatrove: each filter called on each document, without readers and writers.
 
 In the chain FineWeb's rules read what C4's filter leaves of a text, on both sides. Alone ("fineweb"), and in a chain of
 which every filter reads the stored text ("unedited"), they read that: the same SQL over the columns of the whole text.
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -49,10 +52,15 @@ def main() -> None:
     arguments.add_argument("--documents", type=int, default=samples.SAMPLE, help="at most so many, of all kinds alike")
     given = arguments.parse_args()
     documents = samples.sample(given.data, given.documents)
-    figures = speeds(samples.of(documents), samples.of(samples.whole(given.data)))
+    figures = own(samples.of(documents), samples.of(samples.whole(given.data)))
     if not given.own:
         figures |= beside(documents)
     print(json.dumps(figures))
+
+
+def own(some: list[str], varied: list[str]) -> dict[str, float]:
+    """Our speeds on both, and how they grow with the threads."""
+    return speeds(some, varied) | threaded(varied)
 
 
 def beside(documents: list[tuple[str, str]]) -> dict[str, float]:
@@ -75,6 +83,18 @@ def speeds(some: list[str], varied: list[str]) -> dict[str, float]:
             print(f"{mode}, {column.bytes / 1e6:.0f} MB:", rates)
             found[key] = round(column.bytes / 1e6 / sum(spent.values()), 1)
     return found | {"rules_unicode_mb_per_cpu_s": found["rules_unicode_mb_per_cpu_s_warm"]}
+
+
+def threaded(varied: list[str]) -> dict[str, float]:
+    """How many times as fast ``measure`` is with a thread for each core as with one, by the clock."""
+    batch, cores = samples.batch_of(varied), len(os.sched_getaffinity(0))
+    spent = {threads: math.inf for threads in (1, cores)}
+    for threads in (*spent, *spent, *spent):
+        start = time.perf_counter()
+        measure(batch, threads=threads)
+        spent[threads] = min(spent[threads], time.perf_counter() - start)
+    print("threads:", {threads: f"{taken:.2f} s" for threads, taken in spent.items()})
+    return {"rules_threads": cores, "rules_threads_speedup": round(spent[1] / spent[cores], 2)}
 
 
 def kernels(mode: Words) -> dict[str, Callable[[Texts], object]]:
