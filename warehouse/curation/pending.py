@@ -54,8 +54,8 @@ def pending(
     con.execute(f"SET VARIABLE things = {len(things)}")
     con.execute(_PENDING)
     for (known,) in fetch_all(con, "SELECT DISTINCT known FROM pending ORDER BY known"):
-        batches = stream(con, texts, [known], batch_rows=threads * TEXT_ROWS)
-        yield from _parts(batches, measure_by([name for name in things if name not in known]), commit_bytes)
+        measure = measure_by([name for name in things if name not in known])
+        yield from _parts(stream(con, texts, [known], batch_rows=threads * TEXT_ROWS), measure, commit_bytes)
 
 
 def _parts(
