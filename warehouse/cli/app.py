@@ -18,7 +18,7 @@ from warehouse.cli.place import placed
 from warehouse.errors import UsageError
 
 VERBS = {
-    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs", "report": "runs"},
+    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs", "report": "runs", "maintain": "runs"},
     "Read": {
         "status": "overview",
         "sql": "sql",
