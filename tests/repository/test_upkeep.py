@@ -121,8 +121,8 @@ def test_a_row_is_rewritten_a_logarithm_of_times_however_many_commits_come(tmp_p
         repository = filled(tmp_path, [20], first=20 * at)
         rewritten += repository.compact("t").bytes_in
     found = repository.statistics("t")
-    assert (found.rows, found.files <= math.log2(60) + 1) == (1200, True)
-    assert rewritten < 8 * 60 * 1000, "60 files of at most 1,000 bytes each, 2^6 of which are one"
+    assert (found.rows, found.files <= math.log(60, 1.5) + 1) == (1200, True)
+    assert rewritten < 11 * 60 * 1000, "60 files of at most 1,000 bytes each: 60 < 1.5^11"
 
 
 def test_rows_made_for_a_version_land_where_only_a_compaction_came_after_it(tmp_path: Path) -> None:

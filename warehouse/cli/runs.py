@@ -165,7 +165,7 @@ def report_verb() -> None:
 @place.as_json
 @place.placed
 def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
-    """Tables kept in shape: small files put together, files removed that only old versions need.
+    """Small files put together, files of old versions removed.
 
     No row changes. Versions that a published snapshot or a live release pins stay readable, and those of the last
     days, as [maintenance] of warehouse.toml says [7d].
