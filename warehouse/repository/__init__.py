@@ -17,10 +17,11 @@ import pyarrow as pa
 from warehouse.contracts import ObjectFact, Receipt, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, upkeep, writing
+from warehouse.repository.foreign import read as read_delta
 from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
 
-__all__ = ["Compacted", "Ingestion", "Repository", "Statistics", "Vacuumed"]
+__all__ = ["Compacted", "Ingestion", "Repository", "Statistics", "Vacuumed", "read_delta"]
 
 
 @dataclass(frozen=True, slots=True)
