@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import ObjectFact, Receipt, Snapshot
+from warehouse.contracts import Contract, Keyed, ObjectFact, Receipt, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
+from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
 
-__all__ = ["Compacted", "Ingestion", "Repository", "Statistics", "Vacuumed", "read_delta"]
+__all__ = ["Compacted", "Ingestion", "Reading", "Repository", "Statistics", "Vacuumed", "read_delta"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +120,30 @@ class Repository:
         max_reject_share: float = 0.05,
         synthetic: bool = False,
         generation: int = 0,
+        contract: Contract | None = None,
+        keyed: Keyed | None = None,
+        reopen: Reopen | None = None,
     ) -> Iterator[Ingestion]:
-        """Take in objects of one source; committed at the end of the block, or not at all when it raises. Raises
-        Busy.
+        """Take in objects of one source; committed at the end of the block, or not at all when it raises.
+
+        keyed: that rows have keys, which they then must have in every run; reopen: how an object of before is read
+        again from the archive. Raises Busy, InputError for a table of the other kind.
         """
         archive.sweep(self.root)
         writing.tidy(self.root, REJECTS_TABLE)
-        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation)
+        intake = Intake(
+            table=table,
+            source=source,
+            run_id=run_id,
+            licence=licence,
+            max_reject_share=max_reject_share,
+            synthetic=synthetic,
+            generation=generation,
+            contract=contract or Contract(),
+            keyed=keyed,
+        )
         with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
-            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s)
+            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s, reopen=reopen)
             try:
                 yield ingestion
             except BaseException:
