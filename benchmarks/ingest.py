@@ -12,7 +12,7 @@ iterates over the records of the same archive. Each in a process of its own, in 
 seconds of it and its children, start-up apart.
 
 Input, made here from fixed seeds: 200 MB of text as JSON Lines and as Parquet, 100 MB of CSV with five types, the gold
-pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. The last line is one JSON object.
+pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. Last line: one JSON object.
 """
 
 from __future__ import annotations
