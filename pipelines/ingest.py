@@ -5,6 +5,7 @@ skipped; every other is read again whole. ``known_at`` is the source's own, else
 retried or re-executed run repeats it. Only what a network or a server fails at is tried again.
 """
 
+import os
 import sys
 import warnings
 from collections import Counter
@@ -349,7 +350,12 @@ def _objects(
 def _arrived(
     repository: Repository, source: Source, located: Located, held: ObjectFact | None, *, reread: bool
 ) -> Arrived:
-    """The object's bytes, copied or fetched into the archive; what is read again is not fetched."""
+    """The object's bytes, copied or fetched into the archive; of a link that is not followed where it leads; what is
+    read again is not fetched.
+    """
+    if located.link is not None:
+        sha256, size = repository.archive_chunks([os.fsencode(located.link)], name=located.uri)
+        return Arrived(located, sha256, size, size, plan_known_at(source, located))
     if located.url is None:
         sha256, size = repository.archive(located.path)
         return Arrived(located, sha256, size, size, plan_known_at(source, located))

@@ -26,6 +26,8 @@ Words = Literal["spacy_en", "unicode", "whitespace"]
 """How a text is cut into words (warehouse.kernels.words)."""
 BATCH_BYTES = 16 << 20
 """Target size of a record batch and of a Parquet row group, in bytes of Arrow memory."""
+TEXT_ROWS = 512
+"""Documents that are read at a time for each thread that measures them."""
 MAX_NESTING = 32
 """Structs, lists and maps in each other in a table's column: delta-rs reads 40 structs back and not 45, Arrow IPC
 writes 63.

@@ -127,7 +127,11 @@ def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
     attach_memory(con, "repository")
     snapshots = list(snapshots)
     for snapshot in snapshots:
-        con.execute(f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS {relation_sql(con, snapshot)}")
+        view = f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS "
+        try:
+            con.execute(view + relation_sql(con, snapshot))
+        except duckdb.BinderException:  # a column that no file has yet: its rows are still to come
+            con.execute(view + relation_sql(con, snapshot, complete=True))
         con.execute(f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}")
     for snapshot in snapshots:
         if KEY in snapshot.schema.names:
@@ -177,14 +181,19 @@ def attach_memory(con: Connection, name: str) -> None:
         con.execute(f"ATTACH ':memory:' AS {quoted(name)}")
 
 
-def relation_sql(con: Connection, snapshot: Snapshot) -> str:
-    """The SELECT that reads a snapshot: its live files by name, or an empty relation of its schema."""
-    if snapshot.files:
-        names = ", ".join(literal(name) for name in snapshot.files)
-        columns = ", ".join(quoted(name) for name in snapshot.schema.names)
-        return f"SELECT {columns} FROM read_parquet([{names}], union_by_name = true)"
-    columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema))
-    return f"SELECT {columns} WHERE false"
+def relation_sql(con: Connection, snapshot: Snapshot, *, complete: bool = False) -> str:
+    """The SELECT that reads a snapshot: its live files by name, or an empty relation of its schema.
+
+    complete: also where no file has some of its columns, which are null then.
+    """
+    names = ", ".join(literal(name) for name in snapshot.files)
+    columns = ", ".join(quoted(name) for name in snapshot.schema.names)
+    files = f"FROM read_parquet([{names}], union_by_name = true)"
+    if snapshot.files and not complete:
+        return f"SELECT {columns} {files}"
+    nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema))
+    empty = f"SELECT {nulls} WHERE false"
+    return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME {files})" if snapshot.files else empty
 
 
 def _types(con: Connection, schema: pa.Schema) -> list[tuple[str, str]]:

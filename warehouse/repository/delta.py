@@ -15,8 +15,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from warehouse.contracts import Receipt, Snapshot
 from warehouse.errors import Busy, FormatError, NotFound
@@ -35,6 +35,8 @@ from warehouse.repository.parts import Part
 from warehouse.repository.storage import full, is_full
 
 APP = "ml-warehouse"
+MAINTENANCE = "maintenance"
+"""In the metadata of a commit that changes no row: the name of its stage."""
 READABLE = {"timestampNtz"}
 SETTINGS = {
     "delta.logRetentionDuration": "interval 36500 days",
@@ -83,6 +85,13 @@ def snapshot(folder: Path, version: int | None) -> Snapshot:
     if version is not None and version != last:
         table = _open(folder, version)
     found = sorted(_files(folder, table), key=lambda file: file.path)
+    if version is not None and version != last and not all(file.path.exists() for file in found):
+        raise NotFound(
+            f"version {version} of table {folder.name} is no longer kept: maintenance removed its files",
+            allowed=f"{last}, and versions that a published snapshot or a release pins",
+            do="keep versions longer with keep in [maintenance] of warehouse.toml",
+            version=version,
+        )
     return Snapshot(
         table=folder.name,
         version=table.version(),
@@ -98,6 +107,35 @@ def history(folder: Path) -> Iterator[Receipt]:
     for entry in reversed(_read(folder).history()):
         if "receipt" in entry:
             yield receipts.decode(entry["receipt"], int(entry["version"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one commit did to the files of a table: names added and removed; at: when, in UTC."""
+
+    version: int
+    at: datetime
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def log(folder: Path) -> list[Commit]:
+    """Every commit of a table, oldest first. Raises FormatError where the log does not begin with the table."""
+    paths = sorted((folder / "_delta_log").glob("*.json"))
+    numbered = [(int(path.stem), path) for path in paths if path.stem.isdecimal()]
+    if [number for number, _ in numbered] != list(range(len(numbered))):
+        raise FormatError(
+            f"the log of table {folder.name} is not whole: it holds {len(numbered)} commits up to {numbered[-1][0]}",
+            do="leave its files as they are; what an old version needs cannot be told",
+        )
+    return [_commit(number, path) for number, path in numbered]
+
+
+def _commit(version: int, path: Path) -> Commit:
+    actions = [orjson.loads(line) for line in path.read_bytes().splitlines() if line]
+    stamp = next(action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action)
+    named = {kind: tuple(unquote(each[kind]["path"]) for each in actions if kind in each) for kind in ("add", "remove")}
+    return Commit(version, datetime.fromtimestamp(stamp / 1000, UTC), named["add"], named["remove"])
 
 
 def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
@@ -126,6 +164,41 @@ def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Rec
         return version
 
 
+def swap(folder: Path, parts: Sequence[Part], names: Sequence[str], stage_id: str) -> int:
+    """Put parts in the place of live files that hold the same rows, in one commit of no receipt; the version it made.
+
+    The caller holds the table's lock. Raises Busy when a writer that ignores it came between, StorageFull.
+    """
+    with _refusals(folder):
+        table = _open(folder)
+        version, now = table.version() + 1, int(time.time() * 1000)
+        table.create_write_transaction(
+            [
+                *_adds([replace(part, fresh=False) for part in parts]),
+                *(RemoveAction(name, False, now, partition_values={}) for name in names),
+            ],
+            "append",
+            table.schema(),
+            commit_properties=CommitProperties(
+                custom_metadata={MAINTENANCE: stage_id}, app_transactions=[Transaction(APP, version)]
+            ),
+        )
+        return version
+
+
+def checkpoint(folder: Path) -> None:
+    """Write the state of the last version beside the log, so that a reader need not replay the log. StorageFull."""
+    with _refusals(folder):
+        _open(folder).create_checkpoint()
+
+
+def changed_since(folder: Path, version: int) -> bool:
+    """Whether a commit after ``version`` was more than files put in the place of others with the same rows."""
+    table = _read(folder)
+    later = int(table.version()) - version
+    return later < 0 or (later > 0 and any(MAINTENANCE not in entry for entry in table.history(later)))
+
+
 def widened(held: pa.Schema, columns: pa.Schema) -> list[str]:
     """Names of the columns that ``columns`` has in another type than ``held``, as Delta knows types."""
     kinds = dict(zip(held.names, held.types, strict=True))
@@ -138,13 +211,16 @@ def _kind(kind: pa.DataType) -> pa.DataType:
     return pa.schema(Schema.from_arrow(pa.schema([("c", kind)]))).field(0).type
 
 
-def landed(folder: Path, receipt_id: str) -> int | None:
-    """The version that a receipt's commit made, if it is the last one: a commit may land and still report an error."""
+def landed(folder: Path, stage_id: str) -> int | None:
+    """The version that the commit of a stage made, if it is the last one: a commit may land and still report an error.
+
+    A stage is named after its receipt; one that only puts files in the place of others has a name of its own.
+    """
     if not exists(folder):
         return None
     last = _open(folder).history(1)[0]
-    found = "receipt" in last and receipts.decode(last["receipt"], 0).receipt_id == receipt_id
-    return int(last["version"]) if found else None
+    found = "receipt" in last and receipts.decode(last["receipt"], 0).receipt_id == stage_id
+    return int(last["version"]) if found or last.get(MAINTENANCE) == stage_id else None
 
 
 def _create(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:

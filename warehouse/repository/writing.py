@@ -139,8 +139,10 @@ def append(
 
 
 def check_version(folder: Path, after: int | None) -> None:
-    """Raise Busy where the table has moved on from the version that the rows were made for."""
-    if after is not None and (found := delta.version(folder)) != after:
+    """Raise Busy where rows came to the table after the version that the new rows were made for."""
+    if after is None or after == (found := delta.version(folder)):
+        return
+    if min(after, found) < 0 or delta.changed_since(folder, after):
         raise Busy(
             f"table {folder.name} was at version {after} when its new rows were looked for and is at {found} now",
             do="run again: another run has written it meanwhile, and what it wrote will be skipped",
