@@ -40,9 +40,11 @@ def ingest(
     table: str = "documents",
     source: str = "src",
     share: float = 1.0,
+    **options: Any,
 ) -> list[Receipt]:
     """One run of a source over (uri, sha256, known_at, readings), as the pipeline does it."""
-    with repository.ingestion(table=table, source=source, run_id="run", max_reject_share=share) as ingestion:
+    options |= {"table": table, "source": source, "max_reject_share": share}
+    with repository.ingestion(run_id="run", **options) as ingestion:
         for uri, sha256, known_at, readings in objects:
             if not ingestion.is_current(uri, sha256, "reader@1"):
                 ingestion.add(uri, sha256, 10, known_at, "reader@1", readings)
@@ -56,9 +58,11 @@ def stored(repository: Repository, table: str) -> list[dict[str, Any]]:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Files under a root that belong to no object, live table file, log entry or lock."""
+    """Files under a root that belong to no object, table file of any version, log entry or lock."""
     repository = Repository(root)
-    live = {Path(name) for table in repository.tables() for name in repository.snapshot(table).files}
+    last = {table: repository.snapshot(table).version for table in repository.tables()}
+    versions = [repository.snapshot(table, version=at) for table, end in last.items() for at in range(end + 1)]
+    live = {Path(name) for snapshot in versions for name in snapshot.files}
     found = []
     for path in root.rglob("*"):
         place = path.relative_to(root).parts

@@ -63,7 +63,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(2, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
     "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         1,
