@@ -2,7 +2,9 @@
 
 An object's bytes go to the archive first; an object that is still the current one of its uri under the same reader is
 skipped; every other is read again whole. ``known_at`` is the source's own, else the moment the run was planned, so a
-retried or re-executed run repeats it. Only what a network or a server fails at is tried again.
+retried or re-executed run repeats it. Only what a network or a server fails at is tried again, after what could be
+fetched is committed; an object that never comes is a reject ``not_fetched``, and fails its source only where more than
+``max_reject_share`` of the objects are, or all.
 """
 
 import os
@@ -20,8 +22,8 @@ from tqdm import tqdm
 from pipelines.costs import metered
 from pipelines.gates import Result, audit, check_specs, table_metadata
 from pipelines.partitions import add_dynamic, asked_for, definition
-from warehouse.contracts import Freshness, ObjectFact, Receipt, digest
-from warehouse.errors import NetworkError
+from warehouse.contracts import Freshness, ObjectFact, Receipt, Reject, digest
+from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.gate import Suite
 from warehouse.project import Project, prepare
 from warehouse.repository import Repository
@@ -54,7 +56,8 @@ class Ingested:
     """What one ingestion did: its receipts (one a commit), and the objects that had not changed.
 
     bytes_read: of files, and what came over a network; partitions: key -> objects met, of a source that has them;
-    unmatched: a sentence for each name of the recipe that no object read has.
+    unmatched: a sentence for each name of the recipe that no object read has; failed: one for each object that could
+    not be fetched.
     """
 
     receipts: tuple[Receipt, ...]
@@ -63,6 +66,7 @@ class Ingested:
     bytes_read: int
     partitions: Mapping[str, int] = field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
     def total(self, count: str) -> int:
         """Sum of one of the receipts' counts: rows_in, rows_out, unchanged, rejected or dropped."""
@@ -108,14 +112,18 @@ def ingest(
     known_at: datetime,
     reread: bool = False,
     partitions: Collection[str] | None = None,
+    retries_left: int = 0,
 ) -> Ingested:
     """Read what is new of a source, of some of its partitions or all, into its table; bad records become rejects, and
-    the counts add up.
+    the counts add up, those of earlier tries of a run with them.
+
+    Raises NetworkError, after the commit of all else, where a network failed and retries are left.
     """
     repository = Repository(project.root)
     objects = _objects(project, source, now=known_at, partitions=partitions)
     unchanged = size_read = 0
     names = Names()
+    failed: dict[str, WarehouseError] = {}
     with (
         closing_parser(),
         repository.ingestion(
@@ -127,7 +135,13 @@ def ingest(
         ) as ingestion,
     ):
         for located, partition in tqdm(objects, desc=source.name, unit="object", disable=None, delay=2):
-            arrived = _arrived(repository, source, located, ingestion.current(located.uri))
+            try:
+                arrived = _arrived(repository, source, located, ingestion.current(located.uri))
+            except (NetworkError, InputError) as error:
+                if located.url is None:
+                    raise
+                failed[located.uri] = error
+                continue
             sha256, size_read = arrived.sha256, size_read + arrived.moved
             reader = reader_id(source, located, repository.object_path(sha256))
             if not reread and ingestion.is_current(located.uri, sha256, reader, known_at=arrived.known_at):
@@ -145,8 +159,49 @@ def ingest(
                 partition=partition,
             )
         receipts = tuple(ingestion.finish())
+    _settle(
+        repository, source, failed, objects=len(objects), run_id=run_id, known_at=known_at, retries_left=retries_left
+    )
+    if source.network:  # an earlier try of this run may have read what is unchanged by now
+        receipts, last = tuple(each for each in _receipts(repository, source) if each.run_id == run_id), receipts
+        unchanged -= sum(len(each.objects) for each in receipts) - sum(len(each.objects) for each in last)
     met = Counter(partition for _, partition in objects if partition is not None)
-    return Ingested(receipts, len(objects), unchanged, size_read, met, tuple(names.unmatched(source)))
+    said = tuple(error.came for error in failed.values())
+    return Ingested(receipts, len(objects), unchanged, size_read, met, tuple(names.unmatched(source)), said)
+
+
+def _settle(
+    repository: Repository,
+    source: Source,
+    failed: Mapping[str, WarehouseError],
+    *,
+    objects: int,
+    run_id: str,
+    known_at: datetime,
+    retries_left: int,
+) -> None:
+    """Keep what could not be fetched as rejects. Raises NetworkError where it is to be tried again, and the first
+    error where too many failed.
+    """
+    passing = [error for error in failed.values() if isinstance(error, NetworkError)]
+    if passing and retries_left:
+        raise max(passing, key=lambda error: float(error.values.get("retry_after_s") or 0))  # type: ignore[arg-type] # a number where it stands
+    if not failed:
+        return
+    rejects = [
+        Reject(uri, "", "not_fetched", error.came, exception=type(error).__name__) for uri, error in failed.items()
+    ]
+    repository.refuse(rejects, source=source.name, run_id=run_id, known_at=known_at)
+    first = next(iter(failed.values()))
+    if objects == 1:
+        raise first
+    if len(failed) == objects or len(failed) > source.max_reject_share * objects:
+        raise InputError(
+            f"source {source.name}: {len(failed)} of {objects} objects could not be fetched, the others were read:"
+            f" {first.came}",
+            allowed=f"a share of {source.max_reject_share:.1%} (max_reject_share)",
+            do=f"look at them with 'warehouse rejects {source.name}', then mend uri, or allow the share",
+        )
 
 
 def _objects(
@@ -206,9 +261,10 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                     known_at=planned_at(context),
                     reread=config.reread,
                     partitions=asked,
+                    retries_left=RETRIES - context.retry_number,
                 )
                 meter.rows, meter.bytes_read = done.total("rows_out"), done.bytes_read
-            for said in done.unmatched:
+            for said in (*done.unmatched, *done.failed):
                 context.log.warning(said)
                 tqdm.write(said, file=sys.stderr)
             if source.partitions:
@@ -319,6 +375,7 @@ def _metadata(done: Ingested) -> dict[str, int]:
         "objects_unchanged": done.unchanged_objects,
         "bytes_read": done.bytes_read,
         **({"names_unmatched": len(done.unmatched)} if done.unmatched else {}),
+        **({"objects_failed": len(done.failed)} if done.failed else {}),
         **{f"dropped/{reason}": count for reason, count in done.drops().items()},
     }
 
