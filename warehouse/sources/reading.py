@@ -16,7 +16,20 @@ import pyarrow as pa
 
 from warehouse.contracts import Readings, Reject
 from warehouse.errors import InputError
-from warehouse.sources import arrow, benchmarks, delimited, folders, html, jsonl, mail, parquet, python_env, text, warc
+from warehouse.sources import (
+    arrow,
+    benchmarks,
+    delimited,
+    folders,
+    html,
+    jsonl,
+    mail,
+    parquet,
+    python_env,
+    text,
+    warc,
+    warc_table,
+)
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
@@ -26,6 +39,7 @@ from warehouse.sources.recipe import Column, Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 from warehouse.sources.unpacking import SUFFIXES, stripped
+from warehouse.sources.warc_records import STARTS
 
 HEAD_BYTES = 1 << 12
 UNSTRUCTURED = ("html", "warc", "mail")
@@ -60,7 +74,13 @@ READERS: dict[str, Reader] = {
         arrow.read_table,
     ),
     "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
-    "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "warc": Reader(
+        3,
+        "web archives: WARC, WET, WAT, ARC",
+        (".warc", ".wet", ".wat", ".arc"),
+        warc.read_documents,
+        warc_table.read_table,
+    ),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
@@ -223,7 +243,7 @@ def _by_bytes(head: bytes) -> str | None:
 SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("parquet", lambda head: head.startswith(b"PAR1")),
     ("arrow", arrow.begins),
-    ("warc", lambda head: head.startswith(b"WARC/")),
+    ("warc", lambda head: head.startswith(STARTS)),
     ("mail", mail.begins),
     ("html", lambda head: warc.HTML_START.match(head) is not None),
 )
