@@ -14,12 +14,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.automation import IMPLICIT_JOB, inbox, nightly
+from pipelines.automation import IMPLICIT_JOB, inbox, maintenance, nightly
 from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from pipelines.lists import list_assets
+from pipelines.operate import maintenance_asset
 from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
@@ -33,6 +34,7 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
+from warehouse.query import DERIVED
 from warehouse.sources import BENCHMARKS, LISTED_HERE, SCORED_HERE, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
@@ -56,7 +58,8 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     _refuse_taken(sources, synthesising)
     scoring = [load_score(path) for path in project.files("recipes/scores", "*.yaml")]
     listing = [load_list(path, project.folder) for path in project.files("recipes/lists", "*.yaml")]
-    written = _written(sources, synthesising, scoring, listing)
+    derived = _derived(sources)
+    written = _written(sources, synthesising, scoring, listing) | derived.keys()
     models = _fed(loaded, written)
     _refuse_unfed(project, loaded, models, written)
     _refuse_unmet(project, suites, loaded, written)
@@ -69,7 +72,7 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
         refuse_unfed(each, {model.name for model in models} | written)
     pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
-    snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), pool=pool)
+    snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), derived=derived, pool=pool)
     measuring = curation_assets(project, suites, registered=any(each.benchmark for each in sources))
     building = [*measuring, *score_assets(project, scored, suites), *list_assets(project, listing, suites), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
@@ -84,13 +87,13 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
         for recipe in recipes
     ]
     synthetic = [synthetic_asset(project, each) for each in bound]
-    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting]
+    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting, maintenance_asset(project)]
     jobs = _jobs(sources, bool(recipes))
     target = next((job.name for job in jobs if job.name == "run"), IMPLICIT_JOB)
     return dg.Definitions(
         assets=[*assets, report_asset(project, (key for asset in assets for key in asset.check_keys))],
         jobs=jobs,
-        schedules=[nightly(project, target)],
+        schedules=[nightly(project, target), maintenance(project)],
         sensors=[inbox(project, sources)] if sources else [],
         executor=dg.in_process_executor,
     )
@@ -155,6 +158,12 @@ def _written(
     return {f"repository.{table}" for table in stored}
 
 
+def _derived(sources: Sequence[Source]) -> dict[str, str]:
+    """Views beside a keyed table -> the table."""
+    tables = {source.table for source in sources if source.keyed}
+    return {f"repository.{table}{end}": f"repository.{table}" for table in tables for end in DERIVED}
+
+
 def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model], written: set[str]) -> None:
     """Raise RecipeError for a model of the project's own that reads what nothing writes: it would vanish in silence."""
     names = {model.name for model in fed}
@@ -195,8 +204,12 @@ def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJo
     ingested = dg.AssetSelection.groups("sources", "synthetic", "repository")
     exported = dg.AssetSelection.groups("datasets")
     reported = dg.AssetSelection.groups("report")
-    everything = dg.AssetSelection.all() - reported
-    jobs = [dg.define_asset_job("report", reported, description="The page of pictures and verdicts.")]
+    kept = dg.AssetSelection.groups("maintenance")
+    everything = dg.AssetSelection.all() - reported - kept
+    jobs = [
+        dg.define_asset_job("report", reported, description="The page of pictures and verdicts."),
+        dg.define_asset_job("maintain", kept, description="Small files put together, files of old versions removed."),
+    ]
     one_set = len({found for source in sources if (found := definition(source))}) <= 1
     if one_set:
         jobs.append(

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -68,14 +68,26 @@ def _say_ingested(name: str, outcome: Outcome) -> None:
     if counts["dropped"]:
         reasons = [f"{key.partition('/')[2]} {count:,}" for key, count in counts.items() if key.startswith("dropped/")]
         click.echo(f"dropped, as no documents: {', '.join(reasons)}")
+    if counts.get("deleted"):
+        click.echo(f"deleted, as the vintage lacks their keys: {counts['deleted']:,}")
+    if counts.get("schema_changes"):
+        click.echo(f"columns that differ from the table's: {counts['schema_changes']:,} (repository.schema_changes)")
     if counts["objects_unchanged"]:
         click.echo(f"objects: {counts['objects_unchanged']:,} of {counts['objects']:,} had not changed")
     click.echo(f"why records were rejected: warehouse rejects {name}" if counts["rejected"] else "Next: warehouse run")
 
 
+def retry_rejects(project: Project, source: str) -> None:
+    """Read the objects of a source again that had rejects, and say what came of it."""
+    outcome = _run(project, [f"sources/{source}"], retry=True)
+    _say_ingested(source, outcome)
+    counts = next(asset.metadata for asset in outcome.assets if asset.name == f"sources/{source}")
+    click.echo(f"rejects that were read now: {counts.get('rejects_read_now', 0):,}")
+
+
 @click.command("run")
 @click.argument("assets", nargs=-1, metavar="[ASSETS]...")
-@click.option("--reread", is_flag=True, help="Read every object again from the archive, also unchanged ones.")
+@click.option("--reread", is_flag=True, help="Read every object again from the archive, unchanged and gone ones too.")
 @click.option("--partition", metavar="KEY", help="Of a source with partitions: one, or FIRST...LAST [all that is new].")
 @place.placed
 def run_verb(assets: tuple[str, ...], reread: bool, partition: str | None) -> None:
@@ -160,6 +172,41 @@ def report_verb() -> None:
     click.echo(f"{facts['path']}: {facts['checks_passed']:,} of {facts['checks']:,} checks passed")
 
 
+@click.command("maintain")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@place.as_json
+@place.placed
+def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
+    """Small files put together, files of old versions removed.
+
+    No row changes. Versions that a published snapshot or a live release pins stay readable, and those of the last
+    days, as [maintenance] of warehouse.toml says [7d].
+
+    \b
+    Example:
+      warehouse maintain runs
+    """
+    outcome = _run(place.project(), ["maintenance/tables"], tables=tables)
+    kept: list[dict[str, Any]] = outcome.assets[-1].metadata["tables"]
+    if json_:
+        return place.print_json(kept)
+    rows = [
+        (
+            each["table"],
+            each["busy"] or f"{each['files_before']:,} -> {each['files']:,}",
+            table.size(each["bytes_rewritten"]),
+            f"{each['files_removed']:,}",
+            table.size(each["bytes_removed"]),
+            each["versions"],
+        )
+        for each in kept
+    ]
+    names = ["table", "files", "rewritten", "old files removed", "freed", "versions kept"]
+    for line in table.lines(names, rows, width=table.terminal_width()):
+        click.echo(line)
+    return None
+
+
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -212,8 +259,10 @@ def _run(
     names: list[str] | None,
     *,
     reread: bool = False,
+    retry: bool = False,
     processes: int = 1,
     partition: str | None = None,
+    tables: Sequence[str] = (),
 ) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
     with _uninterrupted():
@@ -226,7 +275,14 @@ def _run(
     logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())  # else Ctrl-C in its close() is a traceback
     try:
         return run_assets(
-            project, names, reread=reread, env=place.environment(), processes=processes, partition=partition
+            project,
+            names,
+            reread=reread,
+            retry=retry,
+            env=place.environment(),
+            processes=processes,
+            partition=partition,
+            tables=tables,
         )
     except CheckFailed as error:
         _say_failed_checks(error)

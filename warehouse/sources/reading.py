@@ -16,7 +16,20 @@ import pyarrow as pa
 
 from warehouse.contracts import Readings, Reject
 from warehouse.errors import InputError
-from warehouse.sources import arrow, benchmarks, delimited, folders, html, jsonl, mail, parquet, python_env, text, warc
+from warehouse.sources import (
+    arrow,
+    benchmarks,
+    delimited,
+    folders,
+    html,
+    jsonl,
+    mail,
+    parquet,
+    python_env,
+    text,
+    warc,
+    warc_table,
+)
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
@@ -25,6 +38,8 @@ from warehouse.sources.names import Names
 from warehouse.sources.recipe import Column, Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
+from warehouse.sources.unpacking import SUFFIXES, stripped
+from warehouse.sources.warc_records import STARTS
 
 HEAD_BYTES = 1 << 12
 UNSTRUCTURED = ("html", "warc", "mail")
@@ -59,7 +74,13 @@ READERS: dict[str, Reader] = {
         arrow.read_table,
     ),
     "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
-    "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "warc": Reader(
+        3,
+        "web archives: WARC, WET, WAT, ARC",
+        (".warc", ".wet", ".wat", ".arc"),
+        warc.read_documents,
+        warc_table.read_table,
+    ),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
@@ -67,7 +88,11 @@ READERS: dict[str, Reader] = {
 
 
 def reader_id(source: Source, located: Located, path: Path) -> str:
-    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell."""
+    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell,
+    ``link/1`` for a link that is not followed.
+    """
+    if located.link is not None:
+        return "link/1"
     file = _plain(file_name(located.uri))
     name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):
@@ -92,13 +117,17 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
     hold raises. names: takes up what the object's columns are called.
     """
     names = names or Names()
+    if located.link is not None:
+        message = f"a link to {located.link!r}, which is out of the folder or not there, and is not followed"
+        yield Reject(located.uri, "", "link_outside", message)
+        return
     if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
         yield from _read_member(whole, source, located, names)
         return
     inside: dict[str, Column] | None = None
     for member in members(located.uri, path, limits=source.limits):
-        if isinstance(member, Reject):
+        if not isinstance(member, Member):
             yield member
             continue
         if inside is None and "=" in member.prefix:
@@ -151,7 +180,8 @@ def _refused(path: Path) -> InputError:
     if broken is not None:
         return InputError(f"{path} cannot be opened: {broken.reason}, {broken.message}", do="get a whole copy of it")
     known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
-    return InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
+    around = f"{', '.join(SUFFIXES)}, .zip, .tar around them"
+    return InputError(f"{path} is of no known format", allowed=f"{known}; {around}")
 
 
 def sniff_table(path: Path, *, reader: str | None = None) -> str:
@@ -184,10 +214,7 @@ def _is_text(array: pa.Array) -> bool:
 
 
 def _plain(name: str) -> str:
-    lowered = name.lower()
-    while lowered.endswith((".gz", ".gzip", ".zst", ".zstd")):
-        lowered = lowered[: lowered.rindex(".")]
-    return lowered
+    return stripped(name.lower())
 
 
 def _by_suffix(name: str) -> str | None:
@@ -216,7 +243,7 @@ def _by_bytes(head: bytes) -> str | None:
 SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("parquet", lambda head: head.startswith(b"PAR1")),
     ("arrow", arrow.begins),
-    ("warc", lambda head: head.startswith(b"WARC/")),
+    ("warc", lambda head: head.startswith(STARTS)),
     ("mail", mail.begins),
     ("html", lambda head: warc.HTML_START.match(head) is not None),
 )
