@@ -405,6 +405,14 @@ def test_quoted_empty_cells_are_empty_text_and_blank_ones_null(reading, rows, en
     columns = {name: Column("string") for name in "abc"}
     result = reading((end.join(["a,b,c", *spelt]) + end).encode(), "a.csv", table="t", columns=columns)
     assert [(row["a"], row["b"], row["c"]) for row in result.rows] == rows and not result.rejects
+    bare = reading(
+        (end.join(spelt) + end).encode(),
+        "a.csv",
+        table="t",
+        columns={f"column_{at}": Column("string") for at in (1, 2, 3)},
+        dialect=Dialect(",", header=False),
+    )
+    assert [(row["column_1"], row["column_2"], row["column_3"]) for row in bare.rows] == rows
 
 
 def test_quoted_empty_cells_are_null_in_columns_of_numbers(reading):

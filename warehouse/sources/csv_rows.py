@@ -165,7 +165,8 @@ class _Rows:
         except csv.Error as error:
             stop = line + sum(map(_lines_of, rows))
             rejects.append(self._refused(error, stop))
-        quoted = any(map(self._lines.holds, self._empties)) and self._mark(rows, self._lines.between(line, stop))
+        maybe = self._lines.holds(self._empties, first=self._written.quote * 2)
+        quoted = maybe and self._mark(rows, self._lines.between(line, stop))
         return Chunk(line, rows, rejects, quoted)
 
     def _mark(self, rows: list[list[str]], lines: list[str]) -> bool:

@@ -12,7 +12,7 @@ import codecs
 import io
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import BinaryIO
 
@@ -96,9 +96,10 @@ class Lines:
             found += kept.lines[max(0, start - kept.line) : max(0, stop - kept.line)]
         return found
 
-    def holds(self, part: str) -> bool:
-        """Whether the lines that are kept hold these characters."""
-        return any(part in kept.text for kept in self._kept)
+    def holds(self, parts: Sequence[str], *, first: str) -> bool:
+        """Whether the lines that are kept hold one of these, or ``first`` begins one of their texts."""
+        texts = [kept.text for kept in self._kept]
+        return any(part in text for text in texts for part in parts) or any(text.startswith(first) for text in texts)
 
     def again_from(self, line: int, stop: int) -> None:
         """Let a new iteration begin with lines ``line`` to ``stop`` (excluded), the last that was given."""
