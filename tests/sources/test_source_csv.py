@@ -156,6 +156,28 @@ def test_any_text_gives_rows_and_rejects_with_different_records_and_never_an_exc
     assert len(set(records)) == result.met
 
 
+LINES = st.lists(
+    st.sampled_from(["1,2", "x, y", ",", "é,", '"a,b",3', '"",4', '"5\n6",7', '"8', '9"', "", "0", "1,2,3", "\ud800,1"])
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LINES, st.sampled_from(["\n", "\r\n", "\n\r"]), st.integers(1, 40), st.booleans())
+def test_blocks_that_arrow_reads_at_once_have_the_rows_that_the_csv_module_has(reading, lines, end, block, header):
+    """Broken UTF-8 (written here as half a surrogate pair) included."""
+    text = "".join(f"{line}{end}" for line in ([f"a,b{end}1,1"] if header else ["1,1"]) + lines)
+    raw = text.encode("utf-8", "surrogatepass")
+    columns = {name: Column("string") for name in ("a", "b", "column_1", "column_2")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warehouse.sources.text_lines.BLOCK", block)
+        options = {"table": "t", "columns": columns, "dialect": Dialect(delimiter=",", header=header, escape="doubled")}
+        at_once = reading(raw, "a.csv", **options)
+        patch.setattr("warehouse.sources.csv_rows._Rows._at_plain_text", lambda _: False)
+        one_by_one = reading(raw, "a.csv", **options)
+    assert at_once.rows == one_by_one.rows
+    assert sorted(map(repr, at_once.rejects)) == sorted(map(repr, one_by_one.rejects))
+
+
 TYPES = {
     "int64": (["1", "-20", "0", ""], [1, -20, 0, None]),
     "double": (["1", "2.5", "-0.5", "1.5e3", "9E-04", "7.0"], [1.0, 2.5, -0.5, 1500.0, 0.0009, 7.0]),
