@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import random
 import re
 import time
 import zipfile
@@ -90,6 +91,48 @@ def test_prose_that_an_unclosed_quote_took_is_no_rows_but_one_reject_that_counts
     result = reading("\n".join(["a,b,c,d", "1,2,3,4", '5,6,7,"a text', *prose]).encode(), "a.csv", table="t")
     assert (result.reasons, len(result.rows)) == ({"unclosed_quote": 1}, 1)
     assert "5 lines" in result.rejects[0].message
+
+
+def test_a_carriage_return_among_the_lines_that_a_quote_took_is_a_reject_of_its_own(reading):
+    lines = [f"{at},x" for at in range(40)]
+    data = "\n".join(["a,b", '3,"x', *lines[:20], "9,y\rz", *lines[20:]])
+    result = reading(data.encode(), "a.csv", table="t")
+    assert (result.reasons, len(result.rows)) == ({"unclosed_quote": 1, "invalid_csv": 1}, 40)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_texts_of_quotes_ends_and_escapes_give_different_records_in_any_cutting(reading, monkeypatch, seed):
+    numbers = random.Random(seed)
+    parts = [
+        "a",
+        "b,",
+        '"',
+        '""',
+        ",",
+        "\n",
+        "\r\n",
+        "1",
+        "\\",
+        '\\"',
+        " ",
+        "; ",
+        "|",
+        "é",
+        "\r",
+        "\0",
+        "x,y\n",
+        "1,2\n",
+    ]
+    for _ in range(60):
+        data = "".join(numbers.choices(parts, k=numbers.randrange(200))).encode(numbers.choice(["utf-8", "utf-16"]))
+        monkeypatch.setattr("warehouse.sources.text_lines.BLOCK", numbers.choice([8, 64, 1 << 20]))
+        monkeypatch.setattr("warehouse.sources.csv_rows.ROWS_AT_ONCE", numbers.choice([1, 2, 32]))
+        monkeypatch.setattr("warehouse.sources.csv_rows.REREAD_CHARS", numbers.choice([0, 20, 1 << 20]))
+        for dialect in (Dialect(), Dialect(header=False), Dialect(",", escape="backslash", header=True)):
+            result = reading(data, "a.csv", table="t", dialect=dialect)
+            assert "not_csv" not in result.reasons
+            records = [row["_record"] for row in result.rows] + [reject.record for reject in result.rejects]
+            assert len(set(records)) == len(records)
 
 
 def test_text_after_a_closing_quote_costs_its_row(reading):

@@ -140,12 +140,12 @@ class _Rows:
             met = sum(map(bool, chunk.rows))
             yield from _sorted(names, number, chunk, self._lines.uri)
             number += met
-            for reject in [*chunk.rejects, *self._lines.taken()]:
-                yield replace(reject, record=str(number)) if reject.record else reject
-                number += bool(reject.record)
-        if refused := self._lines.taken():
-            yield from refused
-        elif not names:
+            refused = [*chunk.rejects, *self._lines.taken()]
+            yield from _numbered(refused, number)
+            number += sum(bool(reject.record) for reject in refused)
+        refused = self._lines.taken()
+        yield from _numbered(refused, number)
+        if not names and not refused:
             yield Dropped(self._lines.uri, "", "empty_object")
 
     def _chunks(self, names: tuple[str, ...]) -> Iterator[Chunk | Cells]:
@@ -247,8 +247,21 @@ class _Rows:
     def _are_rows(self, lines: list[str]) -> bool:
         """Whether nine in ten of the lines have the header's number of fields on their own."""
         tried = [line for line in lines[:LINES_TRIED] if line.strip()]
-        good = sum(len(next(self._written.reader(iter([line]), strict=False))) == self._width for line in tried)
+        good = sum(map(self._is_row, tried))
         return good * 10 >= len(tried) * 9 and good > 0
+
+    def _is_row(self, line: str) -> bool:
+        try:
+            return len(next(self._written.reader(iter([line]), strict=False))) == self._width
+        except csv.Error:
+            return False
+
+
+def _numbered(rejects: Sequence[Reject], number: int) -> Iterator[Reject]:
+    """The Rejects, those of a record with its number, of which the first is ``number``."""
+    for reject in rejects:
+        yield replace(reject, record=str(number)) if reject.record else reject
+        number += bool(reject.record)
 
 
 def _plain_cells(text: str, written: Written, header: tuple[str, ...]) -> Cells:
