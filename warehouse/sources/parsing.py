@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -86,7 +86,16 @@ def _exchanged(process: subprocess.Popen[bytes], head: bytes, raw: bytes) -> byt
 
 
 _parser = _Parser()
-atexit.register(_parser.stop)
+_stops: list[Callable[[], None]] = []
+
+
+def at_close(stop: Callable[[], None]) -> None:
+    """Have ``stop`` called where ``closing_parser`` ends, and at the end of this process."""
+    _stops.append(stop)
+    atexit.register(stop)
+
+
+at_close(_parser.stop)
 
 
 def parsed(raw: bytes, *, charset: str | None = None, address: str = "", whole: bool = False) -> dict[str, str | None]:
@@ -99,8 +108,9 @@ def parsed(raw: bytes, *, charset: str | None = None, address: str = "", whole: 
 
 @contextmanager
 def closing_parser() -> Iterator[None]:
-    """A block at whose end the process ends, so that what it used counts as this process's (children waited for)."""
+    """A block at whose end the processes end, so that what they used counts as this one's (children waited for)."""
     try:
         yield
     finally:
-        _parser.stop()
+        for stop in _stops:
+            stop()
