@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from pipelines.ingest import Ingested, ingest, retry
+from warehouse.answers.status import status
 from warehouse.errors import InputError
 from warehouse.project import Project, load, prepare
 from warehouse.query import attach_repository, connect, fetch_all
@@ -221,6 +222,15 @@ def test_tables_of_a_contract_may_have_to_be_there(made: Callable[[str, str], Pr
             assert [change["change"] for change in run(project).changes] == ["discarded"]
             assert asked(project, "SELECT table_name, change FROM repository.schema_changes") == [("t", "discarded")]
         assert "t" not in Repository(project.root).tables()
+
+
+def test_status_says_what_differed_and_how_often(made: Callable[[str, str], Project]) -> None:
+    project = made("status", "uri: data/*.csv\ntable: t\n")
+    for at, text in enumerate(["x,y\n1,a\n", "x\n0.5\n", "x\n2\n"], 1):
+        (project.folder / "data" / f"{at}.csv").write_text(text)
+        run(project, at)
+    found = [(each.column, each.change, each.was, each.became, each.times) for each in status(project).changes]
+    assert found == [("y", "missing", "string", None, 2), ("x", "widened", "int64", "double", 1)]
 
 
 def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str, str], Project]) -> None:
