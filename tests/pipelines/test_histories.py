@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from pipelines.definitions import build_definitions
 from pipelines.ingest import Ingested, ingest, retry
 from warehouse.answers.status import status
-from warehouse.errors import InputError
+from warehouse.errors import InputError, RecipeError
 from warehouse.project import Project, load, prepare
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
@@ -242,3 +244,19 @@ def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str
     assert len([fact for receipt in done.receipts for fact in receipt.objects]) == 3, "none was read twice"
     values: Sequence[tuple[int]] = asked(project, "SELECT v FROM repository.t_history ORDER BY valid_from")
     assert values == [(1,), (2,), (1,)]
+
+
+def test_a_model_may_read_the_history_of_a_keyed_table_and_comes_after_the_table(
+    made: Callable[[str, str], Project],
+) -> None:
+    project = made("model", SNAPSHOT)
+    (project.folder / "sql" / "marts").mkdir(parents=True)
+    (project.folder / "sql" / "marts" / "spans.sql").write_text(
+        "/* model\ndescription: What each key was, and when\nkind: table\ngrain: [k, valid_from]\nowner: team:x\n*/\n"
+        "SELECT k, v, valid_from, valid_to FROM repository.t_history\n"
+    )
+    graph = build_definitions(project).resolve_asset_graph()
+    assert dg.AssetKey(["repository", "t"]) in graph.get(dg.AssetKey(["marts", "spans"])).parent_keys
+    (project.folder / "recipes" / "sources" / "s.yaml").write_text("uri: data/*.csv\ntable: t\n")
+    with pytest.raises(RecipeError, match=r"reads repository\.t_history, which nothing here writes"):
+        build_definitions(project)
