@@ -96,7 +96,8 @@ class Typed:
         self._columns: pa.Schema | None = None
         self._brought = dict.fromkeys(brought)
         self._settled = len(self._brought)
-        self._object = -1
+        self._first: Origin | None = None
+        """The object that decides what a contract freezes: the first that has columns."""
         self._names: dict[str, None] = {}
         self.had: frozenset[Record] = frozenset()
         """Rows of an object that is read again: they are unchanged."""
@@ -159,7 +160,9 @@ class Typed:
         """Take up the columns and types that the contract lets in; the rows that it refuses, and why."""
         bad: dict[int, str] = {}
         fresh: dict[str, pa.Field] = {}
-        free = self._made and origin.ordinal == 0
+        if self._fields.keys() <= set(self._system.names):
+            self._first = origin
+        free = self._first == origin
         for field, array in zip(rows.schema, rows.columns, strict=True):
             held = self._fields.get(field.name)
             if held is None and pa.types.is_null(field.type):

@@ -2,7 +2,7 @@
 
 Won, of three parsers tried: ragged rows, unclosed quotes, broken UTF-8 and endless fields are single Rejects and the
 rows after them are read. Lost: speed, 40 MB a CPU second with types found, 25 with a quoted column (10 and 16 by
-Python's csv module alone), where pyarrow.csv does 155 to 690 and DuckDB 240 to 270; pyarrow.csv ends the object at a row
+Python's csv module alone); pyarrow.csv does 155 to 690 and DuckDB 240 to 270, but pyarrow.csv ends the object at a row
 beyond its block and swallows an unclosed quote to the end, DuckDB cannot be stopped between records.
 
 Empty text (``""``) is null in every column but one of text.
