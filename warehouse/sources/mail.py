@@ -147,7 +147,7 @@ def _text(part: Message) -> str:
     content = raw if isinstance(raw, bytes) else b""
     charset = part.get_content_charset()
     if part.get_content_type() == "text/html":
-        return parsing.parsed(content, charset=charset, whole=True)["text"] or ""
+        return str(parsing.parsed(content, charset=charset, whole=True)["text"] or "")
     return _decoded(content, charset).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 

@@ -21,7 +21,7 @@ import zstandard
 from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
-from warehouse.sources.html import Document, columns, page_document
+from warehouse.sources.html import Document, columns, page_document, with_headers
 from warehouse.sources.records import Documents
 from warehouse.sources.text import decoded
 from warehouse.sources.warc_records import UNNUMBERED, Record, http_message, last_moment, records, target_uri
@@ -53,7 +53,7 @@ def read_documents(member: Member, documents: Documents) -> Readings:
             yield found
             continue
         held.append((number, found))
-        chars += len(found["text"] or "")
+        chars += len(str(found["text"] or ""))
         if len(held) >= HELD_PAGES or chars >= HELD_CHARS:
             yield from _batch(held, documents)
             held, chars = [], 0
@@ -87,7 +87,9 @@ def _document(record: Record, number: int, documents: Documents) -> Document | R
     found = _payload(payload, headers.get("content-type", ""), record, number, documents)
     if isinstance(found, (Reject, Dropped)):
         return found
-    return {**found, "uri": target_uri(record.fields), "known_at": _known_at(record, documents)}
+    address = target_uri(record.fields)
+    said = with_headers(found, headers, address or "")
+    return {**said, "uri": address, "known_at": _known_at(record, documents)}
 
 
 def _payload(
