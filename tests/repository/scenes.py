@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from warehouse.contracts import RECORDS, Dropped, ObjectFact, Receipt, Reject
+from warehouse.errors import NotFound
 from warehouse.repository import Repository
 
 Readings = list["pa.RecordBatch | Reject | Dropped"]
@@ -58,11 +60,13 @@ def stored(repository: Repository, table: str) -> list[dict[str, Any]]:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Files under a root that belong to no object, table file of any version, log entry or lock."""
+    """Files under a root that belong to no object, table file of a version that is kept, log entry or lock."""
     repository = Repository(root)
-    last = {table: repository.snapshot(table).version for table in repository.tables()}
-    versions = [repository.snapshot(table, version=at) for table, end in last.items() for at in range(end + 1)]
-    live = {Path(name) for snapshot in versions for name in snapshot.files}
+    live: set[Path] = set()
+    for table in repository.tables():
+        for version in range(repository.snapshot(table).version + 1):
+            with suppress(NotFound):
+                live |= set(map(Path, repository.snapshot(table, version=version).files))
     found = []
     for path in root.rglob("*"):
         place = path.relative_to(root).parts

@@ -33,6 +33,8 @@ XZ_MEMORY = 512 << 20
 MAX_GZIP_HEADER = 1 << 18
 ZSTD = b"\x28\xb5\x2f\xfd"
 ZSTD_DICTIONARY = b"\x5d\x2a\x4d\x18"
+SKIPPABLE = tuple(bytes([first]) + b"\x2a\x4d\x18" for first in range(0x50, 0x60))
+"""How a zstd frame begins that holds no data (RFC 8878, section 3.1.2), first in files of pzstd and others."""
 DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, TooLarge, Corrupt)
 
 
@@ -368,7 +370,7 @@ def deflated(packed: BinaryIO) -> Unpacked:
 WRAPPERS = (
     Wrapper(b"\x1f\x8b", (".gz", ".gzip"), _unpacking("gzip", _Gzip)),
     Wrapper(ZSTD, (".zst", ".zstd"), _zstd),
-    Wrapper(ZSTD_DICTIONARY, (), _zstd),
+    *(Wrapper(magic, (), _zstd) for magic in SKIPPABLE),
     Wrapper(b"\x04\x22\x4d\x18", (".lz4",), _unpacking("LZ4", lz4.frame.LZ4FrameDecompressor)),
     Wrapper(b"BZh", (".bz2",), _unpacking("bzip2", bz2.BZ2Decompressor)),
     Wrapper(b"\xfd7zXZ\0", (".xz",), _unpacking("xz", lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY))),
