@@ -36,7 +36,8 @@ def test_every_file_of_a_tree_is_a_document_with_its_language(tmp_path):
 
 def test_binary_and_blank_files_are_no_documents(reading):
     assert reading(b"\0\1\2", "a.c").reasons == {"binary_content": 1}
-    assert reading(b" \n", "a.c").met == 0
+    for name in ("a.c", "a.txt", "a.eml", "a.warc", "a.arc.gz"):
+        assert reading(b" \n" if name == "a.c" else b"", name).dropped == {"empty_object": 1}
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

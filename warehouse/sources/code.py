@@ -8,11 +8,10 @@ file's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pyarrow as pa
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.containers import Member
 from warehouse.sources.records import Documents
 from warehouse.sources.text import decoded, document, load
@@ -39,8 +38,8 @@ SHELLS = {"sh": "Shell", "bash": "Shell", "dash": "Shell", "zsh": "Shell", "ksh"
 SHELLS |= {"perl": "Perl", "ruby": "Ruby", "node": "JavaScript", "php": "PHP", "Rscript": "R", "lua": "Lua"}
 
 
-def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
-    """The member's document; none for a blank file."""
+def read_documents(member: Member, documents: Documents) -> Readings:
+    """The member's document; a blank file is dropped."""
     raw = load(member, max_bytes=documents.source.limits.max_record_bytes)
     text = raw if isinstance(raw, Reject) else decoded(raw, member.uri, documents.source.dialect.encoding)
     if isinstance(text, Reject):
@@ -48,6 +47,8 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
     elif text.strip():
         language = pa.array([language_of(member.name, text)], pa.string())
         yield from documents.batch([0], {**document(text, member.name), "programming_language": language})
+    else:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def language_of(name: str, text: str = "") -> str | None:

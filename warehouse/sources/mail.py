@@ -51,6 +51,7 @@ def begins(head: bytes) -> bool:
 
 def read_documents(member: Member, documents: Documents) -> Readings:
     """Documents of the member's messages."""
+    number = -1
     for number, item in enumerate(guarded(_messages(member, documents), uri=member.uri, reason="not_mail")):
         if isinstance(item, Reject):
             yield item
@@ -58,6 +59,8 @@ def read_documents(member: Member, documents: Documents) -> Readings:
             offset, raw = item
             read = _message(raw, number, offset, documents)
             yield from guarded(read, uri=member.uri, record=str(number), reason="not_mail")
+    if number < 0:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def _messages(member: Member, documents: Documents) -> Iterator[tuple[int, bytes] | Reject]:

@@ -47,6 +47,7 @@ def read_documents(member: Member, documents: Documents) -> Readings:
     chars = 0
     found: Document | Reject | Dropped
     read = records(member, max_bytes=documents.source.limits.max_record_bytes)
+    number = -1
     for number, item in enumerate(guarded(read, uri=member.uri, reason="not_warc")):
         found = numbered(item, number) if isinstance(item, Reject) else _document(item, number, documents)
         if isinstance(found, (Reject, Dropped)):
@@ -58,6 +59,8 @@ def read_documents(member: Member, documents: Documents) -> Readings:
             yield from _batch(held, documents)
             held, chars = [], 0
     yield from _batch(held, documents)
+    if number < 0:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def numbered(reject: Reject, number: int) -> Reject:
