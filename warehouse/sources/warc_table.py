@@ -1,7 +1,8 @@
 """A web archive as rows of a typed table: one row a record of any type, what its headers say, and no page parsed.
 
 The index of a crawl (what a CDX file has, and more): which page was seen when, with which answer, under which digest;
-of a revisit whose bytes it had; of a metadata record, WAT among them, the text, which in WAT is JSON. 25 us a record.
+of a revisit whose bytes it had; of a metadata record, WAT among them, the text, which in WAT is JSON. 50 us a
+record, its inflating with it.
 """
 
 from __future__ import annotations
