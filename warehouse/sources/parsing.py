@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -95,8 +95,17 @@ def _exchanged(process: subprocess.Popen[bytes], head: bytes, raw: bytes) -> byt
 
 
 _pages, _pdfs = _Parser("page.py", "page"), _Parser("pdf_text.py", "document")
-atexit.register(_pages.stop)
-atexit.register(_pdfs.stop)
+_stops: list[Callable[[], None]] = []
+
+
+def at_close(stop: Callable[[], None]) -> None:
+    """Have ``stop`` called where ``closing_parser`` ends, and at the end of this process."""
+    _stops.append(stop)
+    atexit.register(stop)
+
+
+at_close(_pages.stop)
+at_close(_pdfs.stop)
 
 
 def parsed(raw: bytes, *, charset: str | None = None, address: str = "", whole: bool = False) -> Parsed:
@@ -111,9 +120,9 @@ def pdf(raw: bytes, *, max_chars: int) -> Parsed:
 
 @contextmanager
 def closing_parser() -> Iterator[None]:
-    """A block at whose end the processes end, so that what they used counts as this process's (children waited for)."""
+    """A block at whose end the processes end, so that what they used counts as this one's (children waited for)."""
     try:
         yield
     finally:
-        _pages.stop()
-        _pdfs.stop()
+        for stop in _stops:
+            stop()

@@ -67,9 +67,14 @@ class Meter:
 
 def check_ratio(unpacked: int, packed: int, limits: Limits) -> None:
     """Raises TooLarge where so many bytes out of so many are more than the limits allow."""
-    allowed = min(limits.max_object_bytes, max(FREE_BYTES, packed * limits.max_ratio))
+    allowed = allowed_bytes(packed, limits)
     if unpacked > allowed:
         raise TooLarge(f"unpacks to more than {allowed} bytes from {packed}")
+
+
+def allowed_bytes(packed: int, limits: Limits) -> int:
+    """How much so many bytes may unpack to."""
+    return min(limits.max_object_bytes, max(FREE_BYTES, packed * limits.max_ratio))
 
 
 class Bounded(io.RawIOBase):
