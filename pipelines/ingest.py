@@ -2,7 +2,9 @@
 
 An object's bytes go to the archive first; an object that is still the current one of its uri under the same reader is
 skipped; every other is read again whole. ``known_at`` is the source's own, else the moment the run was planned, so a
-retried or re-executed run repeats it. Only what a network or a server fails at is tried again.
+retried or re-executed run repeats it. Only what a network or a server fails at is tried again, after what could be
+fetched is committed; an object that never comes is a reject ``not_fetched``, and fails its source only where more than
+``max_reject_share`` of the objects are, or all.
 """
 
 import os
@@ -22,8 +24,8 @@ from tqdm import tqdm
 from pipelines.costs import metered
 from pipelines.gates import Metadata, Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.partitions import add_dynamic, asked_for, definition
-from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, Freshness, ObjectFact, Receipt, digest
-from warehouse.errors import InputError, NetworkError
+from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, Freshness, ObjectFact, Receipt, Reject, digest
+from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.gate import Suite
 from warehouse.project import Project, prepare
 from warehouse.query import attach_repository, fetch_all, shared
@@ -62,8 +64,8 @@ class Ingested:
     """What one ingestion did: its receipts (one a commit), and the objects that had not changed.
 
     bytes_read: of files, and what came over a network; partitions: key -> objects met, of a source that has them;
-    unmatched: a sentence for each name of the recipe that no object read has; changes: rows of ``schema_changes``;
-    resolved: rejects of before that were read now.
+    unmatched: a sentence for each name of the recipe that no object read has; failed: one for each object that could
+    not be fetched; changes: rows of ``schema_changes``; resolved: rejects of before that were read now.
     """
 
     receipts: tuple[Receipt, ...]
@@ -72,6 +74,7 @@ class Ingested:
     bytes_read: int
     partitions: Mapping[str, int] = field(default_factory=dict)
     unmatched: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
     changes: tuple[Mapping[str, Any], ...] = ()
     resolved: int = 0
 
@@ -121,9 +124,12 @@ def ingest(
     known_at: datetime,
     reread: bool = False,
     partitions: Collection[str] | None = None,
+    retries_left: int = 0,
 ) -> Ingested:
     """Read what is new of a source, of some of its partitions or all, into its table; bad records become rejects, and
-    the counts add up.
+    the counts add up, those of earlier tries of a run with them.
+
+    Raises NetworkError, after the commit of all else, where a network failed and retries are left.
     """
     repository = Repository(project.root)
     if refused := _refused_table(repository, source, run_id=run_id, known_at=known_at):
@@ -131,7 +137,58 @@ def ingest(
     objects = _objects(project, source, now=known_at, partitions=partitions, reread=reread)
     with closing_parser():
         intake = _Intake(repository, source, objects, known_at=known_at, reread=reread, partitions=partitions)
-        return intake.taken(run_id)
+        done = intake.taken(run_id)
+    _settle(
+        repository,
+        source,
+        intake.failed,
+        objects=len(objects),
+        run_id=run_id,
+        known_at=known_at,
+        retries_left=retries_left,
+    )
+    return _with_earlier_tries(repository, source, done, run_id) if source.network else done
+
+
+def _with_earlier_tries(repository: Repository, source: Source, done: Ingested, run_id: str) -> Ingested:
+    """What all tries of a run did: an earlier one may have read what is unchanged by now."""
+    receipts = tuple(each for each in _receipts(repository, source) if each.run_id == run_id)
+    before = sum(len(each.objects) for each in receipts) - sum(len(each.objects) for each in done.receipts)
+    return replace(done, receipts=receipts, unchanged_objects=done.unchanged_objects - before)
+
+
+def _settle(
+    repository: Repository,
+    source: Source,
+    failed: Mapping[str, WarehouseError],
+    *,
+    objects: int,
+    run_id: str,
+    known_at: datetime,
+    retries_left: int,
+) -> None:
+    """Keep what could not be fetched as rejects. Raises NetworkError where it is to be tried again, and the first
+    error where too many failed.
+    """
+    passing = [error for error in failed.values() if isinstance(error, NetworkError)]
+    if passing and retries_left:
+        raise max(passing, key=lambda error: float(error.values.get("retry_after_s") or 0))  # type: ignore[arg-type] # a number where it stands
+    if not failed:
+        return
+    rejects = [
+        Reject(uri, "", "not_fetched", error.came, exception=type(error).__name__) for uri, error in failed.items()
+    ]
+    repository.refuse(rejects, source=source.name, run_id=run_id, known_at=known_at)
+    first = next(iter(failed.values()))
+    if objects == 1:
+        raise first
+    if len(failed) == objects or len(failed) > source.max_reject_share * objects:
+        raise InputError(
+            f"source {source.name}: {len(failed)} of {objects} objects could not be fetched, the others were read:"
+            f" {first.came}",
+            allowed=f"a share of {source.max_reject_share:.1%} (max_reject_share)",
+            do=f"look at them with 'warehouse rejects {source.name}', then mend uri, or allow the share",
+        )
 
 
 def retry(project: Project, source: Source, *, run_id: str, known_at: datetime) -> Ingested:
@@ -205,6 +262,7 @@ class _Intake:
     names: Names = field(default_factory=Names)
     unchanged: int = 0
     bytes_read: int = 0
+    failed: dict[str, WarehouseError] = field(default_factory=dict)
 
     def taken(self, run_id: str) -> Ingested:
         """What came of the objects."""
@@ -248,13 +306,20 @@ class _Intake:
         met = Counter(partition for _, partition in self.objects if partition is not None)
         unmatched = tuple(self.names.unmatched(self.source))
         count, changes = len(self.objects), tuple(ingestion.changes)
-        return Ingested(receipts, count, self.unchanged, self.bytes_read, met, unmatched, changes=changes)
+        failed = tuple(error.came for error in self.failed.values())
+        return Ingested(receipts, count, self.unchanged, self.bytes_read, met, unmatched, failed, changes)
 
     def _arrivals(self, ingestion: Ingestion) -> Iterator[Arrived]:
         """The objects, their bytes in the archive; to be read again also those that are only there."""
         for located, partition in tqdm(self.objects, desc=self.source.name, unit="object", disable=None, delay=2):
             held = ingestion.current(located.uri)
-            arrived = _arrived(self.repository, self.source, located, held, reread=self.reread)
+            try:
+                arrived = _arrived(self.repository, self.source, located, held, reread=self.reread)
+            except (NetworkError, InputError) as error:
+                if located.url is None:
+                    raise
+                self.failed[located.uri] = error
+                continue
             self.bytes_read += arrived.moved
             yield replace(arrived, partition=partition)
         there = {located.uri for located, _ in self.objects}
@@ -302,10 +367,13 @@ class _Intake:
                 ingestion.add_vintage(known_at, [*readings, *others])
 
     def _others(self, ingestion: Ingestion, readings: Sequence[Reading]) -> list[Reading]:
-        """The objects as they were last of the partitions that were not asked for."""
+        """The objects as they were last of the partitions that were not asked for, and that could not be fetched."""
         asked, there = self.partitions, {reading.uri for reading in readings}
         facts = [fact for fact in ingestion.current_facts().values() if fact.uri not in there]
-        return [self._reopened(fact) for fact in facts if asked is not None and fact.partition not in asked]
+        left = [
+            each for each in facts if each.uri in self.failed or (asked is not None and each.partition not in asked)
+        ]
+        return [self._reopened(fact) for fact in left]
 
     def _reading(self, arrived: Arrived) -> Reading:
         path = self.repository.object_path(arrived.sha256)
@@ -404,10 +472,16 @@ def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:
                     done = retry(project, source, run_id=run_id, known_at=planned)
                 else:
                     done = ingest(
-                        project, source, run_id=run_id, known_at=planned, reread=config.reread, partitions=asked
+                        project,
+                        source,
+                        run_id=run_id,
+                        known_at=planned,
+                        reread=config.reread,
+                        partitions=asked,
+                        retries_left=RETRIES - context.retry_number,
                     )
                 meter.rows, meter.bytes_read = done.total("rows_out"), done.bytes_read
-            for said in done.unmatched:
+            for said in (*done.unmatched, *done.failed):
                 context.log.warning(said)
                 tqdm.write(said, file=sys.stderr)
             if source.partitions:
@@ -529,6 +603,7 @@ def _metadata(done: Ingested) -> Metadata:
         "objects_unchanged": done.unchanged_objects,
         "bytes_read": done.bytes_read,
         **({"names_unmatched": len(done.unmatched)} if done.unmatched else {}),
+        **({"objects_failed": len(done.failed)} if done.failed else {}),
         **({"deleted": done.total("deleted")} if done.total("deleted") else {}),
         **({"rejects_read_now": done.resolved} if done.resolved else {}),
         **_schema_changes(done.changes),

@@ -125,7 +125,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV is written, where the rules of the reader (see dialects) would guess wrong; encoding: of text and JSON
+    """How a CSV is written, where the rules of the reader (see dialects) would guess wrong; encoding: of text
     too; escape: of quotes inside quotes, ``doubled`` or ``backslash``.
     """
 
