@@ -7,6 +7,7 @@ each reader.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,16 +20,19 @@ from warehouse.errors import InputError
 from warehouse.sources import (
     arrow,
     benchmarks,
+    code,
     delimited,
     folders,
     html,
     jsonl,
     mail,
     parquet,
+    pdf,
     python_env,
     text,
     warc,
     warc_table,
+    xml,
 )
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
@@ -42,7 +46,7 @@ from warehouse.sources.unpacking import SUFFIXES, stripped
 from warehouse.sources.warc_records import STARTS
 
 HEAD_BYTES = 1 << 12
-UNSTRUCTURED = ("html", "warc", "mail")
+UNSTRUCTURED = ("html", "xml", "pdf", "warc", "mail", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,9 @@ READERS: dict[str, Reader] = {
         arrow.read_documents,
         arrow.read_table,
     ),
-    "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "html": Reader(2, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "xml": Reader(1, "XML", (".xml", ".rss", ".atom", ".tei"), xml.read_documents),
+    "pdf": Reader(1, "PDF, with the extra pdf", (".pdf",), pdf.read_documents),
     "warc": Reader(
         3,
         "web archives: WARC, WET, WAT, ARC",
@@ -83,6 +89,7 @@ READERS: dict[str, Reader] = {
     ),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "code": Reader(1, "source code", (*code.SUFFIXES, *code.NAMES), code.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
@@ -246,4 +253,7 @@ SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("warc", lambda head: head.startswith(STARTS)),
     ("mail", mail.begins),
     ("html", lambda head: warc.HTML_START.match(head) is not None),
+    ("xml", lambda head: head.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml")),
+    ("pdf", lambda head: head.startswith(b"%PDF-")),
+    ("code", lambda head: re.match(rb"#![ \t]*/", head) is not None),
 )
