@@ -271,10 +271,11 @@ def test_keys_of_a_data_set_and_their_defaults_are_those_of_the_code() -> None:
 
 def test_reasons_of_rejects_are_those_that_the_code_gives() -> None:
     documented = {name for row in table("sources.md", "reason | of | when |") for name in names(row[0])}
-    given = {reason for path in CHECKOUT.glob("warehouse/*/*.py") for reason in stated(path)}
+    modules = [*CHECKOUT.glob("warehouse/*/*.py"), *CHECKOUT.glob("pipelines/*.py")]
+    given = {reason for path in modules for reason in stated(path)}
     given |= {reason for _, reason in REASONS} | {f"not_{name}" for name in source_recipe.READER_NAMES}
     assert given - documented == set()
-    code = "".join(path.read_text() for path in CHECKOUT.glob("warehouse/*/*.py"))
+    code = "".join(path.read_text() for path in modules)
     assert {name for name in documented - given if f'"{name}"' not in code} == set()
 
 
