@@ -44,6 +44,7 @@ from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
 from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
+from warehouse.sources import datacommons
 from warehouse.sources import recipe as source_recipe
 from warehouse.sources.benchmarks import PASSAGES
 from warehouse.sources.guard import REASONS
@@ -61,6 +62,8 @@ SCHEMAS = {
     "minhash": MINHASH,
     "pairs": PAIRS,
     "benchmarks": PASSAGES,
+    "observations": datacommons.OBSERVATIONS,
+    "nodes": datacommons.STATEMENTS,
     "contamination": CONTAMINATION,
     "lists": LISTS,
     "scores": SCORES,
@@ -267,10 +270,10 @@ def test_keys_of_a_data_set_and_their_defaults_are_those_of_the_code() -> None:
 
 def test_reasons_of_rejects_are_those_that_the_code_gives() -> None:
     documented = {name for row in table("sources.md", "reason | of | when |") for name in names(row[0])}
-    given = {reason for path in CHECKOUT.glob("warehouse/*/*.py") for reason in stated(path)}
+    given = {reason for path in CHECKOUT.glob("warehouse/**/*.py") for reason in stated(path)}
     given |= {reason for _, reason in REASONS} | {f"not_{name}" for name in source_recipe.READER_NAMES}
     assert given - documented == set()
-    code = "".join(path.read_text() for path in CHECKOUT.glob("warehouse/*/*.py"))
+    code = "".join(path.read_text() for path in CHECKOUT.glob("warehouse/**/*.py"))
     assert {name for name in documented - given if f'"{name}"' not in code} == set()
 
 

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     help="Name of the source [from the first file's name]; benchmark:NAME for an evaluation set, kept out of training.",
 )
 @click.option(
-    "--reader", metavar="READER", help="jsonl, csv, parquet, arrow, text, html, warc or mail [guessed from each file]."
+    "--reader",
+    metavar="READER",
+    help="jsonl, csv, parquet, arrow, text, html, warc, mail or datacommons [guessed from each file].",
 )
 @click.option(
     "--table", "table_", metavar="TABLE", help="Typed table to write [documents, or NAME for columns without text]."

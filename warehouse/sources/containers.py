@@ -18,13 +18,14 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
 
 from warehouse.contracts import Reject
+from warehouse.sources.beside import Beside, inside
 from warehouse.sources.guard import TooLarge, guarded
 from warehouse.sources.recipe import DELTA_LOG, Limits, file_name, is_bookkeeping
 
@@ -41,13 +42,15 @@ class Member:
     """A stream of records: an object, or one inside it. ``open`` starts it from its first byte, as often as asked.
 
     uri: the object's, with ``!/`` and the member's path for one inside a zip; name: without .gz and .zst, tells the
-    format; prefix: of ``_record`` in typed tables, so that two members of an object never share one.
+    format; prefix: of ``_record`` in typed tables, so that two members of an object never share one; beside: the files
+    around it, None where it has none.
     """
 
     uri: str
     name: str
     open: Callable[[], BinaryIO]
     prefix: str = ""
+    beside: Beside | None = None
 
 
 class Bounded(io.RawIOBase):
@@ -131,9 +134,9 @@ class Unzstd(io.RawIOBase):
         super().close()
 
 
-def members(uri: str, path: Path, *, limits: Limits) -> Iterator[Member | Reject]:
+def members(uri: str, path: Path, *, limits: Limits, beside: Beside | None = None) -> Iterator[Member | Reject]:
     """The object itself, or what it holds, in order of name; a Reject for each part that cannot be opened."""
-    whole = Member(uri, file_name(uri), lambda: path.open("rb", buffering=0))
+    whole = Member(uri, file_name(uri), lambda: path.open("rb", buffering=0), beside=beside)
     yield from guarded(_opened(whole, path.stat().st_size, limits, 0), uri=uri)
 
 
@@ -145,7 +148,7 @@ def _opened(member: Member, size: int, limits: Limits, depth: int) -> Iterator[M
     elif magic == ZIP and _plain_zip(member.name):
         yield from _zip_members(member, limits, depth)
     else:
-        yield Member(member.uri, _stripped(member.name), member.open, member.prefix)
+        yield replace(member, name=_stripped(member.name))
 
 
 def _unwrapped(member: Member, magic: bytes, size: int, limits: Limits, depth: int) -> Iterator[Member | Reject]:
@@ -158,8 +161,8 @@ def _unwrapped(member: Member, magic: bytes, size: int, limits: Limits, depth: i
         inner = gzip.GzipFile(fileobj=packed) if magic[:2] == GZIP else Unzstd(packed)
         return cast(BinaryIO, Bounded(cast(BinaryIO, inner), size, limits, source=packed))
 
-    inside = Member(member.uri, _stripped(member.name, once=True), unpack, member.prefix)
-    yield from _opened(inside, size, limits, depth + 1)
+    unpacked = replace(member, name=_stripped(member.name, once=True), open=unpack)
+    yield from _opened(unpacked, size, limits, depth + 1)
 
 
 def _zip_members(member: Member, limits: Limits, depth: int) -> Iterator[Member | Reject]:
@@ -188,11 +191,12 @@ def _zip_member(
         yield Reject(uri, "", "encrypted", "the zip member is encrypted")
         return
 
-    def unpack() -> BinaryIO:
-        return cast(BinaryIO, Bounded(cast(BinaryIO, archive.open(entry)), entry.compress_size, limits))
+    def unpack(one: zipfile.ZipInfo = entry) -> BinaryIO:
+        return cast(BinaryIO, Bounded(cast(BinaryIO, archive.open(one)), one.compress_size, limits))
 
-    inside = Member(uri, Path(entry.filename).name, unpack, f"{member.prefix}{entry.filename}!")
-    yield from guarded(_opened(inside, entry.compress_size, limits, depth + 1), uri=uri)
+    around = inside(archive, entry.filename, unpack)
+    found = Member(uri, Path(entry.filename).name, unpack, f"{member.prefix}{entry.filename}!", around)
+    yield from guarded(_opened(found, entry.compress_size, limits, depth + 1), uri=uri)
 
 
 def seekable(member: Member) -> BinaryIO:

@@ -123,7 +123,7 @@ def inferred(items: Iterable[Cells | Reject], source: Source) -> dict[int, Colum
 
 def _typed(cells: Cells, member: Member, source: Source, kinds: dict[int, Column]) -> Iterator[pa.RecordBatch | Reject]:
     typed = [cast_text(values, kinds[at]) for at, values in enumerate(cells.columns)]
-    known, stated = _known_at(cells, source)
+    known, stated = known_at(cells, source)
     pairs = [*zip(typed, cells.columns, cells.header, strict=True), (known, stated, "known_at")]
     bad: dict[int, str] = {}
     for new, old, name in pairs:
@@ -146,7 +146,7 @@ def _batch(cells: Cells, typed: list[pa.Array], known: pa.Array, prefix: str, so
     return pa.RecordBatch.from_arrays([*typed, record, known], schema=pa.schema(fields))
 
 
-def _known_at(cells: Cells, source: Source) -> tuple[pa.Array, pa.Array]:
+def known_at(cells: Cells, source: Source) -> tuple[pa.Array, pa.Array]:
     """Knowledge time of each row by the source's column, and that column's text; nulls where no column is named."""
     name = source.known_at.column
     if name is None or name not in cells.header:

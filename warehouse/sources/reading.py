@@ -16,7 +16,20 @@ import pyarrow as pa
 
 from warehouse.contracts import Readings, Reject
 from warehouse.errors import InputError
-from warehouse.sources import arrow, benchmarks, delimited, html, jsonl, mail, parquet, python_env, text, warc
+from warehouse.sources import (
+    arrow,
+    benchmarks,
+    datacommons,
+    delimited,
+    html,
+    jsonl,
+    mail,
+    parquet,
+    python_env,
+    text,
+    warc,
+)
+from warehouse.sources.beside import Beside, around
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
@@ -62,17 +75,38 @@ READERS: dict[str, Reader] = {
     "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "datacommons": Reader(
+        1,
+        "Data Commons: MCF, and CSV with a TMCF or config.json beside it",
+        (".mcf", ".tmcf"),
+        datacommons.read_no_documents,
+        datacommons.read_table,
+    ),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
 
 def reader_id(source: Source, located: Located, path: Path) -> str:
-    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell."""
+    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell.
+
+    Where files beside it say how it is read, a digest of them comes after a +.
+    """
     file = _plain(file_name(located.uri))
     name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):
         return f"mixed/{sum(reader.version for reader in READERS.values())}"
-    return f"{name}/{READERS[name].version}"
+    beside = _beside(source, located)
+    named = COMPANIONS[name](beside, file) if beside and name in COMPANIONS else []
+    return f"{name}/{READERS[name].version}" + (f"+{beside.digest(named)}" if beside and named else "")
+
+
+COMPANIONS: dict[str, Callable[[Beside, str], list[str]]] = {"datacommons": datacommons.companions}
+"""Reader -> the files beside an object of that name that say how it is read."""
+
+
+def _beside(source: Source, located: Located) -> Beside | None:
+    """The files around an object on disk, of a source whose rows go to a table of their own."""
+    return around(located.path) if source.typed and located.url is None and source.reader != "python_env" else None
 
 
 def _whole_object(source: Source, located: Located, path: Path) -> str | None:
@@ -96,7 +130,7 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
         yield from _read_member(whole, source, located, names)
         return
-    for member in members(located.uri, path, limits=source.limits):
+    for member in members(located.uri, path, limits=source.limits, beside=_beside(source, located)):
         if isinstance(member, Reject):
             yield member
         else:
@@ -104,7 +138,8 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
-    name = source.reader if source.reader and not member.prefix else _told(member) or source.reader
+    stated = source.reader if not member.prefix or source.reader in COMPANIONS else None
+    name = stated or _told(member) or source.reader
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return

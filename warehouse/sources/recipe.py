@@ -20,7 +20,7 @@ import yaml
 from warehouse.contracts import Freshness
 from warehouse.errors import RecipeError
 
-READER_NAMES = ("jsonl", "csv", "parquet", "arrow", "text", "html", "warc", "mail", "python_env")
+READER_NAMES = ("jsonl", "csv", "parquet", "arrow", "text", "html", "warc", "mail", "datacommons", "python_env")
 TYPES = ("string", "int64", "double", "bool", "date", "timestamp", "decimal")
 DOCUMENT_FIELDS = ("text", "title", "uri", "licence", "published_at", "known_at")
 SNAKE = re.compile(r"[a-z][a-z0-9_]*")

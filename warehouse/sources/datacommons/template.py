@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from warehouse.sources.datacommons.checks import Checker
 from warehouse.sources.datacommons.mcf import BLANK, Finding, Level, Node, Note, Say, Value, split, term, typed
 from warehouse.sources.datacommons.resolve import Graph
+from warehouse.sources.text_lines import END
 
 NO_NAME = "dcid:"
 
@@ -27,10 +28,13 @@ class Row:
 
 
 def csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
-    """The header and the rows: a backslash takes the meaning from the sign after it, blanks around a cell are none."""
+    """The header and the rows: a backslash takes the meaning from the sign after it, blanks around a cell are none.
+
+    END, where a quote was still open at the end of the lines, stays at the end of its cell.
+    """
     found = csv.reader(lines, delimiter=delimiter, escapechar="\\", skipinitialspace=True)
     for number, cells in enumerate((cells for cells in found if cells), 1):
-        yield Row(number, [cell.strip(BLANK) for cell in cells])
+        yield Row(number, [cell if cell.endswith(END) else cell.strip(BLANK) for cell in cells])
 
 
 @dataclass(slots=True)
