@@ -16,9 +16,10 @@ import pyarrow as pa
 from warehouse.contracts import ObjectFact, Receipt, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, writing
+from warehouse.repository.foreign import Foreign, foreign, is_table
 from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
 
-__all__ = ["Ingestion", "Repository"]
+__all__ = ["Foreign", "Ingestion", "Repository", "foreign", "is_table"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from warehouse.sources.recipe import (
     SCORED_HERE,
     WRITTEN_HERE,
     Column,
+    DeltaStart,
     Dialect,
     Environment,
     Http,
@@ -28,6 +29,7 @@ from warehouse.sources.recipe import (
     dump_source,
     load_source,
 )
+from warehouse.sources.tables import read_batches
 
 __all__ = [
     "BENCHMARKS",
@@ -37,6 +39,7 @@ __all__ = [
     "UNSTRUCTURED",
     "WRITTEN_HERE",
     "Column",
+    "DeltaStart",
     "Dialect",
     "Environment",
     "Http",
@@ -58,6 +61,7 @@ __all__ = [
     "partition_of",
     "plan_known_at",
     "read",
+    "read_batches",
     "reader_id",
     "sniff_table",
 ]

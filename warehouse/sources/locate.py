@@ -21,7 +21,7 @@ class Located:
     """One object: its uri (relative to the project in POSIX form, else ``file:///``), its place and size in bytes.
 
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
-    source states it.
+    source states it. table: whether it is a Delta table, whose folder ``path`` is.
     """
 
     uri: str
@@ -30,6 +30,7 @@ class Located:
     licence: str | None = None
     title: str | None = None
     url: str | None = None
+    table: bool = False
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
@@ -37,7 +38,8 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
 
     A folder stands for all files below it. Hidden files, what programs keep for themselves (``is_bookkeeping``), and
     symlinks that lead out of a globbed folder, are left out. What lies complete in the source's inbox is among them.
-    Raises InputError for a pattern that matches nothing, and for files of a Delta table.
+    A folder that is a Delta table is one object. Raises InputError for a pattern that matches nothing, and for files
+    of a Delta table.
     """
     if source.reader == "python_env":
         for item in python_env.candidates(max_bytes=source.environment.max_bytes):
@@ -48,9 +50,23 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
     dropped = list(inbox.complete(source, folder))
     _refuse_delta(dropped, folder, f"the inbox of {source.name}")
     found = {uri_of(path, folder): path for path in (*paths, *dropped)}
-    located = {uri: Located(uri, path, path.stat().st_size) for uri, path in found.items()}
+    located = {uri: Located(uri, path, path.stat().st_size, table=path.is_dir()) for uri, path in found.items()}
+    _refuse_other_reader(source, located.values())
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
     yield from (located[uri] for uri in sorted(located))
+
+
+def _refuse_other_reader(source: Source, objects: Iterable[Located]) -> None:
+    """Raises InputError for a Delta table that another reader is stated for, and for a file that delta is."""
+    for each in objects:
+        if each.table and source.reader not in (None, "delta"):
+            raise InputError(
+                f"{each.uri} is a Delta table, and source {source.name} states reader {source.reader}",
+                allowed="reader: delta, or none",
+                do="leave the reader out",
+            )
+        if not each.table and source.reader == "delta":
+            raise InputError(f"{each.uri} is no Delta table", allowed=f"a folder with {DELTA_LOG}", do="check uri")
 
 
 def plan_known_at(source: Source, located: Located, *, modified: datetime | None = None) -> datetime | None:
@@ -76,16 +92,20 @@ def plan_known_at(source: Source, located: Located, *, modified: datetime | None
 
 
 def _matches(pattern: str, folder: Path) -> list[Path]:
-    """The files of one path, folder or glob; never none."""
+    """The files of one path, folder or glob, and the Delta tables that it names by their folder; never none."""
     path = Path(expanded(pattern))
+    if (folder / path / DELTA_LOG).is_dir():
+        return [folder / path]
     if (folder / path).is_file():
         _refuse_delta([folder / path], folder / path.parent, pattern)
         return [folder / path]
     start, rest = (path, "**/*") if (folder / path).is_dir() else _split(path)
     base = folder / start
-    met = [] if rest is None else [item for item in base.glob(rest) if _inside(item, base)]
+    named = [] if rest is None else list(base.glob(rest))
+    tables = [item for item in named if (item / DELTA_LOG).is_dir()] if rest != "**/*" else []
+    met = [item for item in named if _inside(item, base) and not any(item.is_relative_to(each) for each in tables)]
     _refuse_delta(met, base, pattern)
-    files = [item for item in met if not is_bookkeeping(item.relative_to(base).as_posix())]
+    files = tables + [item for item in met if not is_bookkeeping(item.relative_to(base).as_posix())]
     if not files:
         raise InputError(f"{pattern} matches no file", do=f"check uri, which is relative to {folder}")
     return files
@@ -116,8 +136,8 @@ def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:
         raise InputError(
             f"{pattern} leads into a Delta table{'' if below.startswith('.') else f', {below}'}, whose files hold"
             " removed rows and no partition columns",
-            allowed="files, and folders without _delta_log",
-            do="export its rows as Parquet to another folder and state that one",
+            allowed="files, and the folder of a Delta table itself",
+            do="state the folder that holds _delta_log, which is read as a table",
         )
 
 

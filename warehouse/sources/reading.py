@@ -26,6 +26,7 @@ from warehouse.sources import (
     mail,
     parquet,
     python_env,
+    tables,
     text,
     warc,
 )
@@ -91,6 +92,8 @@ def reader_id(source: Source, located: Located, path: Path) -> str:
 
     Where files beside it say how it is read, a digest of them comes after a +.
     """
+    if located.table:
+        return f"delta/{tables.VERSIONS['delta']}"
     file = _plain(file_name(located.uri))
     name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,19 @@ import yaml
 from warehouse.contracts import Freshness
 from warehouse.errors import RecipeError
 
-READER_NAMES = ("jsonl", "csv", "parquet", "arrow", "text", "html", "warc", "mail", "datacommons", "python_env")
+READER_NAMES = (
+    "jsonl",
+    "csv",
+    "parquet",
+    "arrow",
+    "text",
+    "html",
+    "warc",
+    "mail",
+    "datacommons",
+    "delta",
+    "python_env",
+)
 TYPES = ("string", "int64", "double", "bool", "date", "timestamp", "decimal")
 DOCUMENT_FIELDS = ("text", "title", "uri", "licence", "published_at", "known_at")
 SNAKE = re.compile(r"[a-z][a-z0-9_]*")
@@ -119,6 +131,13 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
+class DeltaStart:
+    """Where the reading of a Delta table begins: a version, or an ISO time whose version it is; None: the last one."""
+
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The share of the Python environment that is read."""
 
@@ -143,6 +162,7 @@ class Source:
     limits: Limits = Limits()
     dialect: Dialect = Dialect()
     environment: Environment = Environment()
+    delta: DeltaStart = DeltaStart()
     partitions: Partitions | None = None
     fresh_within: Freshness | None = None
     inbox: str | None = None
@@ -212,7 +232,7 @@ def dump_source(source: Source) -> str:
         plain["fields"] = dict(source.fields)
     if source.columns:
         plain["columns"] = {name: _short(column) for name, column in source.columns.items()}
-    for part in ("known_at", "limits", "dialect", "environment", "http"):
+    for part in ("known_at", "limits", "dialect", "environment", "delta", "http"):
         if changed := _changed(getattr(source, part)):
             plain[part] = changed
     if source.partitions:
@@ -465,6 +485,14 @@ class _Checked:
         keys = self.mapping(node, ("max_bytes",))
         return Environment(**{key: self.number(value, 1, 1 << 50, int) for key, value in keys.items()})
 
+    def _delta(self, node: yaml.Node) -> DeltaStart:
+        keys = self.mapping(node, ("start",))
+        allowed = "a version such as 12, or a time such as 2026-01-31T00:00:00Z"
+        value = self.text(keys["start"], allowed) if "start" in keys else None
+        if value is not None and not value.isdecimal() and not _is_time(value):
+            raise self.refuse(keys["start"], f"start {value!r}", allowed)
+        return DeltaStart(value)
+
     def _dialect(self, node: yaml.Node) -> Dialect:
         keys = self.mapping(node, tuple(item.name for item in fields(Dialect)))
         values: dict[str, Any] = {key: self.text(value) for key, value in keys.items()}
@@ -496,6 +524,13 @@ def _credential(url: str) -> str | None:
         (name for name, value in pairs if CREDENTIALS.fullmatch(name) and not VARIABLE.fullmatch(value)),
         None,
     )
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def is_partition_key(key: str) -> bool:
