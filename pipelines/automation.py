@@ -42,6 +42,28 @@ def nightly(project: Project, job: str) -> dg.ScheduleDefinition:
         ) from None
 
 
+def maintenance(project: Project) -> dg.ScheduleDefinition:
+    """The schedule ``maintenance``: tables kept in shape. On where the project states it, else off.
+
+    Raises RecipeError for a cron line that is none.
+    """
+    stated = project.maintenance
+    try:
+        return dg.ScheduleDefinition(
+            name="maintenance",
+            job_name="maintain",
+            cron_schedule=stated.schedule,
+            execution_timezone=project.schedule.timezone,
+            default_status=dg.DefaultScheduleStatus.RUNNING if stated.on else dg.DefaultScheduleStatus.STOPPED,
+            description="Small files put together, and files removed that only versions past their keeping need.",
+        )
+    except dg.DagsterInvalidDefinitionError:
+        raise RecipeError(
+            f"{line_of(project.marker, ('maintenance', 'schedule'))}: schedule is {stated.schedule!r}",
+            allowed="a cron line of five fields, such as 0 4 * * *",
+        ) from None
+
+
 def inbox(project: Project, sources: Sequence[Source]) -> dg.SensorDefinition:
     """The sensor ``inbox``: new files of a source start one run of it and all that is made from it, releases apart.
 
@@ -92,7 +114,7 @@ def _made_from(repository: dg.RepositoryDefinition | None, key: dg.AssetKey) -> 
 
 def _published(repository: dg.RepositoryDefinition | None) -> list[dg.AssetKey]:
     graph = _graph(repository)
-    return _sorted(each for each in graph.executable_asset_keys if each.path[0] != "datasets")
+    return _sorted(each for each in graph.executable_asset_keys if each.path[0] not in ("datasets", "maintenance"))
 
 
 def _graph(repository: dg.RepositoryDefinition | None) -> Any:  # Dagster exports no name for its graph of assets

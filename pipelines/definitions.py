@@ -14,12 +14,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from pipelines.automation import IMPLICIT_JOB, inbox, nightly
+from pipelines.automation import IMPLICIT_JOB, inbox, maintenance, nightly
 from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from pipelines.lists import list_assets
+from pipelines.operate import maintenance_asset
 from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
@@ -84,13 +85,13 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
         for recipe in recipes
     ]
     synthetic = [synthetic_asset(project, each) for each in bound]
-    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting]
+    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting, maintenance_asset(project)]
     jobs = _jobs(sources, bool(recipes))
     target = next((job.name for job in jobs if job.name == "run"), IMPLICIT_JOB)
     return dg.Definitions(
         assets=[*assets, report_asset(project, (key for asset in assets for key in asset.check_keys))],
         jobs=jobs,
-        schedules=[nightly(project, target)],
+        schedules=[nightly(project, target), maintenance(project)],
         sensors=[inbox(project, sources)] if sources else [],
         executor=dg.in_process_executor,
     )
@@ -195,8 +196,12 @@ def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJo
     ingested = dg.AssetSelection.groups("sources", "synthetic", "repository")
     exported = dg.AssetSelection.groups("datasets")
     reported = dg.AssetSelection.groups("report")
-    everything = dg.AssetSelection.all() - reported
-    jobs = [dg.define_asset_job("report", reported, description="The page of pictures and verdicts.")]
+    kept = dg.AssetSelection.groups("maintenance")
+    everything = dg.AssetSelection.all() - reported - kept
+    jobs = [
+        dg.define_asset_job("report", reported, description="The page of pictures and verdicts."),
+        dg.define_asset_job("maintain", kept, description="Small files put together, files of old versions removed."),
+    ]
     one_set = len({found for source in sources if (found := definition(source))}) <= 1
     if one_set:
         jobs.append(

@@ -5,6 +5,7 @@ skipped; every other is read again whole. ``known_at`` is the source's own, else
 retried or re-executed run repeats it. Only what a network or a server fails at is tried again.
 """
 
+import os
 import sys
 import warnings
 from collections import Counter
@@ -200,7 +201,10 @@ def _objects(
 
 
 def _arrived(repository: Repository, source: Source, located: Located, held: ObjectFact | None) -> Arrived:
-    """The object's bytes, copied or fetched into the archive."""
+    """The object's bytes, copied or fetched into the archive; of a link that is not followed where it leads."""
+    if located.link is not None:
+        sha256, size = repository.archive_chunks([os.fsencode(located.link)], name=located.uri)
+        return Arrived(sha256, size, size, plan_known_at(source, located))
     if located.url is None:
         sha256, size = repository.archive(located.path)
         return Arrived(sha256, size, size, plan_known_at(source, located))

@@ -72,11 +72,13 @@ def run_assets(
     env: str = "prod",
     processes: int = 1,
     partition: str | None = None,
+    tables: Sequence[str] = (),
 ) -> Outcome:
     """Materialise assets in this process; without names, everything up to the published snapshot.
 
     A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it. partition: a key,
-    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read.
+    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. tables:
+    those that maintenance keeps in shape, all without any.
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name
     or partition.
     """
@@ -91,7 +93,7 @@ def run_assets(
                 run_id=run_id,
                 asset_selection=selected,
                 tags=process_tag() | tags,
-                run_config=_config(selected, reread=reread, env=env, processes=processes),
+                run_config=_config(selected, reread=reread, env=env, processes=processes, tables=tables),
             )
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
@@ -148,7 +150,7 @@ def _select(job: dg.JobDefinition, names: Sequence[str] | None) -> list[dg.Asset
     """The assets that names mean, in order; one that is made together with others brings them."""
     keys, after, graph = _keys(job), _downstream(job), job.asset_layer.asset_graph
     if not names:
-        return [key for key in keys if key.path[0] not in ("datasets", "report")]
+        return [key for key in keys if key.path[0] not in ("datasets", "report", "maintenance")]
     chosen: set[dg.AssetKey] = set()
     for name in names:
         key = _find(keys, name.removesuffix("+"))
@@ -174,7 +176,9 @@ def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:
     raise UsageError(came, allowed=", ".join(near), do="'warehouse status' lists them all")
 
 
-def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processes: int) -> dict[str, Any]:
+def _config(
+    selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processes: int, tables: Sequence[str]
+) -> dict[str, Any]:
     """Run configuration: what each selected step is told; the console stays quiet, the event log has it all."""
     ops: dict[str, Any] = {}
     for group, name in (key.path[:2] for key in selected):
@@ -184,6 +188,8 @@ def _config(selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processe
             ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
         elif group == "report":
             ops["report__page"] = {"config": {"env": env}}
+        elif group == "maintenance":
+            ops["maintenance__tables"] = {"config": {"tables": [*tables]}}
         elif group == "features":
             ops[f"features__{name}"] = {"config": {"env": env}}
         elif group == "runway":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from warehouse.contracts import ObjectFact
-from warehouse.repository import foreign
+from warehouse.repository import to_read
 from warehouse.sources import Located, Source, reader_id
 
 
@@ -32,16 +32,16 @@ class Part:
 def table_parts(source: Source, located: Located, held: ObjectFact | None, *, reread: bool) -> list[Part]:
     """What is to be read of a Delta table: nothing where it is at the version held, all of it where nothing is held.
 
-    A source that states where to begin is read there first, then what came after. Raises InputError.
+    A source that states where to begin is read there first, then what came after. Raises FormatError.
     """
     reader = reader_id(source, located, located.path)
     before = held.version if held and held.reader == reader and not reread else None
     parts = []
     if before is None and source.delta.start is not None:
-        first = foreign(located.path, start=source.delta.start)
+        first = to_read(located.path, start=source.delta.start)
         parts.append(Part(reader, first.version, first.state, first.size, first.batches))
         before = first.version
-    last = foreign(located.path, held=before)
+    last = to_read(located.path, held=before)
     if last.version != before:
         parts.append(Part(reader, last.version, last.state, last.size, last.batches))
     return parts

@@ -10,12 +10,12 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from warehouse.contracts import Freshness, Words
+from warehouse.contracts import Freshness, Words, seconds
 from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
 MARKER = "warehouse.toml"
@@ -39,10 +39,13 @@ KEYS = {
     "threads": int,
     "schedule": dict,
     "energy": dict,
+    "maintenance": dict,
 }
 FURTHER_RULE_SETS = ("dolma", "nemo")
 """Built-in rule sets that a project decides by only if it asks, for every set costs time in every run."""
 MOST_THREADS = 1024
+SHORTEST_KEEP_S = 3600
+"""A version that is replaced stays readable for this long at least: who reads it now is not disturbed."""
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -68,6 +71,24 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Maintenance:
+    """When tables are kept in shape by themselves, as a cron line in the time zone of [schedule], and for how many
+    seconds a version of a table stays readable after the next one came: keep_s, or what ``tables`` says of it.
+
+    on: from the start, since the project states it; else it waits to be switched on in the UI.
+    """
+
+    schedule: str = "0 4 * * *"
+    keep_s: int = 7 * 86_400
+    tables: Mapping[str, int] = field(default_factory=dict)
+    on: bool = False
+
+    def kept_s(self, table: str) -> int:
+        """Seconds for which a replaced version of the table stays readable."""
+        return self.tables.get(table, self.keep_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A project's folder, its data root and its local state.
 
@@ -90,6 +111,7 @@ class Project:
     rule_sets: tuple[str, ...] = ()
     words: Words = "spacy_en"
     threads: int = 1
+    maintenance: Maintenance = Maintenance()
 
     @property
     def marker(self) -> Path:
@@ -181,6 +203,7 @@ def load(folder: Path) -> Project:
         rule_sets=tuple(values.get("rule_sets", ())),
         words=values.get("words", "spacy_en"),
         threads=values.get("threads", 1),
+        maintenance=_maintenance(marker, values.get("maintenance")),
     )
 
 
@@ -211,6 +234,31 @@ def _schedule(marker: Path, stated: Mapping[str, Any] | None) -> Schedule:
         said = f"timezone is {made.timezone!r}"
         raise _refusal(marker, ("schedule", "timezone"), said, "a time zone such as UTC or Europe/Zurich") from None
     return made
+
+
+def _maintenance(marker: Path, stated: Mapping[str, Any] | None) -> Maintenance:
+    """What [maintenance] states; its cron line is checked where Dagster reads it."""
+    if stated is None:
+        return Maintenance()
+    allowed = {"schedule": str, "keep": str, "tables": dict}
+    for key, value in stated.items():
+        if key not in allowed:
+            raise _refusal(marker, ("maintenance", key), f"unknown key {key!r} in [maintenance]", ", ".join(allowed))
+        if not isinstance(value, allowed[key]):
+            kind = "table" if allowed[key] is dict else "str"
+            raise _refusal(marker, ("maintenance", key), f"{key} is {value!r}", f"{key} = a {kind}")
+    keep_s = _kept_s(marker, ("keep",), stated.get("keep", "7d"))
+    tables = {name: _kept_s(marker, ("tables", name), span) for name, span in stated.get("tables", {}).items()}
+    cron = {key: stated[key] for key in ("schedule",) if key in stated}
+    return Maintenance(**cron, keep_s=keep_s, tables=tables, on=True)
+
+
+def _kept_s(marker: Path, key: tuple[str, ...], span: Any) -> int:
+    found = seconds(str(span))
+    if found is None or found < SHORTEST_KEEP_S:
+        said = f"{'.'.join(key)} is {span!r}"
+        raise _refusal(marker, ("maintenance", *key), said, "a span of an hour or more, such as 36h or 7d")
+    return found
 
 
 def _check(marker: Path, values: Mapping[str, Any]) -> None:

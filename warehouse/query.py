@@ -123,11 +123,54 @@ def relations(con: Connection) -> set[str]:
 
 
 def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
-    """Make every snapshot visible as ``repository.<table>`` on this connection."""
+    """Make every snapshot visible as ``repository.<table>`` on this connection; of a keyed one its times too."""
     attach_memory(con, "repository")
+    snapshots = list(snapshots)
     for snapshot in snapshots:
-        con.execute(f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS {relation_sql(con, snapshot)}")
+        view = f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS "
+        try:
+            con.execute(view + relation_sql(con, snapshot))
+        except duckdb.BinderException:  # a column that no file has yet: its rows are still to come
+            con.execute(view + relation_sql(con, snapshot, complete=True))
         con.execute(f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}")
+    for snapshot in snapshots:
+        if KEY in snapshot.schema.names:
+            _attach_times(con, snapshot)
+
+
+KEY = "_key"
+"""The column that a table has whose rows are facts of keys."""
+DERIVED = ("_current", "_history")
+"""Views of such a table, by what their name has after the table's; and ``<table>_as_of(moment)``."""
+
+_FACTS = """
+SELECT * FROM {table}
+QUALIFY row_number() OVER (PARTITION BY _key, _known_at ORDER BY _sequence DESC, _record DESC) = 1"""
+
+_HISTORY = """
+SELECT * EXCLUDE (_row_hash, _deleted, _sequence, _same),
+       _known_at AS valid_from, lead(_known_at) OVER (PARTITION BY _key ORDER BY _known_at) AS valid_to
+FROM (
+    SELECT *, lag((_row_hash, _deleted)) OVER (PARTITION BY _key ORDER BY _known_at) AS _same
+    FROM ({facts})
+)
+WHERE _same IS DISTINCT FROM (_row_hash, _deleted)
+QUALIFY NOT _deleted"""
+
+_AS_OF = """
+SELECT * EXCLUDE (valid_from, valid_to) FROM {history}
+WHERE valid_from <= moment::TIMESTAMPTZ AND (valid_to IS NULL OR valid_to > moment::TIMESTAMPTZ)"""
+
+
+def _attach_times(con: Connection, snapshot: Snapshot) -> None:
+    """The intervals of a keyed table, what is known now, and what was known at a moment, as views beside it."""
+    table = f"repository.{quoted(snapshot.table)}"
+    history, current, as_of = (f"repository.{quoted(snapshot.table + end)}" for end in (*DERIVED[::-1], "_as_of"))
+    facts = _FACTS.format(table=table)
+    con.execute(f"CREATE OR REPLACE VIEW {history} AS {_HISTORY.format(facts=facts)}")
+    now = f"SELECT * EXCLUDE (valid_from, valid_to) FROM {history} WHERE valid_to IS NULL"
+    con.execute(f"CREATE OR REPLACE VIEW {current} AS {now}")
+    con.execute(f"CREATE OR REPLACE MACRO {as_of}(moment) AS TABLE {_AS_OF.format(history=history)}")
 
 
 def attach_memory(con: Connection, name: str) -> None:
@@ -136,14 +179,19 @@ def attach_memory(con: Connection, name: str) -> None:
         con.execute(f"ATTACH ':memory:' AS {quoted(name)}")
 
 
-def relation_sql(con: Connection, snapshot: Snapshot) -> str:
-    """The SELECT that reads a snapshot: its live files by name, or an empty relation of its schema."""
-    if snapshot.files:
-        names = ", ".join(literal(name) for name in snapshot.files)
-        columns = ", ".join(quoted(name) for name in snapshot.schema.names)
-        return f"SELECT {columns} FROM read_parquet([{names}], union_by_name = true)"
-    columns = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema))
-    return f"SELECT {columns} WHERE false"
+def relation_sql(con: Connection, snapshot: Snapshot, *, complete: bool = False) -> str:
+    """The SELECT that reads a snapshot: its live files by name, or an empty relation of its schema.
+
+    complete: also where no file has some of its columns, which are null then.
+    """
+    names = ", ".join(literal(name) for name in snapshot.files)
+    columns = ", ".join(quoted(name) for name in snapshot.schema.names)
+    files = f"FROM read_parquet([{names}], union_by_name = true)"
+    if snapshot.files and not complete:
+        return f"SELECT {columns} {files}"
+    nulls = ", ".join(f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in _types(con, snapshot.schema))
+    empty = f"SELECT {nulls} WHERE false"
+    return f"SELECT {columns} FROM ({empty} UNION ALL BY NAME {files})" if snapshot.files else empty
 
 
 def _types(con: Connection, schema: pa.Schema) -> list[tuple[str, str]]:

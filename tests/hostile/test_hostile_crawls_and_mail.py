@@ -14,8 +14,8 @@ import pytest
 from warehouse.contracts import Dropped, Reject
 from warehouse.sources import Located, Source, closing_parser, read
 
-UNREAD = {"clipped.warc.gz", "warcfile.warc.lz4", "CC-MAIN-2024-22.warc.paths.gz"}
-"""With the ARC files those of which nothing can be read: cut in its first record, LZ4, a list of paths."""
+UNREAD = {"clipped.warc.gz", "CC-MAIN-2024-22.warc.paths.gz"}
+"""With the ARC files those of which nothing can be read: cut in its first record, a list of paths."""
 
 
 def counted(path: Path, uri: str, *, table: str = "documents") -> Counter[str]:

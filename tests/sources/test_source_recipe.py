@@ -230,13 +230,33 @@ def test_a_name_that_is_not_utf_8_is_spelt_in_a_file_uri_and_any_other_as_it_is(
     assert sorted(uris) == sorted([f"{tmp_path.as_uri()}/%FF.txt", *(name.decode() for name in names[1:])])
 
 
-def test_symlinks_that_lead_out_of_a_globbed_folder_are_not_followed(tmp_path: Path):
+def test_symlinks_that_lead_out_of_a_globbed_folder_are_said_and_not_followed(tmp_path: Path):
     files(tmp_path, "in/a.txt", "out/secret.txt")
     (tmp_path / "in" / "link.txt").symlink_to(tmp_path / "out" / "secret.txt")
     (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "same.txt").symlink_to(tmp_path / "in" / "a.txt")
-    assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/same.txt"]
+    (tmp_path / "in" / "nowhere.txt").symlink_to("missing")
+    source = Source("s", ("in",))
+    found = list(locate(source, tmp_path))
+    led = {"folder": "out", "link.txt": "out/secret.txt", "nowhere.txt": "in/missing"}
+    assert [item.uri for item in found if item.link is None] == ["in/a.txt", "in/same.txt"]
+    assert {item.uri: item.link for item in found if item.link} == {
+        f"in/{name}": str(tmp_path / target) for name, target in led.items()
+    }
+    assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/link.txt", "in/nowhere.txt", "in/same.txt"]
+    for item in found:
+        if item.link is not None:
+            (said,) = read(source, item, item.path)
+            assert (said.uri, said.reason, reader_id(source, item, item.path)) == (item.uri, "link_outside", "link/1")
+            assert item.link in said.message
+
+
+def test_what_is_reached_through_a_link_out_of_the_folder_is_said_too(tmp_path: Path):
+    files(tmp_path, "in/a/x.txt", "out/x.txt")
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "out")
+    found = {item.uri: item.link for item in locate(Source("s", ("in/*/x.txt",)), tmp_path)}
+    assert found == {"in/a/x.txt": None, "in/b/x.txt": str(tmp_path / "out" / "x.txt")}
 
 
 BOOKKEEPING = (".git/config", "sub/.DS_Store", "__MACOSX/._a.csv", "__MACOSX/sub/b.csv", "sub/.cache/c.csv")
@@ -330,7 +350,7 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
 def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
-    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/2"
+    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/3"
     assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/1"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 

@@ -24,13 +24,17 @@ from warehouse.sources import load_source
 
 @dataclass(frozen=True, slots=True)
 class TableStatus:
-    """A table of the repository at its newest version; bytes of its live files."""
+    """A table of the repository at its newest version; bytes and number of its live files, how many of these are
+    smaller than 64 MB, and the bytes of all files that are kept for it.
+    """
 
     name: str
     version: int
     rows: int
     bytes: int
     files: int
+    small_files: int
+    stored_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +200,9 @@ def _fresh(asset: str, rule: Freshness, ended: datetime | None, now: datetime) -
 
 
 def _table(repository: Repository, name: str) -> TableStatus:
-    snapshot = repository.snapshot(name)
-    return TableStatus(name, snapshot.version, snapshot.rows, snapshot.bytes, len(snapshot.files))
+    found = repository.statistics(name)
+    counts = (found.version, found.rows, found.bytes, found.files, found.small_files, found.stored_bytes)
+    return TableStatus(name, *counts)
 
 
 def _published(project: Project, env: str) -> SnapshotStatus | None:

@@ -18,7 +18,7 @@ from warehouse.cli.place import placed
 from warehouse.errors import UsageError
 
 VERBS = {
-    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs", "report": "runs"},
+    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs", "report": "runs", "maintain": "runs"},
     "Read": {
         "status": "overview",
         "sql": "sql",
@@ -72,7 +72,7 @@ class Verbs(click.Group):
 @click.version_option(package_name="ml-warehouse", message="warehouse %(version)s")
 @placed
 def cli() -> None:
-    """One warehouse for everything a model is trained on: raw sources in, verified training data sets out."""
+    """A warehouse for ML data: raw sources in, verified training data sets out."""
 
 
 def run(arguments: Sequence[str]) -> int:

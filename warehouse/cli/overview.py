@@ -42,7 +42,7 @@ def status_verb(costs: bool, json_: bool) -> None:
     return place.print_json(found) if json_ else _say_status(found)
 
 
-TABLES = ("table", "rows", "bytes", "version")
+TABLES = ("table", "rows", "bytes", "version", "files", "small", "kept on disk")
 RELEASES = ("release", "id", "state", "documents", "shards", "tokens", "bytes")
 RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
 COSTS = ("asset", "CPU s", "Wh", "g CO2e", "wall s", "peak memory", "read", "written")
@@ -70,7 +70,8 @@ def _section(title: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], em
 
 
 def _table(item: TableStatus) -> tuple[Any, ...]:
-    return item.name, table.count(item.rows), table.size(item.bytes), item.version
+    files = table.count(item.files), table.count(item.small_files), table.size(item.stored_bytes)
+    return item.name, table.count(item.rows), table.size(item.bytes), item.version, *files
 
 
 def _snapshot(item: SnapshotStatus | None) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,41 @@ def report_verb() -> None:
     click.echo(f"{facts['path']}: {facts['checks_passed']:,} of {facts['checks']:,} checks passed")
 
 
+@click.command("maintain")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@place.as_json
+@place.placed
+def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
+    """Small files put together, files of old versions removed.
+
+    No row changes. Versions that a published snapshot or a live release pins stay readable, and those of the last
+    days, as [maintenance] of warehouse.toml says [7d].
+
+    \b
+    Example:
+      warehouse maintain runs
+    """
+    outcome = _run(place.project(), ["maintenance/tables"], tables=tables)
+    kept: list[dict[str, Any]] = outcome.assets[-1].metadata["tables"]
+    if json_:
+        return place.print_json(kept)
+    rows = [
+        (
+            each["table"],
+            each["busy"] or f"{each['files_before']:,} -> {each['files']:,}",
+            table.size(each["bytes_rewritten"]),
+            f"{each['files_removed']:,}",
+            table.size(each["bytes_removed"]),
+            each["versions"],
+        )
+        for each in kept
+    ]
+    names = ["table", "files", "rewritten", "old files removed", "freed", "versions kept"]
+    for line in table.lines(names, rows, width=table.terminal_width()):
+        click.echo(line)
+    return None
+
+
 @click.command("ui")
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="Port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -216,6 +251,7 @@ def _run(
     reread: bool = False,
     processes: int = 1,
     partition: str | None = None,
+    tables: Sequence[str] = (),
 ) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
     with _uninterrupted():
@@ -228,7 +264,13 @@ def _run(
     logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())  # else Ctrl-C in its close() is a traceback
     try:
         return run_assets(
-            project, names, reread=reread, env=place.environment(), processes=processes, partition=partition
+            project,
+            names,
+            reread=reread,
+            env=place.environment(),
+            processes=processes,
+            partition=partition,
+            tables=tables,
         )
     except CheckFailed as error:
         _say_failed_checks(error)

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from warehouse import query
 from warehouse.contracts import Check, Snapshot
-from warehouse.errors import CheckFailed, NotFound, StorageFull, UsageError
-from warehouse.publish.meta import BuiltModel, write_meta
+from warehouse.errors import CheckFailed, FormatError, NotFound, StorageFull, UsageError
+from warehouse.publish.meta import BuiltModel, snapshots, write_meta
 
 KEEP = 5
 CURRENT = "current"
@@ -113,6 +113,29 @@ def generations(published: Path, env: str) -> list[Published]:
     """The generations kept, oldest first; one that was moved to its number but never switched in is not among them."""
     folder = _folder(published, env)
     return [each for each in _numbered(folder) if each.n != _pending(folder)]
+
+
+def pinned(published: Path) -> list[Snapshot]:
+    """The repository tables, as they were, that any generation of any environment was made from.
+
+    Raises FormatError for a file that cannot be opened: what it pins is not known.
+    """
+    files = [each.path for folder in sorted(published.glob("*")) for each in _numbered(folder)]
+    return [snapshot for path in files for snapshot in _inputs(path, published.parent)]
+
+
+def _inputs(path: Path, root: Path) -> list[Snapshot]:
+    """None of a generation that another publish deletes meanwhile."""
+    try:
+        with query.connect(path, read_only=True) as con:
+            return snapshots(con, root)
+    except query.Error as error:
+        if not path.exists():
+            return []
+        said = str(error).partition("\n")[0]
+        raise FormatError(
+            f"{path} cannot be opened, so what it pins is not known: {said}", do="move it out of the way"
+        ) from None
 
 
 def refuse_failed(checks: Iterable[Check]) -> None:

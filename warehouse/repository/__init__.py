@@ -6,20 +6,34 @@ killed at any instant leaves the last commit readable, and the next write to the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import ObjectFact, Receipt, Snapshot
+from warehouse.contracts import Contract, Keyed, ObjectFact, Receipt, Snapshot
 from warehouse.errors import NotFound
-from warehouse.repository import archive, delta, receipts, writing
-from warehouse.repository.foreign import Foreign, foreign, is_table
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
+from warehouse.repository import archive, delta, receipts, upkeep, writing
+from warehouse.repository.foreign import read as read_delta
+from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen
+from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
+from warehouse.repository.versions import ToRead, is_table, to_read
 
-__all__ = ["Foreign", "Ingestion", "Repository", "foreign", "is_table"]
+__all__ = [
+    "Compacted",
+    "Ingestion",
+    "Reading",
+    "Repository",
+    "Statistics",
+    "ToRead",
+    "Vacuumed",
+    "is_table",
+    "read_delta",
+    "to_read",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,21 @@ class Repository:
     def receipts(self, table: str) -> list[Receipt]:
         """What each commit to a table did, oldest first. Raises NotFound."""
         return list(delta.history(self._folder(table)))
+
+    def statistics(self, table: str) -> Statistics:
+        """How a table lies on the disk: rows, bytes, files and how many of them are small. Raises NotFound."""
+        return upkeep.statistics(self.root, table)
+
+    def compact(self, table: str) -> Compacted:
+        """Small files of a table put together, without a change of any row. Raises NotFound, Busy, StorageFull."""
+        return upkeep.compact(self.root, table, wait_s=self.wait_s)
+
+    def vacuum(self, table: str, *, pins: Collection[int], since: datetime) -> Vacuumed:
+        """Remove files that only versions need which are not in ``pins`` and were replaced before ``since``.
+
+        Raises NotFound, Busy, FormatError where the log is not whole.
+        """
+        return upkeep.vacuum(self.root, table, pins=pins, since=since, wait_s=self.wait_s)
 
     def current_objects(self, table: str, source: str) -> dict[str, ObjectFact]:
         """By uri, what the table holds of a source: the fact known last; of equal ones, the one committed last."""
@@ -103,15 +132,30 @@ class Repository:
         max_reject_share: float = 0.05,
         synthetic: bool = False,
         generation: int = 0,
+        contract: Contract | None = None,
+        keyed: Keyed | None = None,
+        reopen: Reopen | None = None,
     ) -> Iterator[Ingestion]:
-        """Take in objects of one source; committed at the end of the block, or not at all when it raises. Raises
-        Busy.
+        """Take in objects of one source; committed at the end of the block, or not at all when it raises.
+
+        keyed: that rows have keys, which they then must have in every run; reopen: how an object of before is read
+        again from the archive. Raises Busy, InputError for a table of the other kind.
         """
         archive.sweep(self.root)
         writing.tidy(self.root, REJECTS_TABLE)
-        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation)
+        intake = Intake(
+            table=table,
+            source=source,
+            run_id=run_id,
+            licence=licence,
+            max_reject_share=max_reject_share,
+            synthetic=synthetic,
+            generation=generation,
+            contract=contract or Contract(),
+            keyed=keyed,
+        )
         with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
-            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s)
+            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s, reopen=reopen)
             try:
                 yield ingestion
             except BaseException:

@@ -2,7 +2,9 @@
 
 A commit carries its receipt as custom metadata and moves the application transaction of ``APP`` to its own version, so
 two commits made from one stale snapshot conflict instead of both landing (a plain stale swap doubles rows silently).
-A new column is a commit of its own before the rows that have it: delta-rs's append does not evolve the schema.
+A new column is a commit of its own before the rows that have it: delta-rs's append does not evolve the schema. A wider
+type is one commit that replaces every file by one written again (``dataChange`` false) and adds the new rows: without
+that, Polars refuses the older files, and DuckDB reads each under its own type.
 Tables keep their log and removed files for 36,500 days; else a checkpoint after 30 days would delete history. Every
 tenth commit is a checkpoint: with delta-rs's hundred, to open ``runs``, of which a run makes ten, took up to 50 ms.
 """
@@ -13,8 +15,8 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,9 +24,9 @@ from urllib.parse import unquote
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.transaction import AddAction, create_table_with_add_actions
+from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
 from warehouse.contracts import Receipt, Snapshot
 from warehouse.errors import Busy, FormatError, NotFound
@@ -33,6 +35,8 @@ from warehouse.repository.parts import Part
 from warehouse.repository.storage import full, is_full
 
 APP = "ml-warehouse"
+MAINTENANCE = "maintenance"
+"""In the metadata of a commit that changes no row: the name of its stage."""
 READABLE = {"timestampNtz"}
 SETTINGS = {
     "delta.logRetentionDuration": "interval 36500 days",
@@ -81,6 +85,13 @@ def snapshot(folder: Path, version: int | None) -> Snapshot:
     if version is not None and version != last:
         table = _open(folder, version)
     found = sorted(_files(folder, table), key=lambda file: file.path)
+    if version is not None and version != last and not all(file.path.exists() for file in found):
+        raise NotFound(
+            f"version {version} of table {folder.name} is no longer kept: maintenance removed its files",
+            allowed=f"{last}, and versions that a published snapshot or a release pins",
+            do="keep versions longer with keep in [maintenance] of warehouse.toml",
+            version=version,
+        )
     return Snapshot(
         table=folder.name,
         version=table.version(),
@@ -98,30 +109,118 @@ def history(folder: Path) -> Iterator[Receipt]:
             yield receipts.decode(entry["receipt"], int(entry["version"]))
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one commit did to the files of a table: names added and removed; at: when, in UTC."""
+
+    version: int
+    at: datetime
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+def log(folder: Path) -> list[Commit]:
+    """Every commit of a table, oldest first. Raises FormatError where the log does not begin with the table."""
+    paths = sorted((folder / "_delta_log").glob("*.json"))
+    numbered = [(int(path.stem), path) for path in paths if path.stem.isdecimal()]
+    if [number for number, _ in numbered] != list(range(len(numbered))):
+        raise FormatError(
+            f"the log of table {folder.name} is not whole: it holds {len(numbered)} commits up to {numbered[-1][0]}",
+            do="leave its files as they are; what an old version needs cannot be told",
+        )
+    return [_commit(number, path) for number, path in numbered]
+
+
+def _commit(version: int, path: Path) -> Commit:
+    actions = [orjson.loads(line) for line in path.read_bytes().splitlines() if line]
+    stamp = next(action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action)
+    named = {kind: tuple(unquote(each[kind]["path"]) for each in actions if kind in each) for kind in ("add", "remove")}
+    return Commit(version, datetime.fromtimestamp(stamp / 1000, UTC), named["add"], named["remove"])
+
+
 def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
     """Make the parts visible together with their receipt, in one commit; the version it made.
 
-    Creates the table if there is none. Raises StorageFull, Busy when a writer that ignores the lock came between.
+    Creates the table if there is none. Where a column's type is another one than the table's, the parts are all that
+    the table holds from this version on; files of before stay for the versions that have them.
+    Raises StorageFull, Busy when a writer that ignores the lock came between.
     """
     with _refusals(folder):
         if not exists(folder):
             return _create(folder, columns, parts, receipt)
         table = _open(folder)
-        _add_columns(table, columns)
+        recast = widened(_arrow(table), columns)
+        if recast:
+            _allow_types(table, columns)
+        else:
+            _add_columns(table, columns)
         version = table.version() + 1
         table.create_write_transaction(
-            [*_adds(parts)], "append", table.schema(), commit_properties=_properties(receipt, version)
+            [*_adds(parts)],
+            "overwrite" if recast else "append",
+            Schema.from_arrow(columns) if recast else table.schema(),
+            commit_properties=_properties(receipt, version),
         )
         return version
 
 
-def landed(folder: Path, receipt_id: str) -> int | None:
-    """The version that a receipt's commit made, if it is the last one: a commit may land and still report an error."""
+def swap(folder: Path, parts: Sequence[Part], names: Sequence[str], stage_id: str) -> int:
+    """Put parts in the place of live files that hold the same rows, in one commit of no receipt; the version it made.
+
+    The caller holds the table's lock. Raises Busy when a writer that ignores it came between, StorageFull.
+    """
+    with _refusals(folder):
+        table = _open(folder)
+        version, now = table.version() + 1, int(time.time() * 1000)
+        table.create_write_transaction(
+            [
+                *_adds([replace(part, fresh=False) for part in parts]),
+                *(RemoveAction(name, False, now, partition_values={}) for name in names),
+            ],
+            "append",
+            table.schema(),
+            commit_properties=CommitProperties(
+                custom_metadata={MAINTENANCE: stage_id}, app_transactions=[Transaction(APP, version)]
+            ),
+        )
+        return version
+
+
+def checkpoint(folder: Path) -> None:
+    """Write the state of the last version beside the log, so that a reader need not replay the log. StorageFull."""
+    with _refusals(folder):
+        _open(folder).create_checkpoint()
+
+
+def changed_since(folder: Path, version: int) -> bool:
+    """Whether a commit after ``version`` was more than files put in the place of others with the same rows."""
+    table = _read(folder)
+    later = int(table.version()) - version
+    return later < 0 or (later > 0 and any(MAINTENANCE not in entry for entry in table.history(later)))
+
+
+def widened(held: pa.Schema, columns: pa.Schema) -> list[str]:
+    """Names of the columns that ``columns`` has in another type than ``held``, as Delta knows types."""
+    kinds = dict(zip(held.names, held.types, strict=True))
+    others = [f.name for f in columns if kinds.get(f.name, f.type) != f.type]
+    return [name for name in others if _kind(kinds[name]) != _kind(columns.field(name).type)]
+
+
+def _kind(kind: pa.DataType) -> pa.DataType:
+    """The type as Delta gives it back: large text as text."""
+    return pa.schema(Schema.from_arrow(pa.schema([("c", kind)]))).field(0).type
+
+
+def landed(folder: Path, stage_id: str) -> int | None:
+    """The version that the commit of a stage made, if it is the last one: a commit may land and still report an error.
+
+    A stage is named after its receipt; one that only puts files in the place of others has a name of its own.
+    """
     if not exists(folder):
         return None
     last = _open(folder).history(1)[0]
-    found = "receipt" in last and receipts.decode(last["receipt"], 0).receipt_id == receipt_id
-    return int(last["version"]) if found else None
+    found = "receipt" in last and receipts.decode(last["receipt"], 0).receipt_id == stage_id
+    return int(last["version"]) if found or last.get(MAINTENANCE) == stage_id else None
 
 
 def _create(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
@@ -143,6 +242,12 @@ def _add_columns(table: DeltaTable, columns: pa.Schema) -> None:
         table.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
 
 
+def _allow_types(table: DeltaTable, columns: pa.Schema) -> None:
+    """Turn on the feature of times without a zone where a column needs it, which a new schema alone does not."""
+    if '"timestamp_ntz"' in Schema.from_arrow(columns).to_json() and "timestampNtz" not in _features(table):
+        table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
+
+
 def _properties(receipt: Receipt, version: int) -> CommitProperties:
     return CommitProperties(
         custom_metadata={"receipt": receipts.encode(receipt)}, app_transactions=[Transaction(APP, version)]
@@ -151,7 +256,7 @@ def _properties(receipt: Receipt, version: int) -> CommitProperties:
 
 def _adds(parts: Sequence[Part]) -> list[AddAction]:
     now = int(time.time() * 1000)
-    return [AddAction(part.name, part.size, {}, now, True, orjson.dumps(part.stats).decode()) for part in parts]
+    return [AddAction(part.name, part.size, {}, now, part.fresh, orjson.dumps(part.stats).decode()) for part in parts]
 
 
 _OPENED: dict[Path, tuple[tuple[str, int, int], DeltaTable]] = {}

@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from warehouse.contracts import BATCH_BYTES, Readings
 from warehouse.sources import parquet
-from warehouse.sources.containers import Member, check_ratio, seekable
+from warehouse.sources.containers import Member, seekable
 from warehouse.sources.recipe import Limits, Source
 from warehouse.sources.records import Documents
+from warehouse.sources.unpacking import check_ratio
 
 MAGIC, CONTINUATION = b"ARROW1", b"\xff\xff\xff\xff"
 

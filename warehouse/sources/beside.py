@@ -12,7 +12,10 @@ import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+from warehouse.sources import zips
+from warehouse.sources.unpacking import Bounded, Budget, Meter
 
 BLOCK = 1 << 20
 
@@ -56,22 +59,19 @@ def around(path: Path) -> Beside:
     )
 
 
-def inside(archive: zipfile.ZipFile, member: str, bounded: Callable[[zipfile.ZipInfo], BinaryIO]) -> Beside:
-    """The members in the folder of one, within its archive. bounded: the stream of one, within limits."""
+def inside(file: BinaryIO, member: str, budget: Budget) -> Beside:
+    """The members in the folder of one, of the zip that a file is."""
     folder = posixpath.dirname(member)
 
     def whole(name: str) -> str:
         return posixpath.normpath(posixpath.join(folder, name))
 
-    def names() -> list[str]:
-        return sorted(
-            posixpath.basename(each)
-            for each in archive.namelist()
-            if posixpath.dirname(each) == folder and not each.endswith("/")
-        )
+    def listed() -> list[str]:
+        return sorted(posixpath.basename(each) for each in zips.names(file) if posixpath.dirname(each) == folder)
 
-    return Beside(
-        lambda name: whole(name) in archive.NameToInfo,
-        names,
-        lambda name: bounded(archive.getinfo(whole(name))),
-    )
+    def opened(name: str) -> BinaryIO:
+        archive = zipfile.ZipFile(file)
+        entry = archive.getinfo(whole(name))
+        return cast(BinaryIO, Bounded(cast(BinaryIO, archive.open(entry)), entry.compress_size, Meter(budget)))
+
+    return Beside(lambda name: whole(name) in zips.names(file), lambda: [name for name in listed() if name], opened)

@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 from warehouse.contracts import BATCH_BYTES, TIMESTAMP, Reject
 from warehouse.sources.arrays import decoded, simple
 from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named, shown
-from warehouse.sources.containers import Member, check_ratio, seekable
+from warehouse.sources.containers import Member, seekable
 from warehouse.sources.recipe import Column, Limits, Source
 from warehouse.sources.records import Documents, moments
+from warehouse.sources.unpacking import check_ratio
 
 MAX_ROWS = 65_536
 

@@ -39,6 +39,7 @@ from warehouse.sources.names import Names
 from warehouse.sources.recipe import Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
+from warehouse.sources.unpacking import SUFFIXES, stripped
 
 HEAD_BYTES = 1 << 12
 UNSTRUCTURED = ("html", "warc", "mail")
@@ -63,7 +64,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(2, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
     "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         1,
@@ -88,10 +89,11 @@ READERS: dict[str, Reader] = {
 
 
 def reader_id(source: Source, located: Located, path: Path) -> str:
-    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell.
-
-    Where files beside it say how it is read, a digest of them comes after a +.
+    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell,
+    ``link/1`` for a link that is not followed. Where files beside it say how it is read, a digest of them follows.
     """
+    if located.link is not None:
+        return "link/1"
     if located.table:
         return f"delta/{tables.VERSIONS['delta']}"
     file = _plain(file_name(located.uri))
@@ -129,15 +131,19 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
     hold raises. names: takes up what the object's columns are called.
     """
     names = names or Names()
+    if located.link is not None:
+        message = f"a link to {located.link!r}, which is out of the folder or not there, and is not followed"
+        yield Reject(located.uri, "", "link_outside", message)
+        return
     if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
         yield from _read_member(whole, source, located, names)
         return
     for member in members(located.uri, path, limits=source.limits, beside=_beside(source, located)):
-        if isinstance(member, Reject):
-            yield member
-        else:
+        if isinstance(member, Member):
             yield from _read_member(member, source, located, names)
+        else:
+            yield member
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
@@ -179,7 +185,8 @@ def _refused(path: Path) -> InputError:
     if broken is not None:
         return InputError(f"{path} cannot be opened: {broken.reason}, {broken.message}", do="get a whole copy of it")
     known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
-    return InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
+    around = f"{', '.join(SUFFIXES)}, .zip, .tar around them"
+    return InputError(f"{path} is of no known format", allowed=f"{known}; {around}")
 
 
 def sniff_table(path: Path, *, reader: str | None = None) -> str:
@@ -212,10 +219,7 @@ def _is_text(array: pa.Array) -> bool:
 
 
 def _plain(name: str) -> str:
-    lowered = name.lower()
-    while lowered.endswith((".gz", ".gzip", ".zst", ".zstd")):
-        lowered = lowered[: lowered.rindex(".")]
-    return lowered
+    return stripped(name.lower())
 
 
 def _by_suffix(name: str) -> str | None:

@@ -122,12 +122,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV is written, where the rule of the reader (see delimited) would guess wrong; encoding: of text too."""
+    """How a CSV is written, where the rules of the reader (see dialects) would guess wrong; encoding: of text and JSON
+    too; escape: of quotes inside quotes, ``doubled`` or ``backslash``.
+    """
 
     delimiter: str | None = None
     quote: str = '"'
     encoding: str | None = None
-    header: bool = True
+    header: bool | None = None
+    escape: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,6 +504,8 @@ class _Checked:
                 raise self.refuse(keys[key], f"{key} {values[key]!r}", "one character")
         if "header" in keys:
             values["header"] = self.flag(keys["header"], "header")
+        if "escape" in keys:
+            values["escape"] = self.choice(keys["escape"], ("doubled", "backslash"), "escape")
         if "encoding" in keys:
             self.encoding(keys["encoding"])
         return Dialect(**values)

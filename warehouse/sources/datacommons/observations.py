@@ -29,17 +29,18 @@ from warehouse.sources import delimited
 from warehouse.sources.beside import Beside
 from warehouse.sources.columns import cast_text
 from warehouse.sources.containers import Member
+from warehouse.sources.csv_rows import Cells, blank_as_null, rows
 from warehouse.sources.datacommons.checks import Checker, is_date
 from warehouse.sources.datacommons.config import COLUMNS, CONFIG, REQUIRED, Input, WrongConfig, read_config
 from warehouse.sources.datacommons.generate import completed, merged, template_nodes, usable
 from warehouse.sources.datacommons.mcf import Finding, Node, Value, parse, spelt, typed
 from warehouse.sources.datacommons.resolve import Graph, Known, resolve
-from warehouse.sources.datacommons.template import Row, Template, csv_rows
+from warehouse.sources.datacommons.template import END, Row, Template, csv_rows
 from warehouse.sources.datacommons.vocabulary import KEY, OBSERVATION
 from warehouse.sources.names import shown
 from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import Documents
-from warehouse.sources.text_lines import END, Lines
+from warehouse.sources.text_lines import Lines
 
 NODES = "nodes"
 """The table of statements."""
@@ -160,7 +161,7 @@ def numbers(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 
 def _mapped(member: Member, source: Source, chosen: Input) -> Readings:
-    for cells in delimited.rows(member, source):
+    for cells in rows(member, source):
         if isinstance(cells, Reject):
             yield cells
             continue
@@ -183,9 +184,10 @@ def _lacking(named: Iterable[tuple[str, str | None]], header: Sequence[str], uri
 Columns = dict[str, pa.Array]
 
 
-def _stated(cells: delimited.Cells, chosen: Input) -> Iterator[tuple[str, Columns]]:
+def _stated(cells: Cells, chosen: Input) -> Iterator[tuple[str, Columns]]:
     """Columns of observations: those of the CSV, or those of each variable where every column is one."""
-    found = dict(zip(cells.header, cells.columns, strict=True))
+    texts = [blank_as_null(values) if cells.quoted else values for values in cells.columns]
+    found = dict(zip(cells.header, texts, strict=True))
     size = len(cells.numbers)
     columns = {name: found[column] for name, column in chosen.columns.items()}
     if not chosen.per_column:
@@ -232,7 +234,7 @@ def _spelt(name: str, text: str) -> list[str]:
 
 
 def _observed(
-    member: Member, source: Source, cells: delimited.Cells, columns: Columns, variable: str
+    member: Member, source: Source, cells: Cells, columns: Columns, variable: str
 ) -> Iterator[pa.RecordBatch | Reject | Dropped]:
     """One batch; a Reject for each row that is no observation, a Dropped for each without a value."""
     text = pc.utf8_trim_whitespace(columns["value"])
@@ -355,7 +357,7 @@ def _refused(
 
 
 def _mcf(member: Member, source: Source) -> Readings:
-    rows = _Rows(STATEMENTS if source.table == NODES else OBSERVATIONS, source, member.uri)
+    held = _Rows(STATEMENTS if source.table == NODES else OBSERVATIONS, source, member.uri)
     findings: list[Finding] = []
     local: dict[str, str] | None = None
     for node in _parsed(member, source, findings):
@@ -366,7 +368,7 @@ def _mcf(member: Member, source: Source) -> Readings:
             yield Dropped(member.uri, record, "observation" if source.table == NODES else "node")
         elif source.table == NODES:
             for at, row in enumerate(_statements(node)):
-                yield from rows.add(row, f"{record}/{at}")
+                yield from held.add(row, f"{record}/{at}")
         else:
             if local is None and any(value.kind == "local" for values in node.values.values() for value in values):
                 local = _locals(member, source)
@@ -375,9 +377,9 @@ def _mcf(member: Member, source: Source) -> Readings:
                 first = repr(node.values).encode("utf-8", "replace")[:200]
                 yield _refused(node.name, wrong, uri=member.uri, record=record, line=line, first=first)
             else:
-                yield from rows.add(observation(found), record)
+                yield from held.add(observation(found), record)
     yield from _line_rejects(findings, member)
-    yield from rows.flush()
+    yield from held.flush()
 
 
 def _statements(node: Node) -> Iterator[dict[str, Any]]:
@@ -390,9 +392,17 @@ def _statements(node: Node) -> Iterator[dict[str, Any]]:
 
 def _lines(member: Member, source: Source) -> Iterator[str]:
     with closing(member.open()) as stream:
-        for line in Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes):
-            if line != END:
-                yield line.encode("utf-8", "replace").decode()
+        lines = Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes)
+        for line in _passing(lines):
+            yield line.encode("utf-8", "replace").decode()
+
+
+def _passing(lines: Lines) -> Iterator[str]:
+    """Lines that are not asked for again."""
+    for number, line in enumerate(lines):
+        if not number % 1024:
+            lines.settled(number)
+        yield line
 
 
 def _parsed(member: Member, source: Source, findings: list[Finding]) -> Iterator[Node]:
@@ -451,9 +461,9 @@ def _templated(member: Member, source: Source, template: str) -> Readings:
     delimiter = source.dialect.delimiter or ("\t" if member.name.lower().endswith(".tsv") else ",")
     with closing(member.open()) as stream:
         lines = Lines(stream, member.uri, source.dialect.encoding, source.limits.max_record_bytes)
-        rows = csv_rows(lines, delimiter)
-        header = next(rows, Row(1, [END]))
-        if header.cells == [END]:
+        table = csv_rows(_passing(lines), delimiter)
+        header = next(table, None)
+        if header is None:
             yield from lines.taken()
             return
         columns = {name: at for at, name in enumerate(header.cells)}
@@ -468,7 +478,7 @@ def _templated(member: Member, source: Source, template: str) -> Readings:
         ):
             known.add(_described(member.beside, source))
         made = _Made(member, source, Template(nodes, columns, member.name, delimiter), known)
-        for row in rows:
+        for row in table:
             yield from made.row(row)
             for reject in lines.taken():
                 yield replace(reject, record=str(row.line - 1)) if reject.record else reject
@@ -494,8 +504,6 @@ class _Made:
         """What one row gives: an observation, a Reject or a Dropped for each that the template makes."""
         record, raw = f"{self.member.prefix}{row.line - 2}", ",".join(row.cells).removesuffix(END)
         first = raw.encode("utf-8", "surrogateescape")[:200]
-        if row.cells == [END]:
-            return
         if refusal := self._refusal(row, raw):
             yield Reject(self.member.uri, record, *refusal, row.line, None, first)
             return

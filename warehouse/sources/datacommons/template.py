@@ -8,15 +8,17 @@ does not pass its checks is left out of its row.
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from warehouse.sources.datacommons.checks import Checker
 from warehouse.sources.datacommons.mcf import BLANK, Finding, Level, Node, Note, Say, Value, split, term, typed
 from warehouse.sources.datacommons.resolve import Graph
-from warehouse.sources.text_lines import END
 
 NO_NAME = "dcid:"
+END = "\x1eend of object\x1e"
+"""A last line, which a row whose quote is still open takes into its last cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,10 @@ def csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
 
     END, where a quote was still open at the end of the lines, stays at the end of its cell.
     """
-    found = csv.reader(lines, delimiter=delimiter, escapechar="\\", skipinitialspace=True)
+    found = csv.reader(itertools.chain(lines, [END]), delimiter=delimiter, escapechar="\\", skipinitialspace=True)
     for number, cells in enumerate((cells for cells in found if cells), 1):
+        if cells == [END]:
+            return
         yield Row(number, [cell if cell.endswith(END) else cell.strip(BLANK) for cell in cells])
 
 
