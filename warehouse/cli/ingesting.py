@@ -194,9 +194,19 @@ def _new(name: str, uris: Sequence[str], first: Path, options: dict[str, str]) -
     if (first / DELTA_LOG).is_dir():
         return Source(name, tuple(uris), **options | {"table": options.get("table", name)})  # type: ignore[arg-type] # strings all
     reader = _reader_of(first, options.get("reader"))
+    options = _licensed(first) | options
     table = options.get("table") or (name if sniff_table(first, reader=reader) != "documents" else "documents")
     fields = _fields(first, reader) if table == "documents" else {}
     return Source(name, tuple(uris), fields={"text": "text"} | fields, **options | {"table": table})  # type: ignore[arg-type] # strings all
+
+
+def _licensed(first: Path) -> dict[str, str]:
+    """The licence that a data package beside the first file states."""
+    from warehouse.sources import PACKAGE, package_licence
+
+    descriptor = first.parent / PACKAGE
+    found = package_licence(descriptor.read_bytes()) if descriptor.is_file() else None
+    return {"licence": found} if found else {}
 
 
 def _first_known(files: Sequence[Path], reader: str | None) -> Path:

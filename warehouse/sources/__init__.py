@@ -9,6 +9,8 @@ from warehouse.sources.http import fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
 from warehouse.sources.names import Names
+from warehouse.sources.packages import PACKAGE
+from warehouse.sources.packages import licence as package_licence
 from warehouse.sources.parsing import closing_parser
 from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
@@ -34,6 +36,7 @@ from warehouse.sources.tables import read_batches
 __all__ = [
     "BENCHMARKS",
     "LISTED_HERE",
+    "PACKAGE",
     "READERS",
     "SCORED_HERE",
     "UNSTRUCTURED",
@@ -58,6 +61,7 @@ __all__ = [
     "guess_reader",
     "load_source",
     "locate",
+    "package_licence",
     "partition_of",
     "plan_known_at",
     "read",

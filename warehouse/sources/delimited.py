@@ -11,7 +11,7 @@ Empty text (``""``) is null in every column but one of text.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,9 +41,15 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
         )
 
 
-def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
-    """Rows of a typed table. Types that are not declared are found over the whole member first."""
-    items = rows(member, source)
+Taken = Callable[[Member, Source], Iterator[Cells | Reject]]
+
+
+def read_table(member: Member, source: Source, taken: Taken = rows) -> Iterator[pa.RecordBatch | Reject]:
+    """Rows of a typed table. Types that are not declared are found over the whole member first.
+
+    taken: how its rows are taken from the member, as text.
+    """
+    items = taken(member, source)
     kept = list(_first(items, KEPT_BYTES))
     rest = next(items, None)
     names = next((cells.header for cells in kept if isinstance(cells, Cells)), ())
@@ -52,7 +58,7 @@ def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reje
         again: Iterator[Cells | Reject] = itertools.chain(kept, [rest] if rest else [], items)
     else:
         kinds = inferred(itertools.chain(kept, [rest], items), source)
-        again = rows(member, source)
+        again = taken(member, source)
     for cells in again:
         if isinstance(cells, Reject):
             yield cells

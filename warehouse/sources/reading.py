@@ -24,6 +24,7 @@ from warehouse.sources import (
     html,
     jsonl,
     mail,
+    packages,
     parquet,
     python_env,
     tables,
@@ -64,7 +65,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
     "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         1,
@@ -84,6 +85,7 @@ READERS: dict[str, Reader] = {
         datacommons.read_no_documents,
         datacommons.read_table,
     ),
+    "datapackage": Reader(1, "descriptors of data packages", (), packages.read_no_documents, packages.read_descriptor),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
@@ -101,17 +103,20 @@ def reader_id(source: Source, located: Located, path: Path) -> str:
     if name is None or file.endswith(".zip"):
         return f"mixed/{sum(reader.version for reader in READERS.values())}"
     beside = _beside(source, located)
-    named = COMPANIONS[name](beside, file) if beside and name in COMPANIONS else []
+    named = COMPANIONS[name](beside, file) if beside and source.typed and name in COMPANIONS else []
     return f"{name}/{READERS[name].version}" + (f"+{beside.digest(named)}" if beside and named else "")
 
 
-COMPANIONS: dict[str, Callable[[Beside, str], list[str]]] = {"datacommons": datacommons.companions}
+COMPANIONS: dict[str, Callable[[Beside, str], list[str]]] = {
+    "datacommons": datacommons.companions,
+    "csv": packages.companions,
+}
 """Reader -> the files beside an object of that name that say how it is read."""
 
 
 def _beside(source: Source, located: Located) -> Beside | None:
-    """The files around an object on disk, of a source whose rows go to a table of their own."""
-    return around(located.path) if source.typed and located.url is None and source.reader != "python_env" else None
+    """The files around an object on disk."""
+    return around(located.path) if located.url is None and source.reader != "python_env" else None
 
 
 def _whole_object(source: Source, located: Located, path: Path) -> str | None:
@@ -147,7 +152,7 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
-    stated = source.reader if not member.prefix or source.reader in COMPANIONS else None
+    stated = source.reader if not member.prefix or source.reader == "datacommons" else None
     name = stated or _told(member) or source.reader
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
@@ -231,6 +236,8 @@ def _by_suffix(name: str) -> str | None:
 def _told(member: Member) -> str | None:
     """The reader that the first bytes name, else the one that the name does, else JSON Lines for a first brace."""
     head = b"".join(item for item in guarded(_head(member), uri=member.uri) if isinstance(item, bytes))
+    if member.name == packages.PACKAGE:
+        return "datapackage"
     weak = "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None
     return _by_bytes(head) or _by_suffix(member.name) or weak
 
