@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 from tqdm import tqdm
@@ -30,6 +31,7 @@ from warehouse.sources import (
     Located,
     Names,
     Source,
+    answered,
     closing_parser,
     fetched,
     locate,
@@ -145,7 +147,8 @@ def ingest(
                         partition=partition,
                     )
                 continue
-            arrived = _arrived(repository, source, located, ingestion.current(located.uri))
+            held = None if reread and located.database else ingestion.current(located.uri)
+            arrived = _arrived(repository, source, located, held, folder=project.folder)
             sha256, size_read = arrived.sha256, size_read + arrived.moved
             reader = reader_id(source, located, repository.object_path(sha256))
             if not reread and ingestion.is_current(located.uri, sha256, reader, known_at=arrived.known_at):
@@ -200,11 +203,15 @@ def _objects(
     return [each for each in found if partitions is None or each[1] in partitions]
 
 
-def _arrived(repository: Repository, source: Source, located: Located, held: ObjectFact | None) -> Arrived:
+def _arrived(
+    repository: Repository, source: Source, located: Located, held: ObjectFact | None, *, folder: Path
+) -> Arrived:
     """The object's bytes, copied or fetched into the archive; of a link that is not followed where it leads."""
     if located.link is not None:
         sha256, size = repository.archive_chunks([os.fsencode(located.link)], name=located.uri)
         return Arrived(sha256, size, size, plan_known_at(source, located))
+    if located.database:
+        return _answered(repository, source, located, held, folder)
     if located.url is None:
         sha256, size = repository.archive(located.path)
         return Arrived(sha256, size, size, plan_known_at(source, located))
@@ -217,6 +224,18 @@ def _arrived(repository: Repository, source: Source, located: Located, held: Obj
         known_at = plan_known_at(source, located, modified=answer.modified)
         sha256, size = repository.archive_chunks(answer.chunks, name=located.uri)
         return Arrived(sha256, size, size, known_at, answer.version)
+
+
+def _answered(
+    repository: Repository, source: Source, located: Located, held: ObjectFact | None, folder: Path
+) -> Arrived:
+    """What a database answers, in the archive."""
+    with answered(source, located, held, folder=folder) as answer:
+        if answer is None and held:
+            return Arrived(held.sha256, held.size, 0, plan_known_at(source, located), held.version)
+        chunks, version = (answer.chunks, answer.version) if answer else (iter(()), None)
+        sha256, size = repository.archive_chunks(chunks, name=located.uri)
+    return Arrived(sha256, size, size, plan_known_at(source, located), version)
 
 
 def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:

@@ -243,7 +243,7 @@ def test_nested_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> N
     assert documented == {
         f"{part.name}.{field.name}": spelt(getattr(part.default, field.name))
         for part in fields(source_recipe.Source)
-        if part.name in ("limits", "dialect", "environment", "delta", "http")
+        if part.name in ("limits", "dialect", "environment", "delta", "database", "http")
         for field in fields(type(part.default))
     }
 

@@ -4,6 +4,7 @@
 Rejects.
 """
 
+from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched
 from warehouse.sources.inbox import arrivals
@@ -20,6 +21,7 @@ from warehouse.sources.recipe import (
     SCORED_HERE,
     WRITTEN_HERE,
     Column,
+    Database,
     DeltaStart,
     Dialect,
     Environment,
@@ -42,6 +44,7 @@ __all__ = [
     "UNSTRUCTURED",
     "WRITTEN_HERE",
     "Column",
+    "Database",
     "DeltaStart",
     "Dialect",
     "Environment",
@@ -52,6 +55,7 @@ __all__ = [
     "Names",
     "Partitions",
     "Source",
+    "answered",
     "arrivals",
     "closing_parser",
     "dump_source",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from warehouse.errors import InputError
 from warehouse.sources import inbox, python_env
-from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_url
+from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_database, is_url
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 
@@ -22,7 +22,7 @@ class Located:
 
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
     source states it. link: of a link that leads out of its folder or nowhere, and is not followed, where it leads.
-    table: whether it is a Delta table, whose folder ``path`` is.
+    table: whether it is a Delta table, whose folder ``path`` is. database: whether url is a database's address.
     """
 
     uri: str
@@ -33,6 +33,7 @@ class Located:
     url: str | None = None
     link: str | None = None
     table: bool = False
+    database: bool = False
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
@@ -47,7 +48,7 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
         for item in python_env.candidates(max_bytes=source.environment.max_bytes):
             yield Located(item.uri, item.path, item.size, item.licence)
         return
-    patterns = [uri for uri in source.uri if not is_url(uri)]
+    patterns = [uri for uri in source.uri if not is_url(uri) and not is_database(uri)]
     links = {path: link for pattern in patterns for path, link in _matches(pattern, folder).items()}
     dropped = list(inbox.complete(source, folder))
     _refuse_delta(dropped, folder, f"the inbox of {source.name}")
@@ -55,6 +56,9 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
     located = {uri: _located(uri, path, links.get(path)) for uri, path in found.items()}
     _refuse_other_reader(source, located.values())
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
+    located |= {
+        uri: Located(uri, Path(), 0, url=expanded(uri), database=True) for uri in source.uri if is_database(uri)
+    }
     yield from (located[uri] for uri in sorted(located))
 
 

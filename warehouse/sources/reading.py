@@ -98,6 +98,8 @@ def reader_id(source: Source, located: Located, path: Path) -> str:
         return "link/1"
     if located.table:
         return f"delta/{tables.VERSIONS['delta']}"
+    if located.database:
+        return f"arrow/{READERS['arrow'].version}"
     file = _plain(file_name(located.uri))
     name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):

@@ -39,6 +39,8 @@ SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"[*?\[]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 NETWORK = ("http", "https")
+DATABASES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
+"""Scheme of a uri -> the database whose driver reads it."""
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 CREDENTIALS = re.compile(
     r"(api[-_]?|subscription-)?key|((access|auth)_)?token|auth|passw(or)?d|(client_)?secret|sig(nature)?"
@@ -141,6 +143,15 @@ class DeltaStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Database:
+    """What is asked of a database: a query or a table, and the column whose rising values tell what is new."""
+
+    query: str | None = None
+    table: str | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The share of the Python environment that is read."""
 
@@ -166,6 +177,7 @@ class Source:
     dialect: Dialect = Dialect()
     environment: Environment = Environment()
     delta: DeltaStart = DeltaStart()
+    database: Database = Database()
     partitions: Partitions | None = None
     fresh_within: Freshness | None = None
     inbox: str | None = None
@@ -174,7 +186,7 @@ class Source:
     @property
     def network(self) -> bool:
         """Whether reading it crosses a network."""
-        return any(is_url(uri) for uri in self.uri)
+        return any(is_url(uri) or is_database(uri) for uri in self.uri)
 
     @property
     def inbox_folder(self) -> str | None:
@@ -196,6 +208,12 @@ def is_url(uri: str) -> bool:
     """Whether a uri is fetched by HTTP."""
     scheme = SCHEME.match(uri)
     return scheme is not None and scheme[1].lower() in NETWORK
+
+
+def is_database(uri: str) -> bool:
+    """Whether a uri is the address of a database."""
+    scheme = SCHEME.match(uri)
+    return scheme is not None and scheme[1].lower() in DATABASES
 
 
 def file_name(uri: str) -> str:
@@ -235,7 +253,7 @@ def dump_source(source: Source) -> str:
         plain["fields"] = dict(source.fields)
     if source.columns:
         plain["columns"] = {name: _short(column) for name, column in source.columns.items()}
-    for part in ("known_at", "limits", "dialect", "environment", "delta", "http"):
+    for part in ("known_at", "limits", "dialect", "environment", "delta", "database", "http"):
         if changed := _changed(getattr(source, part)):
             plain[part] = changed
     if source.partitions:
@@ -294,6 +312,11 @@ class _Checked:
         source = Source(**values)
         if source.benchmark and source.columns:
             raise self.refuse(keys["columns"], "columns for benchmarks, whose rows are passages", "another table")
+        if any(map(is_database, source.uri)) != (source.database != Database()):
+            allowed = "uri: postgresql://... or sqlite://..., and database: {query: SQL} or {table: NAME}"
+            raise self.refuse(
+                keys.get("database", keys.get("uri")), "a database without its query, or a query without it", allowed
+            )
         if source.known_at.header and not source.network:
             raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for http and https only")
         return source
@@ -360,6 +383,8 @@ class _Checked:
 
     def uri(self, node: yaml.Node) -> str:
         value = self.text(node, "a path or a glob, or a URL")
+        if is_database(value):
+            return self.address(node, value)
         if (scheme := SCHEME.match(value)) and not is_url(value):
             raise self.refuse(node, f"{scheme[1]}:// is not read", "paths, globs, http:// and https:// URLs")
         if is_url(value) and not re.match(r"[^/]+//[^/?#\[\]]+", value):
@@ -368,6 +393,15 @@ class _Checked:
             raise self.refuse(node, "a user or password in a URL", "http: {headers: {Authorization: '${NAME}'}}")
         if is_url(value) and (name := _credential(value)):
             raise self.refuse(node, f"the value of {name!r} in a URL", f"{name}=${{NAME}}, NAME from the environment")
+        return value
+
+    def address(self, node: yaml.Node, value: str) -> str:
+        """The address of a database, whose password comes from the environment."""
+        user = re.match(r"[^/]+//[^/@]*:(?P<word>[^/]*)@", value)
+        if (user and not VARIABLE.fullmatch(user["word"])) or _credential(value):
+            raise self.refuse(
+                node, "a password in the address of a database", "postgresql://USER:${NAME}@HOST/DATABASE"
+            )
         return value
 
     def _fields(self, node: yaml.Node) -> Mapping[str, str]:
@@ -487,6 +521,12 @@ class _Checked:
     def _environment(self, node: yaml.Node) -> Environment:
         keys = self.mapping(node, ("max_bytes",))
         return Environment(**{key: self.number(value, 1, 1 << 50, int) for key, value in keys.items()})
+
+    def _database(self, node: yaml.Node) -> Database:
+        keys = self.mapping(node, tuple(item.name for item in fields(Database)))
+        if len(keys.keys() & {"query", "table"}) != 1:
+            raise self.refuse(node, "database with none, or both, of query and table", "query: SQL, or table: NAME")
+        return Database(**{key: self.text(value) for key, value in keys.items()})
 
     def _delta(self, node: yaml.Node) -> DeltaStart:
         keys = self.mapping(node, ("start",))
