@@ -250,17 +250,26 @@ def model_key(name: str) -> dg.AssetKey:
 
 
 def snapshot_asset(
-    project: Project, loaded: Sequence[Model], suites: Suites, *, pins: Iterable[str] = (), pool: str | None = None
+    project: Project,
+    loaded: Sequence[Model],
+    suites: Suites,
+    *,
+    pins: Iterable[str] = (),
+    derived: Mapping[str, str] | None = None,
+    pool: str | None = None,
 ) -> dg.AssetsDefinition:
     """Every SQL model and the snapshot that holds them, one step: build, audit, switch.
 
     pins: repository tables that no model need read, but what reads the snapshot does; it is built after them too.
+    derived: views of the repository that models may read -> the tables that they are of.
     """
+    tables = derived or {}
+    pins = sorted({tables.get(name, name) for name in pins})
     audits = {model.name: [grain_suite(model.name, model.grain), *suites[model.name]] for model in loaded}
 
     @dg.multi_asset(
         name="build_snapshot",
-        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded, pins, project.fresh_within)],
+        specs=[*(_model_spec(model, tables) for model in loaded), _published_spec(loaded, pins, project.fresh_within)],
         check_specs=[spec for name, own in audits.items() for spec in check_specs(model_key(name), own)],
         pool=pool,
     )
@@ -360,10 +369,12 @@ def _facts(done: publish.Published, env: str, checks: int, built: list[Built]) -
     }
 
 
-def _model_spec(model: Model) -> dg.AssetSpec:
+def _model_spec(model: Model, derived: Mapping[str, str]) -> dg.AssetSpec:
     schema = model.name.split(".")[0]
-    no_asset = {"repository.runs", "repository.rejects", "repository.score_models"}
-    reads = [name for name in (*model.depends_on, *model.reads) if name not in no_asset]
+    kept_aside = ("runs", "rejects", "resolved_rejects", "schema_changes", "score_models")
+    no_asset = {f"repository.{table}" for table in kept_aside}
+    found = dict.fromkeys(derived.get(name, name) for name in (*model.depends_on, *model.reads))
+    reads = [name for name in found if name not in no_asset]
     return dg.AssetSpec(
         model_key(model.name),
         deps=[model_key(name) for name in reads],

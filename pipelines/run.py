@@ -69,6 +69,7 @@ def run_assets(
     names: Sequence[str] | None = None,
     *,
     reread: bool = False,
+    retry: bool = False,
     env: str = "prod",
     processes: int = 1,
     partition: str | None = None,
@@ -77,8 +78,8 @@ def run_assets(
     """Materialise assets in this process; without names, everything up to the published snapshot.
 
     A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it. partition: a key,
-    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. tables:
-    those that maintenance keeps in shape, all without any.
+    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. reread,
+    retry: as in IngestConfig. tables: those that maintenance keeps in shape, all without any.
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name
     or partition.
     """
@@ -93,7 +94,7 @@ def run_assets(
                 run_id=run_id,
                 asset_selection=selected,
                 tags=process_tag() | tags,
-                run_config=_config(selected, reread=reread, env=env, processes=processes, tables=tables),
+                run_config=_config(selected, reread=reread, retry=retry, env=env, processes=processes, tables=tables),
             )
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
@@ -177,13 +178,13 @@ def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:
 
 
 def _config(
-    selected: Sequence[dg.AssetKey], *, reread: bool, env: str, processes: int, tables: Sequence[str]
+    selected: Sequence[dg.AssetKey], *, reread: bool, retry: bool, env: str, processes: int, tables: Sequence[str]
 ) -> dict[str, Any]:
     """Run configuration: what each selected step is told; the console stays quiet, the event log has it all."""
     ops: dict[str, Any] = {}
     for group, name in (key.path[:2] for key in selected):
-        if group == "sources" and reread:
-            ops[f"sources__{name}"] = {"config": {"reread": True}}
+        if group == "sources" and (reread or retry):
+            ops[f"sources__{name}"] = {"config": {"reread": reread, "retry": retry}}
         elif group == "datasets":
             ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
         elif group == "report":

@@ -84,6 +84,15 @@ REJECTS = pa.schema(
     ]
 )
 
+RESOLVED_REJECTS = pa.schema(
+    [
+        ("reject_id", pa.string()),  # a row of rejects whose record was read since
+        ("source", pa.string()),
+        ("known_at", TIMESTAMP),  # when the run that read it was planned
+        ("receipt_id", pa.string()),
+    ]
+)
+
 SCHEMA_CHANGES = pa.schema(
     [
         ("change_id", pa.string()),  # blake2b-128(source, table, column, change, was, became, object_sha256)
@@ -124,6 +133,10 @@ class Contract:
     columns: Answer = "evolve"
     types: Answer = "evolve"
     tables: Answer = "evolve"
+
+
+EVOLVE = Contract()
+"""Every difference is taken up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,9 @@ def _describe(con: Connection, snapshot: Snapshot) -> None:
 KEY = "_key"
 """The column that a table has whose rows are facts of keys."""
 DERIVED = ("_current", "_history")
-"""Views of such a table, by what their name has after the table's; and ``<table>_as_of(moment)``."""
+"""Views of such a table, by what their name has after the table's."""
+AS_OF = "_as_of"
+"""The same of the macro that says what was known at a moment: ``<table>_as_of(moment)``."""
 
 _FACTS = """
 SELECT * FROM {table}
@@ -175,7 +177,7 @@ WHERE valid_from <= moment::TIMESTAMPTZ AND (valid_to IS NULL OR valid_to > mome
 def _attach_times(con: Connection, snapshot: Snapshot) -> None:
     """The intervals of a keyed table, what is known now, and what was known at a moment, as views beside it."""
     table = f"repository.{quoted(snapshot.table)}"
-    history, current, as_of = (f"repository.{quoted(snapshot.table + end)}" for end in (*DERIVED[::-1], "_as_of"))
+    history, current, as_of = (f"repository.{quoted(snapshot.table + end)}" for end in (*DERIVED[::-1], AS_OF))
     facts = _FACTS.format(table=table)
     con.execute(f"CREATE OR REPLACE VIEW {history} AS {_HISTORY.format(facts=facts)}")
     now = f"SELECT * EXCLUDE (valid_from, valid_to) FROM {history} WHERE valid_to IS NULL"

@@ -51,10 +51,12 @@ def test_csv_spectrum_location_is_read_but_for_the_number_that_its_json_has_othe
     assert row["location_coordinates"] == expected["Location Coordinates"]
 
 
-def test_empty_files_and_headers_alone_have_no_rows_and_no_rejects(reading, shared_data: Path):
-    assert [reading(data, "a.csv", table="t").met for data in (b"", b"\n", b"\r\n\r\n", b"a,b\n", b"a")] == [0] * 5
+def test_headers_alone_have_no_rows_and_files_without_any_are_dropped_and_counted(reading, shared_data: Path):
+    assert [reading(data, "a.csv", table="t").met for data in (b"a,b\n", b"a", b"\n\na\n")] == [0] * 3
+    for blank in (b"", b"\n", b"\r\n\r\n"):
+        assert reading(blank, "a.csv", table="t").dropped == {"empty_object": 1}
     empty = sorted((shared_data / "carbon_cloud_codecarbon").rglob("*-tasks.csv"))
-    assert empty and all(reading(path, path.name, table="t").met == 0 for path in empty)
+    assert empty and all(reading(path, path.name, table="t").dropped == {"empty_object": 1} for path in empty)
 
 
 def test_a_ragged_row_is_one_reject_and_its_neighbours_are_read(reading):

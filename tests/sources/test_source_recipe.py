@@ -351,7 +351,7 @@ def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
     assert reader_id(Source("s", ("x",)), place, place.path) == "csv/3"
-    assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/1"
+    assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/2"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 
 

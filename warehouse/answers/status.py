@@ -140,6 +140,20 @@ class ScoreStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """A difference between objects of a source and their table; times: commits that had it, last_at in UTC."""
+
+    source: str
+    table: str
+    column: str
+    change: str
+    was: str | None
+    became: str | None
+    times: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A project at a glance; published is None where nothing is."""
 
@@ -151,6 +165,7 @@ class Status:
     assets: tuple[AssetStatus, ...]
     freshness: tuple[FreshnessStatus, ...] = ()
     scores: tuple[ScoreStatus, ...] = ()
+    changes: tuple[SchemaChange, ...] = ()
 
 
 def status(project: Project, *, env: str = "prod", now: datetime | None = None) -> Status:
@@ -161,7 +176,23 @@ def status(project: Project, *, env: str = "prod", now: datetime | None = None) 
     assets = _assets(repository)
     fresh = _freshness(project, assets, now or datetime.now(UTC))
     scores = tuple(_scores(project, repository))
-    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh, scores)
+    published, changes = _published(project, env), _changes(repository)
+    return Status(project.name, project.root, tables, published, releases, assets, fresh, scores, changes)
+
+
+CHANGES_SHOWN = 20
+_CHANGES = """
+SELECT source, table_name, coalesce(column_name, ''), change, was, became, count(*), max(known_at) AS last_at
+FROM repository.schema_changes GROUP BY ALL ORDER BY last_at DESC, ALL LIMIT $1"""
+
+
+def _changes(repository: Repository) -> tuple[SchemaChange, ...]:
+    """The differences met last, the newest first."""
+    if "schema_changes" not in repository.tables():
+        return ()
+    with connect() as con:
+        attach_repository(con, [repository.snapshot("schema_changes")])
+        return tuple(SchemaChange(*row) for row in fetch_all(con, _CHANGES, [CHANGES_SHOWN]))
 
 
 _MODELS = """

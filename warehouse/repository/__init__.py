@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import Contract, Keyed, ObjectFact, Receipt, Snapshot
+from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, Reject, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen
+from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen, rejected_row
+from warehouse.repository.origin import Origin
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
 from warehouse.repository.versions import ToRead, is_table, to_read
 
@@ -120,6 +121,12 @@ class Repository:
             after=after,
             wait_s=self.wait_s,
         )
+
+    def refuse(self, rejects: Iterable[Reject], *, source: str, run_id: str, known_at: datetime) -> None:
+        """Keep Rejects of objects of which no bytes came: once for each uri and reason. Raises Busy, StorageFull."""
+        rows = [rejected_row(each, Origin(source, each.uri, "", known_at, "", 0)) for each in rejects]
+        batch = pa.RecordBatch.from_pylist(rows, schema=REJECTS)
+        self.append(REJECTS_TABLE, [batch], schema=REJECTS, source=source, run_id=run_id, keys=("reject_id",))
 
     @contextmanager
     def ingestion(

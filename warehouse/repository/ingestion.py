@@ -11,7 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.contracts import (
+    EVOLVE,
     REJECTS,
     SCHEMA_CHANGES,
     Contract,
@@ -60,7 +61,7 @@ class Intake:
     max_reject_share: float = 0.05
     synthetic: bool = False
     generation: int = 0
-    contract: Contract = field(default_factory=Contract)
+    contract: Contract = EVOLVE
     keyed: Keyed | None = None
 
 
@@ -98,6 +99,11 @@ class Ingestion:
         self._over = False
         self._reasons: Counter[str] = Counter()
         self._changes = Changes(intake.table)
+        self.changes: list[dict[str, Any]] = []
+        """Rows of ``schema_changes`` so far."""
+        self.refused: set[tuple[str, str, str]] = set()
+        """Rejects of objects that were read again: sha256 of the object, uri and record."""
+        self._again_now = False
         brought: dict[str, None] = {}
         for receipt in delta.history(folder) if delta.exists(folder) else ():
             if receipt.source == intake.source:
@@ -167,22 +173,39 @@ class Ingestion:
             self._commit_if_full()
         return facts
 
-    def read_again(self, fact: ObjectFact) -> ObjectFact:
+    def read_again(self, fact: ObjectFact) -> None:
         """Read an object of before as it is read today, at its own time; rows that the table has are unchanged.
 
-        Raises as ``add``.
+        Of a keyed table all objects of later times are read again too, each in its order. Raises as ``add``.
         """
         with self._all_or_nothing():
-            if isinstance(self._shape, KeyedTable) and self._shape.keyed.whole:
-                return self.add_vintage(fact.known_at, [self._again(fact)])[0]
-            if isinstance(self._shape, Typed):
-                self._commit()
-                self._shape.had = records_of((file.path for file in delta.files(self._folder)), fact)
-            found = self._vintage(fact.known_at, [self._again(fact)])[0]
-            if isinstance(self._shape, Typed):
-                self._shape.had = frozenset()
+            self._again_now = True
+            if isinstance(self._shape, KeyedTable):
+                later = sorted({each.known_at for each in self._recorded.values() if each.known_at >= fact.known_at})
+                for known_at in later:
+                    self._vintage(known_at, [self._again(each) for each in self._of(known_at)])
+            else:
+                self._read_record_by_record(fact)
+            self._again_now = False
             self._commit_if_full()
-        return found
+
+    def _read_record_by_record(self, fact: ObjectFact) -> None:
+        """The object's records, of which those that the table has are unchanged."""
+        if not isinstance(self._shape, Typed):
+            self._vintage(fact.known_at, [self._again(fact)])
+            return
+        self._commit()
+        self._shape.had = records_of((file.path for file in delta.files(self._folder)), fact)
+        self._vintage(fact.known_at, [self._again(fact)])
+        self._shape.had = frozenset()
+
+    def facts(self) -> list[ObjectFact]:
+        """Every object of the source that the table has, at each of its times, as it was read last."""
+        return list({(each.uri, each.known_at): each for each in self._recorded.values()}.values())
+
+    def current_facts(self) -> dict[str, ObjectFact]:
+        """By uri, the object known last."""
+        return dict(self._current)
 
     def finish(self) -> list[Receipt]:
         """Commit what remains; the receipts of every commit of this ingestion, in order."""
@@ -325,6 +348,8 @@ class Ingestion:
             self._count(origin, rejected=len(rejects))
             self._reasons.update(reject.reason for reject in rejects)
             self._rejects.extend(rejected_row(reject, origin) for reject in rejects)
+            if self._again_now:
+                self.refused.update((origin.sha256, reject.uri, reject.record) for reject in rejects)
             if len(self._rejects) >= REJECTS_HELD:
                 self._flush_rejects()
 
@@ -381,6 +406,7 @@ class Ingestion:
     def _flush_changes(self) -> None:
         """Commit how the objects differed from the table's columns, if they did."""
         if rows := self._changes.taken():
+            self.changes += rows
             append(
                 self._root,
                 CHANGES_TABLE,

@@ -55,11 +55,11 @@ def guessed(raw: bytes) -> str | None:
 
 def unmarked_utf16(raw: bytes) -> str | None:
     """``utf-16-le`` or ``utf-16-be`` where the bytes are that without a mark, as text with ASCII in it shows: one byte
-    in eight or more is zero, all but 1 % of those at odd (little-endian) or even places, and they decode.
+    in eight or more is zero, nine in ten of those at odd (little-endian) or even places, and they decode.
     """
     head = raw[: min(len(raw) & ~1, UTF16_BYTES)]
     for name, zeros in (("utf-16-le", head[1::2].count(0)), ("utf-16-be", head[::2].count(0))):
-        if head.count(0) * 8 >= len(head) > 0 and zeros * 100 >= head.count(0) * 99 and _decodes(head, name):
+        if head.count(0) * 8 >= len(head) > 0 and zeros * 10 >= head.count(0) * 9 and _decodes(head, name):
             return name
     return None
 

@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Dropped, Reject
 from warehouse.sources.containers import Member
 from warehouse.sources.dialects import SAMPLE_CHARS, Written, found
 from warehouse.sources.recipe import Dialect, Source
@@ -75,7 +75,7 @@ def header(member: Member, source: Source) -> tuple[str, ...]:
         return next((names for names in _Rows.of(stream, member, source).names()), ())
 
 
-def rows(member: Member, source: Source) -> Iterator[Cells | Reject]:
+def rows(member: Member, source: Source) -> Iterator[Cells | Reject | Dropped]:
     """The member's rows in batches of about 2 million characters, and a Reject for each that is none."""
     with closing(member.open()) as stream:
         yield from _Rows.of(stream, member, source).cells()
@@ -119,8 +119,8 @@ class _Rows:
         if names:
             yield tuple(name.encode("utf-8", "replace").decode() for name in names)
 
-    def cells(self) -> Iterator[Cells | Reject]:
-        """Chunks of good rows as cells; the others one by one, every row with its number."""
+    def cells(self) -> Iterator[Cells | Reject | Dropped]:
+        """Chunks of good rows as cells; the others one by one, every row with its number. One of no row is dropped."""
         try:
             names = next(self.names(), ())
         except csv.Error as error:
@@ -134,7 +134,10 @@ class _Rows:
             for reject in [*chunk.rejects, *self._lines.taken()]:
                 yield replace(reject, record=str(number)) if reject.record else reject
                 number += bool(reject.record)
-        yield from self._lines.taken()
+        if refused := self._lines.taken():
+            yield from refused
+        elif not names:
+            yield Dropped(self._lines.uri, "", "empty_object")
 
     def _chunks(self) -> Iterator[Chunk]:
         """The rows in chunks. Lists of text have no cycles: no garbage is looked for while they are many."""

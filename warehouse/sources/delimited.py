@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.contracts import TIMESTAMP, Reject
+from warehouse.contracts import TIMESTAMP, Dropped, Readings, Reject
 from warehouse.sources.columns import PATTERNS, cast_text, commented, found_type, named, possible_types
 from warehouse.sources.containers import Member
 from warehouse.sources.csv_rows import Cells, blank_as_null, header, rows
@@ -25,13 +25,14 @@ from warehouse.sources.records import Documents
 
 __all__ = ["header", "inferred", "known_at", "read_documents", "read_table"]
 
+Item = Cells | Dropped | Reject
 KEPT_BYTES = 32 << 20  # of text: a member of more whose types are not declared is parsed twice
 
 
-def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
+def read_documents(member: Member, documents: Documents) -> Readings:
     """Documents of the member: the fields that the source maps, as columns of text."""
     for cells in rows(member, documents.source):
-        if isinstance(cells, Reject):
+        if not isinstance(cells, Cells):
             yield cells
             continue
         found = dict(zip(cells.header, cells.columns, strict=True))
@@ -41,10 +42,10 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
         )
 
 
-Taken = Callable[[Member, Source], Iterator[Cells | Reject]]
+Taken = Callable[[Member, Source], Iterator[Item]]
 
 
-def read_table(member: Member, source: Source, taken: Taken = rows) -> Iterator[pa.RecordBatch | Reject]:
+def read_table(member: Member, source: Source, taken: Taken = rows) -> Readings:
     """Rows of a typed table. Types that are not declared are found over the whole member first.
 
     taken: how its rows are taken from the member, as text.
@@ -55,33 +56,33 @@ def read_table(member: Member, source: Source, taken: Taken = rows) -> Iterator[
     names = next((cells.header for cells in kept if isinstance(cells, Cells)), ())
     if rest is None or all(name in source.columns for name in names):
         kinds = inferred(kept, source)
-        again: Iterator[Cells | Reject] = itertools.chain(kept, [rest] if rest else [], items)
+        again: Iterator[Item] = itertools.chain(kept, [rest] if rest else [], items)
     else:
         kinds = inferred(itertools.chain(kept, [rest], items), source)
         again = taken(member, source)
     for cells in again:
-        if isinstance(cells, Reject):
+        if not isinstance(cells, Cells):
             yield cells
         else:
             yield from _typed(cells, member, source, kinds)
 
 
-def _first(items: Iterator[Cells | Reject], size: int) -> Iterator[Cells | Reject]:
+def _first(items: Iterator[Item], size: int) -> Iterator[Item]:
     """The items until their text took ``size`` bytes."""
     for item in items:
         yield item
-        size -= 200 if isinstance(item, Reject) else sum(array.nbytes for array in item.columns)
+        size -= sum(array.nbytes for array in item.columns) if isinstance(item, Cells) else 200
         if size <= 0:
             return
 
 
-def inferred(items: Iterable[Cells | Reject], source: Source) -> dict[int, Column]:
+def inferred(items: Iterable[Item], source: Source) -> dict[int, Column]:
     """Index of a column -> its type: declared, else the first of columns.PATTERNS that fits, else string."""
     kinds: dict[int, Column] = {}
     possible: dict[int, list[str]] = {}
     shown: set[int] = set()
     for cells in items:
-        if isinstance(cells, Reject):
+        if not isinstance(cells, Cells):
             continue
         for at, (name, texts) in enumerate(zip(cells.header, cells.columns, strict=True)):
             values = blank_as_null(texts) if cells.quoted else texts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import zipfile
 import zlib
@@ -19,7 +18,6 @@ Item = TypeVar("Item")
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (EOFError, "truncated"),
-    (gzip.BadGzipFile, "corrupt"),
     (zlib.error, "corrupt"),
     (lzma.LZMAError, "corrupt"),
     (zipfile.BadZipFile, "not_zip"),
@@ -51,7 +49,7 @@ def guarded(
     except WarehouseError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, gzip.BadGzipFile):
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         yield rejected(error, uri=uri, record=record, reason=reason)
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import InputError
-from warehouse.sources import inbox, python_env
-from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_database, is_url
+from warehouse.sources import folders, inbox, python_env
+from warehouse.sources.recipe import (
+    DELTA_LOG,
+    MAGIC,
+    VARIABLE,
+    Column,
+    Source,
+    is_bookkeeping,
+    is_database,
+    is_url,
+)
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 
@@ -22,6 +31,7 @@ class Located:
 
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
     source states it. link: of a link that leads out of its folder or nowhere, and is not followed, where it leads.
+    folders: the types of the columns that its folders state, among all objects of the source.
     table: whether it is a Delta table, whose folder ``path`` is. database: whether url is a database's address.
     """
 
@@ -32,6 +42,7 @@ class Located:
     title: str | None = None
     url: str | None = None
     link: str | None = None
+    folders: Mapping[str, Column] = field(default_factory=dict)
     table: bool = False
     database: bool = False
 
@@ -53,7 +64,8 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
     dropped = list(inbox.complete(source, folder))
     _refuse_delta(dropped, folder, f"the inbox of {source.name}")
     found = {uri_of(path, folder): path for path in (*links, *dropped)}
-    located = {uri: _located(uri, path, links.get(path)) for uri, path in found.items()}
+    kinds = folders.kinds(found, source)
+    located = {uri: replace(_located(uri, path, links.get(path)), folders=kinds) for uri, path in found.items()}
     _refuse_other_reader(source, located.values())
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
     located |= {

@@ -211,10 +211,10 @@ def _commented(batch: pa.RecordBatch, comments: dict[str, bytes]) -> pa.RecordBa
     return pa.RecordBatch.from_arrays(batch.columns, schema=pa.schema(fields))
 
 
-def _checked(member: Member, source: Source, found: Resource) -> Iterator[Cells | Reject]:
+def _checked(member: Member, source: Source, found: Resource) -> Iterator[delimited.Item]:
     """The rows with missing values null, and a Reject for each that breaks a constraint."""
     for cells in rows(member, source):
-        if isinstance(cells, Reject):
+        if not isinstance(cells, Cells):
             yield cells
             continue
         columns = [_present(values, found.missing) for values in cells.columns]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from warehouse.sources import (
     benchmarks,
     datacommons,
     delimited,
+    folders,
     html,
     jsonl,
     mail,
@@ -30,6 +31,7 @@ from warehouse.sources import (
     tables,
     text,
     warc,
+    warc_table,
 )
 from warehouse.sources.beside import Beside, around
 from warehouse.sources.columns import snake_case
@@ -37,10 +39,11 @@ from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
 from warehouse.sources.locate import Located
 from warehouse.sources.names import Names
-from warehouse.sources.recipe import Limits, Source, file_name
+from warehouse.sources.recipe import Column, Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
 from warehouse.sources.unpacking import SUFFIXES, stripped
+from warehouse.sources.warc_records import STARTS
 
 HEAD_BYTES = 1 << 12
 UNSTRUCTURED = ("html", "warc", "mail")
@@ -63,19 +66,25 @@ def _json_table(member: Member, source: Source) -> Readings:
 
 READERS: dict[str, Reader] = {
     "jsonl": Reader(
-        1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
+        2, "JSON Lines, and JSON in other layouts", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
     "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
-    "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
+    "parquet": Reader(2, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
-        1,
+        2,
         "Arrow IPC, file and stream",
         (".arrow", ".arrows", ".feather", ".ipc"),
         arrow.read_documents,
         arrow.read_table,
     ),
     "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
-    "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "warc": Reader(
+        3,
+        "web archives: WARC, WET, WAT, ARC",
+        (".warc", ".wet", ".wat", ".arc"),
+        warc.read_documents,
+        warc_table.read_table,
+    ),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "datacommons": Reader(
@@ -146,11 +155,20 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
         yield from _read_member(whole, source, located, names)
         return
+    inside: dict[str, Column] | None = None
     for member in members(located.uri, path, limits=source.limits, beside=_beside(source, located)):
-        if isinstance(member, Member):
-            yield from _read_member(member, source, located, names)
-        else:
+        if not isinstance(member, Member):
             yield member
+            continue
+        if inside is None and "=" in member.prefix:
+            inside = _inside(source, located, path)
+        yield from _read_member(member, source, replace(located, folders={**located.folders, **(inside or {})}), names)
+
+
+def _inside(source: Source, located: Located, path: Path) -> dict[str, Column]:
+    """The types of the columns that the folders in a zip state."""
+    found = members(located.uri, path, limits=source.limits)
+    return folders.kinds((item.uri for item in found if isinstance(item, Member)), source)
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
@@ -171,7 +189,8 @@ def _read_member(member: Member, source: Source, located: Located, names: Names)
     elif not source.typed:
         items = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
     elif reader.table is not None:
-        items = reader.table(member, source)
+        names.met |= dict.fromkeys(folders.stated(member.uri))
+        items = folders.added(reader.table(member, source), member.uri, located.folders)
     else:
         yield Reject(member.uri, "", "not_a_table", f"reader {name} reads documents, not rows of table {source.table}")
         return
@@ -257,7 +276,7 @@ def _by_bytes(head: bytes) -> str | None:
 SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("parquet", lambda head: head.startswith(b"PAR1")),
     ("arrow", arrow.begins),
-    ("warc", lambda head: head.startswith(b"WARC/")),
+    ("warc", lambda head: head.startswith(STARTS)),
     ("mail", mail.begins),
     ("html", lambda head: warc.HTML_START.match(head) is not None),
 )

@@ -163,6 +163,12 @@ def _widened(kind: pa.DataType | None, values: list[Any], *, grow: bool) -> pa.D
     return None if wider is None or misshapen(wider) else wider
 
 
+def common_type(values: list[Any]) -> pa.DataType | None:
+    """The type of a column that holds the values; None where there is none, or they show none (null, {}, [])."""
+    kind = _merged_all(None, values)
+    return None if kind is None else _settled(kind)
+
+
 def _inferred(values: list[Any]) -> pa.DataType | None:
     """The Arrow type of the values, or None where they have none in common."""
     try:

@@ -162,7 +162,7 @@ def numbers(texts: pa.Array) -> tuple[pa.Array, pa.Array]:
 
 def _mapped(member: Member, source: Source, chosen: Input) -> Readings:
     for cells in rows(member, source):
-        if isinstance(cells, Reject):
+        if not isinstance(cells, Cells):
             yield cells
             continue
         named = [*((CONFIG, name) for name in chosen.columns.values()), ("known_at", source.known_at.column)]
