@@ -44,6 +44,11 @@ RECORDS = pa.schema(
         ("published_at", TIMESTAMP),  # the document's own time
         ("known_at", TIMESTAMP),  # when we knew it, if the record says so; else null
         ("stated_language", pa.string()),  # language tag that the record states of itself
+        ("canonical", pa.string()),  # address that a page states as its own
+        ("robots", pa.string()),  # what a page and its headers tell robots: noindex, noai...
+        ("tdm_reservation", pa.bool_()),  # whether they reserve the rights to text and data mining (TDMRep)
+        ("tdm_policy", pa.string()),  # address of their policy of it
+        ("programming_language", pa.string()),  # of source code
     ]
 )
 
@@ -63,7 +68,13 @@ DOCUMENTS = pa.schema(
         ("synthetic", pa.bool_()),
         ("generation", pa.int32()),  # 0 for real data, 1 for synthetic from real; never more than 1
         ("receipt_id", pa.string()),
-        ("stated_language", pa.string()),  # last: a table made before it had this column gets it there
+        # From here on columns that came later: a table made before gets them at its end.
+        ("stated_language", pa.string()),
+        ("canonical", pa.string()),
+        ("robots", pa.string()),
+        ("tdm_reservation", pa.bool_()),
+        ("tdm_policy", pa.string()),
+        ("programming_language", pa.string()),
     ]
 )
 

@@ -16,7 +16,7 @@ import pages
 import pyarrow as pa
 import pytest
 
-from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
+from warehouse.contracts import DOCUMENTS, REJECTS, RESOLVED_REJECTS, RUNS, SCHEMA_CHANGES
 from warehouse.curation import (
     CONTAMINATION,
     LISTS,
@@ -42,6 +42,7 @@ from warehouse.gate import KWARGS
 from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
+from warehouse.repository.keyed import KEYED
 from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
 from warehouse.sources import datacommons
@@ -56,6 +57,9 @@ PAGES = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
 SCHEMAS = {
     "documents": DOCUMENTS,
     "system": SYSTEM,
+    "keyed": KEYED,
+    "schema_changes": SCHEMA_CHANGES,
+    "resolved_rejects": RESOLVED_REJECTS,
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
     "pii": PII,
@@ -273,7 +277,7 @@ def test_reasons_of_rejects_are_those_that_the_code_gives() -> None:
     given = {reason for path in CHECKOUT.glob("warehouse/**/*.py") for reason in stated(path)}
     given |= {reason for _, reason in REASONS} | {f"not_{name}" for name in source_recipe.READER_NAMES}
     assert given - documented == set()
-    code = "".join(path.read_text() for path in CHECKOUT.glob("warehouse/**/*.py"))
+    code = "".join(path.read_text() for part in ("warehouse", "pipelines") for path in CHECKOUT.glob(f"{part}/**/*.py"))
     assert {name for name in documented - given if f'"{name}"' not in code} == set()
 
 

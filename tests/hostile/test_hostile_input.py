@@ -101,7 +101,6 @@ def zipped(**members: bytes) -> bytes:
 REFUSED = {
     "table.avro": b"Obj\x01" + bytes(64),
     "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(64),
-    "paper.pdf": b"%PDF-1.4\n",
     "book.docx": zipped(word__xml=b"<w/>"),
     "cut.bz2": bz2.compress(b"x" * 1000)[:20],
     "rows.tar.xz": b"\xfd7zXZ\0" + bytes(64),
@@ -164,6 +163,9 @@ HOSTILE = {
     "crawl.warc": (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", 0, 1),
     "crawl.warc.gz": (gzip.compress(b"WARC/1.0\r\n"), 0, 1),
     "mail.eml": (b"From: a@b\nTo: c@d\n\nHello.\n", 1, 0),
+    "paper.pdf": (b"%PDF-1.4\n", 0, 1),
+    "laughs.xml": (b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><x>&b;</x>', 0, 1),
+    "cut.xml": (b"<?xml version='1.0'?><x>text", 0, 1),
     "table.arrow": (b"ARROW1\0\0" + bytes(64), 0, 1),
 }
 

@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import polars as pl
 import pytest
 
+from pipelines.definitions import build_definitions
 from pipelines.ingest import Ingested, ingest, retry
-from warehouse.errors import InputError
+from warehouse.answers.status import status
+from warehouse.errors import InputError, RecipeError
 from warehouse.project import Project, load, prepare
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
@@ -223,6 +226,15 @@ def test_tables_of_a_contract_may_have_to_be_there(made: Callable[[str, str], Pr
         assert "t" not in Repository(project.root).tables()
 
 
+def test_status_says_what_differed_and_how_often(made: Callable[[str, str], Project]) -> None:
+    project = made("status", "uri: data/*.csv\ntable: t\n")
+    for at, text in enumerate(["x,y\n1,a\n", "x\n0.5\n", "x\n2\n"], 1):
+        (project.folder / "data" / f"{at}.csv").write_text(text)
+        run(project, at)
+    found = [(each.column, each.change, each.was, each.became, each.times) for each in status(project).changes]
+    assert found == [("y", "missing", "string", None, 2), ("x", "widened", "int64", "double", 1)]
+
+
 def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str, str], Project]) -> None:
     recipe = "uri: data/*.csv\ntable: t\nmode: upsert\nkeys: [k]\nknown_at: {path: '(?P<date>\\d{4}-\\d{2}-\\d{2})'}\n"
     project = made("dated", recipe)
@@ -232,3 +244,19 @@ def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str
     assert len([fact for receipt in done.receipts for fact in receipt.objects]) == 3, "none was read twice"
     values: Sequence[tuple[int]] = asked(project, "SELECT v FROM repository.t_history ORDER BY valid_from")
     assert values == [(1,), (2,), (1,)]
+
+
+def test_a_model_may_read_the_history_of_a_keyed_table_and_comes_after_the_table(
+    made: Callable[[str, str], Project],
+) -> None:
+    project = made("model", SNAPSHOT)
+    (project.folder / "sql" / "marts").mkdir(parents=True)
+    (project.folder / "sql" / "marts" / "spans.sql").write_text(
+        "/* model\ndescription: What each key was, and when\nkind: table\ngrain: [k, valid_from]\nowner: team:x\n*/\n"
+        "SELECT k, v, valid_from, valid_to FROM repository.t_history\n"
+    )
+    graph = build_definitions(project).resolve_asset_graph()
+    assert dg.AssetKey(["repository", "t"]) in graph.get(dg.AssetKey(["marts", "spans"])).parent_keys
+    (project.folder / "recipes" / "sources" / "s.yaml").write_text("uri: data/*.csv\ntable: t\n")
+    with pytest.raises(RecipeError, match=r"reads repository\.t_history, which nothing here writes"):
+        build_definitions(project)

@@ -101,13 +101,13 @@ def test_vintages_in_any_order_give_the_history_that_plain_python_gives(
 def test_every_order_of_four_vintages_gives_the_same_views(tmp_path: Path) -> None:
     vintages = [{"a": 1, "b": 1}, {"a": 2, "c": 1}, {"a": 1, "b": 1, "c": 1}, {"b": 1}]
     objects = [(f"u{at}", day(at), vintage) for at, vintage in enumerate(vintages, 1)]
-    for mode in ("upsert", "snapshot"):
+    for keyed in (Keyed("upsert", ("k",)), Keyed("snapshot", ("k",))):
         seen = []
         for number, order in enumerate(permutations(objects)):
-            repository = Repository(tmp_path / mode / str(number))
+            repository = Repository(tmp_path / keyed.mode / str(number))
             archive: dict[str, Vintage] = {}
             for each in order:
-                ingest(repository, [each], Keyed(mode, ("k",)), archive=archive)  # type: ignore[arg-type]
+                ingest(repository, [each], keyed, archive=archive)
             seen.append(history(repository))
         assert all(each == seen[0] for each in seen)
 
@@ -193,6 +193,22 @@ def test_objects_of_one_vintage_in_two_runs_are_one_vintage(tmp_path: Path) -> N
     assert asked(repository, "SELECT k FROM repository.t_current") == [("n",)]
     ingest(repository, [("south", day(2), {"s": 1})], keyed, archive=archive)
     assert asked(repository, "SELECT k FROM repository.t_current ORDER BY k") == [("n",), ("s",)]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "snapshot"])
+def test_a_late_vintage_is_not_there_without_the_later_one_read_again(tmp_path: Path, mode: Any) -> None:
+    repository, archive, keyed = Repository(tmp_path), dict[str, Vintage](), Keyed(mode, ("k",))
+    for at in (1, 3):
+        ingest(repository, [(f"u{at}", day(at), {"a": 1})], keyed, archive=archive)
+    before = history(repository)
+    del archive["u3"]
+    with pytest.raises(KeyError):
+        ingest(repository, [("u2", day(2), {"a": 2})], keyed, archive=archive)
+    assert history(repository) == before
+    assert leftovers(repository.root) == []
+    archive["u3"] = {"a": 1}
+    ingest(repository, [("u2", day(2), {"a": 2})], keyed, archive=archive)
+    assert [row[1] for row in history(repository)] == [1, 2, 1]
 
 
 def test_sources_that_share_a_table_do_not_delete_each_others_keys(tmp_path: Path) -> None:

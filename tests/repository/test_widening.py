@@ -15,7 +15,7 @@ import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scenes import day, ingest, leftovers, rows, stored
+from scenes import day, ingest, leftovers, reject, rows, stored
 
 from warehouse.contracts import Contract
 from warehouse.repository import Repository
@@ -224,3 +224,16 @@ def test_the_contract_says_what_becomes_of_what_differs(
     assert [row["reason"] for row in stored(repository, "rejects")] == reasons
     assert (receipt.rows_in, receipt.rejected) == (2, len(reasons))
     assert sorted(change for _, change, *_ in changes(repository)) == noted
+
+
+@pytest.mark.parametrize("per_commit", [1, 9])
+def test_the_first_object_with_columns_decides_what_is_frozen(
+    tmp_path: Path, per_commit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingesting, "COMMIT_OBJECTS", per_commit)
+    repository, frozen = Repository(tmp_path), Contract(columns="freeze", types="freeze")
+    batches = [[reject("0")], [rows(x=[1]), rows(x=[0.5], y=[None])], [rows(x=[1.5], y=["no"])], [rows(x=[2])]]
+    objects = [(f"u{at}", f"s{at}", day(1), batch) for at, batch in enumerate(batches)]
+    ingest(repository, objects, table="t", contract=frozen)
+    assert sorted(row["x"] for row in stored(repository, "t")) == [0.5, 1.0, 2.0]
+    assert [row["reason"] for row in stored(repository, "rejects")].count("new_column") == 1

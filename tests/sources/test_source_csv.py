@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import json
+import random
 import re
 import time
 import zipfile
@@ -92,6 +93,48 @@ def test_prose_that_an_unclosed_quote_took_is_no_rows_but_one_reject_that_counts
     assert "5 lines" in result.rejects[0].message
 
 
+def test_a_carriage_return_among_the_lines_that_a_quote_took_is_a_reject_of_its_own(reading):
+    lines = [f"{at},x" for at in range(40)]
+    data = "\n".join(["a,b", '3,"x', *lines[:20], "9,y\rz", *lines[20:]])
+    result = reading(data.encode(), "a.csv", table="t")
+    assert (result.reasons, len(result.rows)) == ({"unclosed_quote": 1, "invalid_csv": 1}, 40)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_texts_of_quotes_ends_and_escapes_give_different_records_in_any_cutting(reading, monkeypatch, seed):
+    numbers = random.Random(seed)
+    parts = [
+        "a",
+        "b,",
+        '"',
+        '""',
+        ",",
+        "\n",
+        "\r\n",
+        "1",
+        "\\",
+        '\\"',
+        " ",
+        "; ",
+        "|",
+        "é",
+        "\r",
+        "\0",
+        "x,y\n",
+        "1,2\n",
+    ]
+    for _ in range(60):
+        data = "".join(numbers.choices(parts, k=numbers.randrange(200))).encode(numbers.choice(["utf-8", "utf-16"]))
+        monkeypatch.setattr("warehouse.sources.text_lines.BLOCK", numbers.choice([8, 64, 1 << 20]))
+        monkeypatch.setattr("warehouse.sources.csv_rows.ROWS_AT_ONCE", numbers.choice([1, 2, 32]))
+        monkeypatch.setattr("warehouse.sources.csv_rows.REREAD_CHARS", numbers.choice([0, 20, 1 << 20]))
+        for dialect in (Dialect(), Dialect(header=False), Dialect(",", escape="backslash", header=True)):
+            result = reading(data, "a.csv", table="t", dialect=dialect)
+            assert "not_csv" not in result.reasons
+            records = [row["_record"] for row in result.rows] + [reject.record for reject in result.rejects]
+            assert len(set(records)) == len(records)
+
+
 def test_text_after_a_closing_quote_costs_its_row(reading):
     result = reading(b'a,b\n1,"x"y\n2,"he said "hi" to me"\n3,"z"\n', "a.csv", table="t")
     assert (result.reasons, result.column("a"), result.column("b")) == ({"invalid_csv": 2}, [3], ["z"])
@@ -154,6 +197,28 @@ def test_any_text_gives_rows_and_rejects_with_different_records_and_never_an_exc
     result = reading(b"x,y\n" + "\n".join(lines).encode(), "a.csv", table="t", dialect=Dialect(delimiter=","))
     records = [row["_record"] for row in result.rows] + [reject.record for reject in result.rejects]
     assert len(set(records)) == result.met
+
+
+LINES = st.lists(
+    st.sampled_from(["1,2", "x, y", ",", "é,", '"a,b",3', '"",4', '"5\n6",7', '"8', '9"', "", "0", "1,2,3", "\ud800,1"])
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(LINES, st.sampled_from(["\n", "\r\n", "\n\r"]), st.integers(1, 40), st.booleans())
+def test_blocks_that_arrow_reads_at_once_have_the_rows_that_the_csv_module_has(reading, lines, end, block, header):
+    """Broken UTF-8 (written here as half a surrogate pair) included."""
+    text = "".join(f"{line}{end}" for line in ([f"a,b{end}1,1"] if header else ["1,1"]) + lines)
+    raw = text.encode("utf-8", "surrogatepass")
+    columns = {name: Column("string") for name in ("a", "b", "column_1", "column_2")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("warehouse.sources.text_lines.BLOCK", block)
+        options = {"table": "t", "columns": columns, "dialect": Dialect(delimiter=",", header=header, escape="doubled")}
+        at_once = reading(raw, "a.csv", **options)
+        patch.setattr("warehouse.sources.csv_rows._Rows._at_plain_text", lambda _: False)
+        one_by_one = reading(raw, "a.csv", **options)
+    assert at_once.rows == one_by_one.rows
+    assert sorted(map(repr, at_once.rejects)) == sorted(map(repr, one_by_one.rejects))
 
 
 TYPES = {
@@ -405,6 +470,14 @@ def test_quoted_empty_cells_are_empty_text_and_blank_ones_null(reading, rows, en
     columns = {name: Column("string") for name in "abc"}
     result = reading((end.join(["a,b,c", *spelt]) + end).encode(), "a.csv", table="t", columns=columns)
     assert [(row["a"], row["b"], row["c"]) for row in result.rows] == rows and not result.rejects
+    bare = reading(
+        (end.join(spelt) + end).encode(),
+        "a.csv",
+        table="t",
+        columns={f"column_{at}": Column("string") for at in (1, 2, 3)},
+        dialect=Dialect(",", header=False),
+    )
+    assert [(row["column_1"], row["column_2"], row["column_3"]) for row in bare.rows] == rows
 
 
 def test_quoted_empty_cells_are_null_in_columns_of_numbers(reading):

@@ -268,9 +268,18 @@ def test_values_that_are_no_objects_are_rows_with_one_column(reading, values):
         result = reading(data.encode(), name, table="t")
         assert not result.rejects
         assert_rows_are(values, result)
-        column = pa.array(result.column("value"))
-        if column.null_count < len(column) and not pa.types.is_string(column.type):
-            assert all(held == value for held, value in zip(result.column("value"), values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [([1, None, 2], pa.int64()), ([1, 1.5], pa.float64()), ([True], pa.bool_()), (["a"], pa.string()),
+     ([[1], [2, 3]], pa.list_(pa.int64())), ([1, "a", [None]], pa.string()), ([10**30, 1], pa.string())],
+)  # fmt: skip
+def test_values_of_one_type_keep_it_and_mixed_ones_are_json_text(reading, values, kind):
+    result = reading(json.dumps(values).encode(), "a.json", table="t")
+    texts = [None if value is None else json.dumps(value, separators=(",", ":")) for value in values]
+    mixed = kind == pa.string() and values != ["a"]
+    assert (result.batches[0].schema.field("value").type, result.column("value")) == (kind, texts if mixed else values)
 
 
 OBJECTS = st.lists(

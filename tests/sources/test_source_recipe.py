@@ -14,11 +14,13 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
+import yaml
 from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from warehouse.contracts import Freshness, Reject
+from warehouse.contracts import Contract, Freshness, Reject
 from warehouse.errors import InputError, RecipeError
 from warehouse.sources import (
     Column,
@@ -40,7 +42,8 @@ from warehouse.sources import (
     reader_id,
     sniff_table,
 )
-from warehouse.sources.recipe import READER_NAMES, TYPES
+from warehouse.sources.recipe import ANSWERS, READER_NAMES, TYPES
+from warehouse.sources.schema import source_schema, written
 
 WRONG = {
     "uri: a\nreadr: csv": (2, "did you mean 'reader'?"),
@@ -97,6 +100,16 @@ WRONG = {
     "uri: ": (1, "a path or a glob"),
     "uri: a\nname: My Source": (2, "lower-case"),
     "uri: a\nlicence:\n  - MIT": (3, "not plain text"),
+    "uri: a\ntable: t\nmode: merge\nkeys: [k]": (3, "append, upsert, snapshot, scd2"),
+    "uri: a\ntable: t\nmode: upsert": (3, "without keys"),
+    "uri: a\ntable: t\nkeys: [k]": (3, "keys of mode append"),
+    "uri: a\ntable: t\nmode: upsert\nkeys: [System]": (4, "'System'"),
+    "uri: a\ntable: t\nmode: upsert\nkeys: [k, k]": (4, "each once"),
+    "uri: a\nmode: upsert\nkeys: [k]": (2, "for the table documents"),
+    "uri: a\ntable: t\nmode: scd2\nkeys: [k]\nknown_at: {column: at}": (5, "one time for a whole vintage"),
+    "uri: a\ntable: t\ncontract: {column: freeze}": (3, "did you mean 'columns'?"),
+    "uri: a\ntable: t\ncontract: {columns: ignore}": (3, "evolve, freeze, discard"),
+    "uri: a\ncontract: {columns: freeze}": (2, "a typed table"),
     "uri: a\nfields: [": (2, "YAML"),
     "uri: 'a": (1, "YAML"),
     "uri: a\n\tx: b": (2, "YAML"),
@@ -167,6 +180,7 @@ SOURCES = st.builds(
     | st.builds(Freshness, st.integers(61, 10**6))
     | st.integers(62, 10**6).flatmap(lambda fail: st.builds(Freshness, st.just(fail), st.integers(60, fail - 1))),
     inbox=st.none() | PATHS.filter(lambda text: not re.search(r"[*?\[]", text)),
+    contract=st.builds(Contract, st.sampled_from(ANSWERS), types=st.sampled_from(ANSWERS)),
     http=st.builds(Http, st.integers(1, 99), headers=st.dictionaries(st.just("Accept"), st.just("text/csv; q=1"))),
 )
 
@@ -175,9 +189,54 @@ SOURCES = st.builds(
 @given(SOURCES, st.dictionaries(WORDS, COLUMNS, max_size=3))
 def test_a_dumped_source_loads_as_an_equal_one_and_travels_to_another_process(tmp_path_factory, source, columns):
     path = tmp_path_factory.getbasetemp() / "round.yaml"
-    for one in (source, replace(source, table="things", columns=columns)):
+    keyed = replace(source, known_at=KnownAt(), table="things", mode="scd2", keys=("k", "l"))
+    for one in (replace(source, contract=Contract()), replace(source, table="things", columns=columns), keyed):
         path.write_text(dump_source(one), "utf-8")
         assert load_source(path) == one == pickle.loads(pickle.dumps(one))  # noqa: S301 - our own bytes
+
+
+SCHEMA = Draft202012Validator(source_schema())
+LOADER_ALONE = (
+    "uri: b",
+    "'(?P<date>x'",
+    "uri: a\nknown_at: {header: Last",
+    "https://h/x",
+    "2026-02-30",
+    "59s",
+    "warn: 2h",
+    "utf-9",
+)
+"""Parts of wrong recipes that only load_source refuses: keys twice, expressions, URLs, the calendar, spans, codecs."""
+
+
+def plain(text: str) -> object:
+    """The YAML as an editor's language server has it: dates are text."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+    return yaml.load(text, loader)  # noqa: S506 - a SafeLoader
+
+
+@pytest.mark.parametrize("text", [text for text, (_, said) in WRONG.items() if said != "YAML"])
+def test_what_the_loader_refuses_the_schema_of_editors_refuses_too(text):
+    assert SCHEMA.is_valid(plain(text)) == any(part in text for part in LOADER_ALONE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SOURCES, st.dictionaries(WORDS, COLUMNS, max_size=3))
+def test_the_schema_of_editors_allows_every_source(source, columns):
+    for one in (replace(source, contract=Contract()), replace(source, table="things", columns=columns)):
+        if one.uri or one.inbox:
+            SCHEMA.validate(plain(dump_source(one)))
+
+
+def test_the_schema_of_editors_is_that_of_the_code_and_allows_the_recipes_that_there_are(checkout: Path):
+    shipped = checkout / "warehouse" / "cli" / "template" / "recipes" / "source.schema.json"
+    assert shipped.read_bytes() == written()
+    found = [*checkout.glob("recipes/sources/*.yaml"), *shipped.parent.glob("sources/*.yaml")]
+    assert len(found) > 5
+    for path in found:
+        SCHEMA.validate(plain(path.read_text("utf-8")))
+        assert load_source(path).name == path.stem
 
 
 def files(folder: Path, *names: str) -> None:

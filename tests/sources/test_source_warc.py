@@ -318,3 +318,18 @@ def test_lz4_holds_what_gzip_holds(reading, shared_data: Path):
         reading(folder / "warcfile.warc.lz4", "a.warc.lz4").rows
         == reading(folder / "warcfile.warc.gz", "a.warc.gz").rows
     )
+
+
+def test_headers_for_robots_and_miners_are_columns_beside_what_the_page_says(reading):
+    own = PAGE.replace(b"<title>", b'<meta name=robots content="noai"><meta name=tdm-reservation content=0><title>')
+    head = "X-Robots-Tag: noindex\r\nx-robots-tag: NOAI, nosnippet\r\nTDM-Reservation: 1\r\nTDM-Policy: /p.json\r\n"
+    said = http(own).replace(b"Content-Type", head.encode() + b"Content-Type")
+    plain = http(TEXT.encode(), media="text/plain", TDM_Reservation="0")
+    result = reading(
+        record(said) + record(plain, uri="http://a.b/t") + record(http(PAGE), uri="http://a.b/z"), "a.warc"
+    )
+    assert [(row["robots"], row["tdm_reservation"], row["tdm_policy"]) for row in result.rows] == [
+        ("noai, noindex, nosnippet", True, "http://a.b/p.json"),
+        (None, False, None),
+        (None, None, None),
+    ]

@@ -183,7 +183,8 @@ def status(project: Project, *, env: str = "prod", now: datetime | None = None) 
 CHANGES_SHOWN = 20
 _CHANGES = """
 SELECT source, table_name, coalesce(column_name, ''), change, was, became, count(*), max(known_at) AS last_at
-FROM repository.schema_changes GROUP BY ALL ORDER BY last_at DESC, ALL LIMIT $1"""
+FROM repository.schema_changes GROUP BY ALL
+ORDER BY last_at DESC, source, table_name, change, 3, was, became LIMIT $1"""
 
 
 def _changes(repository: Repository) -> tuple[SchemaChange, ...]:

@@ -56,14 +56,23 @@ def stamped(batch: pa.RecordBatch, origin: Origin, met: int, *, table: str) -> p
         "_receipt_id": origin.receipt_id,
     }
     made = {name: pa.repeat(pa.scalar(value, SYSTEM.field(name).type), len(own)) for name, value in same.items()}
-    made["_record"] = pa.array(range(met, met + len(own)), pa.int64()).cast(pa.string())
     for name in set(own.schema.names) & {"_uri", "_record", "_known_at"}:
-        made[name] = pc.coalesce(own[name].cast(SYSTEM.field(name).type), made[name])
+        stated = own[name].cast(SYSTEM.field(name).type)
+        if stated.null_count:
+            stated = pc.coalesce(stated, _counted(met, len(own)) if name == "_record" else made[name])
+        made[name] = stated
+    if "_record" not in made:
+        made["_record"] = _counted(met, len(own))
     # as_stored drops what the columns are called where they come from
     came = [field.with_type(kind) for field, kind in zip(batch.schema, own.schema.types, strict=True)]
     kept = [(field, array) for field, array in zip(came, own.columns, strict=True) if field.name not in made]
     arrays = [array for _, array in kept] + [made[name] for name in SYSTEM.names]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([*(field for field, _ in kept), *SYSTEM]))
+
+
+def _counted(met: int, size: int) -> pa.Array:
+    """The numbers of so many records, of which ``met`` came before, as text."""
+    return pa.array(np.arange(met, met + size)).cast(pa.string())
 
 
 class Typed:
@@ -87,7 +96,8 @@ class Typed:
         self._columns: pa.Schema | None = None
         self._brought = dict.fromkeys(brought)
         self._settled = len(self._brought)
-        self._object = -1
+        self._first: Origin | None = None
+        """The object that decides what a contract freezes: the first that has columns."""
         self._names: dict[str, None] = {}
         self.had: frozenset[Record] = frozenset()
         """Rows of an object that is read again: they are unchanged."""
@@ -150,7 +160,9 @@ class Typed:
         """Take up the columns and types that the contract lets in; the rows that it refuses, and why."""
         bad: dict[int, str] = {}
         fresh: dict[str, pa.Field] = {}
-        free = self._made and origin.ordinal == 0
+        if self._fields.keys() <= set(self._system.names):
+            self._first = origin
+        free = self._first == origin
         for field, array in zip(rows.schema, rows.columns, strict=True):
             held = self._fields.get(field.name)
             if held is None and pa.types.is_null(field.type):

@@ -148,6 +148,13 @@ def clashing(originals: Sequence[str], declared: Mapping[str, Column]) -> str:
     return ""
 
 
+def record_names(prefix: str, numbers: Sequence[int]) -> pa.Array:
+    """``_record`` of rows of a member: its prefix and the number of each row."""
+    at = np.arange(numbers.start, numbers.stop) if isinstance(numbers, range) and numbers.step == 1 else numbers
+    texts = pc.cast(pa.array(at, pa.int64()), pa.string())
+    return pc.binary_join_element_wise(prefix, texts, "") if prefix else texts
+
+
 def commented(name: str, kind: pa.DataType, original: str) -> pa.Field:
     """The field of a column, which remembers its original name."""
     return pa.field(name, kind, metadata={b"comment": original.encode("utf-8", "replace")})

@@ -1,4 +1,7 @@
-"""Rows of a CSV as columns of text, through Python's csv module, and a Reject for each row that is none.
+"""Rows of a CSV as columns of text, and a Reject for each row that is none.
+
+Arrow reads a MiB of them at once where every quote opens or closes a field, no carriage return stands alone and all
+rows have the header's number of fields; else Python's csv module reads them one by one.
 
 Rules: the declared encoding, or UTF-16, or UTF-8, or what the first MiB looks like (``charset``); how it is written, as
 stated or as ``dialects`` finds. A blank line is no record. A blank cell is null, a quoted empty one (``""``) empty
@@ -24,6 +27,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 
 from warehouse.contracts import Dropped, Reject
 from warehouse.sources.containers import Member
@@ -95,9 +99,10 @@ class _Rows:
         self._base = 0  # lines that were given before this reader began
         self._reader = written.reader(iter(lines))
         self._width, self._reread = written.width, 0
+        self._odd = -1  # the line at which a block begins that Arrow did not read
         quotes = written.quote * 2
         self._empties = [f"{written.delimiter}{quotes}", f"\n{quotes}", f"{written.delimiter} {quotes}"]
-        self._field = _field(written)
+        self._field, self._quoted = _field(written), _quoted(written)
 
     @classmethod
     def of(cls, stream: Any, member: Member, source: Source) -> _Rows:
@@ -127,22 +132,28 @@ class _Rows:
             yield Reject(self._lines.uri, "", _reason(error), f"the header: {error}", 0, type(error).__name__)
             return
         number = 0
-        for chunk in self._chunks() if names else ():
+        for chunk in self._chunks(names) if names else ():
+            if isinstance(chunk, Cells):
+                yield replace(chunk, numbers=[number + at for at in chunk.numbers])
+                number += len(chunk.numbers)
+                continue
             met = sum(map(bool, chunk.rows))
             yield from _sorted(names, number, chunk, self._lines.uri)
             number += met
-            for reject in [*chunk.rejects, *self._lines.taken()]:
-                yield replace(reject, record=str(number)) if reject.record else reject
-                number += bool(reject.record)
-        if refused := self._lines.taken():
-            yield from refused
-        elif not names:
+            refused = [*chunk.rejects, *self._lines.taken()]
+            yield from _numbered(refused, number)
+            number += sum(bool(reject.record) for reject in refused)
+        refused = self._lines.taken()
+        yield from _numbered(refused, number)
+        if not names and not refused:
             yield Dropped(self._lines.uri, "", "empty_object")
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _chunks(self, names: tuple[str, ...]) -> Iterator[Chunk | Cells]:
         """The rows in chunks. Lists of text have no cycles: no garbage is looked for while they are many."""
         collecting, met = gc.isenabled(), True
         while met:
+            while self._at_plain_text():
+                yield from self._plain_rows(names)
             gc.disable()
             try:
                 chunk = self._chunk()
@@ -158,15 +169,41 @@ class _Rows:
         rows: list[list[str]] = []
         size, rejects = -1, []
         try:
-            while self._lines.chars < CHUNK_CHARS and len(rows) > size:
+            while self._lines.chars < CHUNK_CHARS and len(rows) > size and not self._at_plain_text():
                 size = len(rows)
-                rows.extend(itertools.islice(self._reader, ROWS_AT_ONCE))
+                rows.extend(itertools.islice(self._reader, min(ROWS_AT_ONCE, self._left() or ROWS_AT_ONCE)))
             stop = self._base + self._reader.line_num
         except csv.Error as error:
             stop = line + sum(map(_lines_of, rows))
             rejects.append(self._refused(error, stop))
-        quoted = any(map(self._lines.holds, self._empties)) and self._mark(rows, self._lines.between(line, stop))
+        maybe = self._lines.holds(self._empties, first=self._written.quote * 2)
+        quoted = maybe and self._mark(rows, self._lines.between(line, stop))
         return Chunk(line, rows, rejects, quoted)
+
+    def _left(self) -> int:
+        """Lines that are to come of the text that is being read."""
+        return self._lines.line - self._base - int(self._reader.line_num)
+
+    def _at_plain_text(self) -> bool:
+        """Whether the next row begins a block of lines whose quotes and line ends all stand where they should."""
+        if self._left() or self._written.blanks or self._lines.line == self._odd:
+            return False
+        text = self._lines.next_text()
+        bare = self._quoted.sub("", text) if self._written.quote in text else text
+        odd = self._written.quote in bare or ("\r" in bare and bare.count("\r") != bare.count("\r\n"))
+        return bool(text) and not odd
+
+    def _plain_rows(self, names: tuple[str, ...]) -> Iterator[Cells]:
+        """The rows of such a block at once, by Arrow; none where one has another number of fields, or is no UTF-8."""
+        try:
+            cells = _plain_cells(self._lines.next_text(), self._written, names)
+        except (pa.ArrowInvalid, UnicodeEncodeError):
+            self._odd = self._lines.line
+            return
+        before = self._lines.line
+        self._lines.skip_text()
+        self._base += self._lines.line - before
+        yield cells
 
     def _mark(self, rows: list[list[str]], lines: list[str]) -> bool:
         """Put EMPTY for the cells that were written as two quotes; whether there are any."""
@@ -210,8 +247,40 @@ class _Rows:
     def _are_rows(self, lines: list[str]) -> bool:
         """Whether nine in ten of the lines have the header's number of fields on their own."""
         tried = [line for line in lines[:LINES_TRIED] if line.strip()]
-        good = sum(len(next(self._written.reader(iter([line]), strict=False))) == self._width for line in tried)
+        good = sum(map(self._is_row, tried))
         return good * 10 >= len(tried) * 9 and good > 0
+
+    def _is_row(self, line: str) -> bool:
+        try:
+            return len(next(self._written.reader(iter([line]), strict=False))) == self._width
+        except csv.Error:
+            return False
+
+
+def _numbered(rejects: Sequence[Reject], number: int) -> Iterator[Reject]:
+    """The Rejects, those of a record with its number, of which the first is ``number``."""
+    for reject in rejects:
+        yield replace(reject, record=str(number)) if reject.record else reject
+        number += bool(reject.record)
+
+
+def _plain_cells(text: str, written: Written, header: tuple[str, ...]) -> Cells:
+    """Rows as columns of text, by Arrow. Raises ArrowInvalid for any other width, UnicodeEncodeError."""
+    raw, names = text.encode(), [str(at) for at in range(len(header))]
+    quote = written.quote in text and written.quote
+    table = pyarrow.csv.read_csv(
+        pa.py_buffer(raw),
+        pyarrow.csv.ReadOptions(use_threads=False, block_size=len(raw) + 1, column_names=names),
+        pyarrow.csv.ParseOptions(delimiter=written.delimiter, quote_char=quote, newlines_in_values=bool(quote)),
+        pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+    columns = [column.combine_chunks() for column in table.columns]
+    return Cells(header, range(table.num_rows), columns, quoted=written.quote * 2 in text)
 
 
 def _reason(error: csv.Error) -> str:
@@ -224,6 +293,13 @@ def _field(written: Written) -> re.Pattern[str]:
     quote, delimiter = re.escape(written.quote), re.escape(written.delimiter)
     blanks = " *" if written.blanks else ""
     return re.compile(rf"{blanks}({quote}(?:[^{quote}]|{quote}{quote})*+{quote}|[^{delimiter}]*)(?:{delimiter}|\Z)")
+
+
+def _quoted(written: Written) -> re.Pattern[str]:
+    """A whole field in quotes."""
+    quote, delimiter = re.escape(written.quote), re.escape(written.delimiter)
+    inside = rf"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+"
+    return re.compile(rf"(?<![^{delimiter}\n]){quote}{inside}{quote}(?![^{delimiter}\r\n])")
 
 
 def _lines_of(row: list[str]) -> int:

@@ -1,9 +1,9 @@
 """CSV and TSV: documents and typed rows from columns of text (``csv_rows`` has the rows, ``dialects`` what is found).
 
 Won, of three parsers tried: ragged rows, unclosed quotes, broken UTF-8 and endless fields are single Rejects and the
-rows after them are read. Lost: speed, 36 to 70 MB per CPU second to columns of text (15 to 26 with types found) where
-pyarrow.csv does 155 to 690 and DuckDB 240 to 270; pyarrow.csv ends the object at a row beyond its block and swallows an
-unclosed quote to the end, DuckDB cannot be stopped between records.
+rows after them are read. Lost: speed, 40 MB a CPU second with types found, 25 with a quoted column (10 and 16 by
+Python's csv module alone); pyarrow.csv does 155 to 690 and DuckDB 240 to 270, but pyarrow.csv ends the object at a row
+beyond its block and swallows an unclosed quote to the end, DuckDB cannot be stopped between records.
 
 Empty text (``""``) is null in every column but one of text.
 """
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.contracts import TIMESTAMP, Dropped, Readings, Reject
-from warehouse.sources.columns import PATTERNS, cast_text, commented, found_type, named, possible_types
+from warehouse.sources.columns import PATTERNS, cast_text, commented, found_type, named, possible_types, record_names
 from warehouse.sources.containers import Member
 from warehouse.sources.csv_rows import Cells, blank_as_null, header, rows
 from warehouse.sources.recipe import Column, Source
@@ -124,7 +124,7 @@ def _batch(cells: Cells, typed: list[pa.Array], known: pa.Array, prefix: str, so
     names = named(cells.header, source.columns)
     fields = [commented(name, array.type, was) for name, array, was in zip(names, typed, cells.header, strict=True)]
     fields += [pa.field("_record", pa.string()), pa.field("_known_at", TIMESTAMP)]
-    record = pa.array([f"{prefix}{number}" for number in cells.numbers], pa.string())
+    record = record_names(prefix, cells.numbers)
     return pa.RecordBatch.from_arrays([*typed, record, known], schema=pa.schema(fields))
 
 

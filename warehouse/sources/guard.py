@@ -13,6 +13,7 @@ import pyarrow as pa
 from warehouse.contracts import Reject
 from warehouse.errors import WarehouseError
 from warehouse.sources.columns import ColumnClash
+from warehouse.sources.parsing import ParserDied
 
 Item = TypeVar("Item")
 
@@ -25,6 +26,7 @@ REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (UnicodeError, "invalid_encoding"),
     (ColumnClash, "column_clash"),
     (RecursionError, "too_deep"),
+    (ParserDied, "parser_died"),
 )
 
 

@@ -7,6 +7,7 @@ each reader.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from warehouse.errors import InputError
 from warehouse.sources import (
     arrow,
     benchmarks,
+    code,
     datacommons,
     delimited,
     folders,
@@ -27,11 +29,13 @@ from warehouse.sources import (
     mail,
     packages,
     parquet,
+    pdf,
     python_env,
     tables,
     text,
     warc,
     warc_table,
+    xml,
 )
 from warehouse.sources.beside import Beside, around
 from warehouse.sources.columns import snake_case
@@ -46,7 +50,7 @@ from warehouse.sources.unpacking import SUFFIXES, stripped
 from warehouse.sources.warc_records import STARTS
 
 HEAD_BYTES = 1 << 12
-UNSTRUCTURED = ("html", "warc", "mail")
+UNSTRUCTURED = ("html", "xml", "pdf", "warc", "mail", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,9 @@ READERS: dict[str, Reader] = {
         arrow.read_documents,
         arrow.read_table,
     ),
-    "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "html": Reader(2, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "xml": Reader(1, "XML", (".xml", ".rss", ".atom", ".tei"), xml.read_documents),
+    "pdf": Reader(1, "PDF, with the extra pdf", (".pdf",), pdf.read_documents),
     "warc": Reader(
         3,
         "web archives: WARC, WET, WAT, ARC",
@@ -87,6 +93,7 @@ READERS: dict[str, Reader] = {
     ),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "code": Reader(1, "source code", (*code.SUFFIXES, *code.NAMES), code.read_documents),
     "datacommons": Reader(
         1,
         "Data Commons: MCF, and CSV with a TMCF or config.json beside it",
@@ -279,4 +286,7 @@ SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("warc", lambda head: head.startswith(STARTS)),
     ("mail", mail.begins),
     ("html", lambda head: warc.HTML_START.match(head) is not None),
+    ("xml", lambda head: head.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml")),
+    ("pdf", lambda head: head.startswith(b"%PDF-")),
+    ("code", lambda head: re.match(rb"#![ \t]*/", head) is not None),
 )

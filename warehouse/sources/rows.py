@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.contracts import TIMESTAMP, Reject, misshapen
-from warehouse.sources.columns import ARROW, cast_text, commented, named, opening
+from warehouse.sources.columns import ARROW, cast_text, commented, named, opening, record_names
 from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import moments
 
@@ -42,7 +42,7 @@ class Rows:
             yield self._reject(numbers[at], rows[at], bad[at])
         good = pa.array([at not in bad for at in range(len(rows))])
         if len(bad) < len(rows):
-            record = pa.array([f"{self.prefix}{number}" for number in numbers], pa.string())
+            record = record_names(self.prefix, numbers)
             yield self._assembled(arrays, record, known, good)
 
     def _assembled(

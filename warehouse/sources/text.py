@@ -9,12 +9,11 @@ by one of = - ~ # *), else the file's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 
 import pyarrow as pa
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.charset import MARKS, guessed
 from warehouse.sources.containers import Member
 from warehouse.sources.records import Documents
@@ -24,8 +23,8 @@ HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*?)[ \t#]*$|^(\S[^\n]*)\n([=\-~#*])\3{2,
 HEAD_CHARS = 1 << 16
 
 
-def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
-    """The member's document; none for a blank file."""
+def read_documents(member: Member, documents: Documents) -> Readings:
+    """The member's document; a blank file is dropped."""
     raw = load(member, max_bytes=documents.source.limits.max_record_bytes)
     encoding = documents.source.dialect.encoding
     text = raw if isinstance(raw, Reject) else decoded(raw, member.uri, encoding)
@@ -33,6 +32,8 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
         yield text
     elif text.strip():
         yield from documents.batch([0], document(text, title(text) or member.name))
+    else:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def document(text: str, heading: str) -> dict[str, pa.Array]:

@@ -12,7 +12,7 @@ import codecs
 import io
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import BinaryIO
 
@@ -51,7 +51,7 @@ class Lines:
         self._current: Iterator[str] = iter(())
         self._back: deque[str] = deque()  # lines to be given again before the rest of ``_current``
         self._kept: deque[_Kept] = deque()
-        self._line = 0  # of the next text
+        self.line = 0  # of the next text
         self._texts = guarded(self._blocks(stream), uri=uri, reason="not_csv")
 
     def __iter__(self) -> Iterator[str]:
@@ -65,8 +65,8 @@ class Lines:
                 return
             if text:
                 self.chars += len(text)
-                self._kept.append(_Kept(self._line, text))
-                self._line += text.count("\n") + (not text.endswith("\n"))
+                self._kept.append(_Kept(self.line, text))
+                self.line += _lines_in(text)
                 self._current = itertools.chain(io.StringIO(text, newline="\n"))  # not closed with this generator
 
     def sample(self, size: int) -> str:
@@ -84,6 +84,18 @@ class Lines:
         self._changed = made
         self._ahead = deque(map(made, self._ahead))
 
+    def next_text(self) -> str:
+        """The next block of whole lines, which is still to come; empty at the end."""
+        while not any(self._ahead) and (text := self._next()) is not None:
+            self._ahead.append(text)
+        return next(filter(None, self._ahead), "")
+
+    def skip_text(self) -> None:
+        """Go past the next block, as one that was read otherwise."""
+        self.line += _lines_in(self.next_text())
+        while not self._ahead.popleft():
+            pass
+
     def settled(self, line: int) -> None:
         """The lines before ``line`` are done with."""
         while len(self._kept) > 1 and self._kept[1].line <= line:
@@ -96,9 +108,10 @@ class Lines:
             found += kept.lines[max(0, start - kept.line) : max(0, stop - kept.line)]
         return found
 
-    def holds(self, part: str) -> bool:
-        """Whether the lines that are kept hold these characters."""
-        return any(part in kept.text for kept in self._kept)
+    def holds(self, parts: Sequence[str], *, first: str) -> bool:
+        """Whether the lines that are kept hold one of these, or ``first`` begins one of their texts."""
+        texts = [kept.text for kept in self._kept]
+        return any(part in text for text in texts for part in parts) or any(text.startswith(first) for text in texts)
 
     def again_from(self, line: int, stop: int) -> None:
         """Let a new iteration begin with lines ``line`` to ``stop`` (excluded), the last that was given."""
@@ -153,6 +166,10 @@ class Lines:
         self._rejects.append(Reject(self.uri, "?", "record_too_large", message, -1, None, first))
         self._skipping = True
         return ""
+
+
+def _lines_in(text: str) -> int:
+    return text.count("\n") + (not text.endswith("\n"))
 
 
 def _decoder(chunk: bytes, encoding: str | None) -> codecs.IncrementalDecoder:

@@ -21,7 +21,7 @@ import zstandard
 from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
-from warehouse.sources.html import Document, columns, page_document
+from warehouse.sources.html import Document, columns, page_document, with_headers
 from warehouse.sources.records import Documents
 from warehouse.sources.text import decoded
 from warehouse.sources.warc_records import UNNUMBERED, Record, http_message, last_moment, records, target_uri
@@ -47,17 +47,20 @@ def read_documents(member: Member, documents: Documents) -> Readings:
     chars = 0
     found: Document | Reject | Dropped
     read = records(member, max_bytes=documents.source.limits.max_record_bytes)
+    number = -1
     for number, item in enumerate(guarded(read, uri=member.uri, reason="not_warc")):
         found = numbered(item, number) if isinstance(item, Reject) else _document(item, number, documents)
         if isinstance(found, (Reject, Dropped)):
             yield found
             continue
         held.append((number, found))
-        chars += len(found["text"] or "")
+        chars += len(str(found["text"] or ""))
         if len(held) >= HELD_PAGES or chars >= HELD_CHARS:
             yield from _batch(held, documents)
             held, chars = [], 0
     yield from _batch(held, documents)
+    if number < 0:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def numbered(reject: Reject, number: int) -> Reject:
@@ -72,7 +75,8 @@ def _batch(held: list[tuple[int, Document]], documents: Documents) -> Readings:
 
 def _document(record: Record, number: int, documents: Documents) -> Document | Reject | Dropped:
     kind = record.fields.get("warc-type", "").lower()
-    if kind not in ("response", "resource", "conversion") or (target_uri(record.fields) or "").startswith("metadata:"):
+    address = target_uri(record.fields)
+    if kind not in ("response", "resource", "conversion") or (address or "").startswith("metadata:"):
         return Dropped(documents.uri, str(number), f"warc_{kind}" if kind in KINDS else "warc_other")
     headers, body = ({"content-type": record.fields.get("content-type", "")}, record.block)
     if kind == "response" and record.block.startswith(b"HTTP/"):
@@ -87,7 +91,8 @@ def _document(record: Record, number: int, documents: Documents) -> Document | R
     found = _payload(payload, headers.get("content-type", ""), record, number, documents)
     if isinstance(found, (Reject, Dropped)):
         return found
-    return {**found, "uri": target_uri(record.fields), "known_at": _known_at(record, documents)}
+    said = with_headers(found, headers, address or "")
+    return {**said, "uri": address, "known_at": _known_at(record, documents)}
 
 
 def _payload(
@@ -95,13 +100,18 @@ def _payload(
 ) -> Document | Reject | Dropped:
     """The document that the payload is by its media type; HTML by its first bytes where the type says nothing."""
     media = stated.partition(";")[0].strip().lower()
-    charset = CHARSET.search(stated)
-    place = {"uri": documents.uri, "number": number, "position": record.offset}
     if media in PAGES or (media in ("", "application/octet-stream", "text/plain") and HTML_START.match(payload)):
         if b"\0" in payload[:512] and not payload.startswith((b"\xff\xfe", b"\xfe\xff")):
             return Dropped(documents.uri, str(number), "media_type")
-        name = charset[1] if charset else None
-        return page_document(payload, charset=name, address=target_uri(record.fields) or "", **place)  # type: ignore[arg-type]
+        charset = CHARSET.search(stated)
+        return page_document(
+            payload,
+            uri=documents.uri,
+            number=number,
+            position=record.offset,
+            charset=charset[1] if charset else None,
+            address=target_uri(record.fields) or "",
+        )
     if media != "text/plain":
         return Dropped(documents.uri, str(number), "media_type")
     text = decoded(payload, documents.uri)
@@ -117,8 +127,9 @@ def uncoded(body: bytes, headers: dict[str, str], *, max_bytes: int) -> bytes:
     coding does is taken as it is.
     """
     for header in ("transfer-encoding", "content-encoding"):
-        for coding in reversed([word.strip().lower() for word in headers.get(header, "").split(",")]):
-            body = _uncoded(body, coding, max_bytes)
+        if stated := headers.get(header):
+            for coding in reversed([word.strip().lower() for word in stated.split(",")]):
+                body = _uncoded(body, coding, max_bytes)
     return body
 
 

@@ -28,6 +28,7 @@ ARC = re.compile(
 """URL, IP address, date, media type, in version 2 five fields more, length (Arc File Format, versions 1 and 2)."""
 FOLDED = re.compile(r"\r?\n[ \t]+")
 WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+ROBOTS = re.compile(r"^x-robots-tag[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 WHITE = re.compile(r"\s")
 DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.\d+)?)?Z?)?)?)?")
 
@@ -151,7 +152,10 @@ def http_message(block: bytes) -> tuple[str, dict[str, str], bytes]:
     first, _, rest = head.partition(b"\n")
     words = first.split(None, 2)
     status = words[1].decode("latin-1") if len(words) > 1 else ""
-    return status, named_fields(rest), body
+    fields = named_fields(rest)
+    if "x-robots-tag" in fields:  # the one header that stands several times and counts each time
+        fields["x-robots-tag"] = ", ".join(ROBOTS.findall(rest.decode("utf-8", "replace")))
+    return status, fields, body
 
 
 def target_uri(fields: dict[str, str]) -> str | None:

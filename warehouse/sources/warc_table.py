@@ -1,7 +1,8 @@
 """A web archive as rows of a typed table: one row a record of any type, what its headers say, and no page parsed.
 
 The index of a crawl (what a CDX file has, and more): which page was seen when, with which answer, under which digest;
-of a revisit whose bytes it had; of a metadata record, WAT among them, the text, which in WAT is JSON. 25 us a record.
+of a revisit whose bytes it had; of a metadata record, WAT among them, the text, which in WAT is JSON. 50 us a
+record, its inflating with it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from warehouse.contracts import TIMESTAMP, Reject
+from warehouse.contracts import TIMESTAMP, Dropped, Readings, Reject
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
 from warehouse.sources.parquet import rows_of
@@ -52,11 +53,12 @@ FIELDS = {
 }
 
 
-def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
+def read_table(member: Member, source: Source) -> Readings:
     """Rows of a typed table with the columns COLUMNS, and a Reject for each stretch of bytes that is no record."""
     held: list[dict[str, Any]] = []
     start = chars = 0
     read = records(member, max_bytes=source.limits.max_record_bytes)
+    number = -1
     for number, item in enumerate(guarded(read, uri=member.uri, reason="not_warc")):
         if isinstance(item, Reject):
             yield from _rows(held, start, member, source)
@@ -69,6 +71,8 @@ def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reje
             yield from _rows(held, start, member, source)
             held, start, chars = [], number + 1, 0
     yield from _rows(held, start, member, source)
+    if number < 0:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def _rows(held: list[dict[str, Any]], start: int, member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
