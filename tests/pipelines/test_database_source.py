@@ -101,6 +101,8 @@ def test_what_a_database_refuses_is_said_in_one_line(base: Path) -> None:
         Place(base.parent, "sqlite://sites.db", query="SELECT gone FROM sites").run()
     with pytest.raises(InputError, match=r"no such column"):
         Place(base.parent, "sqlite://sites.db", query="SELECT [gone] FROM sites", cursor="id").run()
+    with pytest.raises(InputError, match=r"no such column: warehouse_rows\.changed_at"):
+        Place(base.parent, "sqlite://sites.db", table="sites", cursor="changed_at").run()
     with pytest.raises(InputError, match="no such database"):
         Place(base.parent, "sqlite://gone.db", table="sites").run()
 

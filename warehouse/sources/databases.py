@@ -124,9 +124,14 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def _column(name: str) -> str:
+    """A column of the query; with its table before it, since SQLite takes a quoted name that is none for a text."""
+    return f"warehouse_rows.{_quoted(name)}"
+
+
 def _highest(cursor: Any, query: str, column: str, located: Located) -> pa.Scalar | None:
     """The highest value of the cursor column; None where there is no row with one."""
-    cursor.execute(f"SELECT max({_quoted(column)}) AS high FROM ({query}) AS warehouse_rows")
+    cursor.execute(f"SELECT max({_column(column)}) AS high FROM ({query}) AS warehouse_rows")
     found = cursor.fetch_arrow_table()["high"]
     return found[0] if len(found) and found[0].is_valid else None
 
@@ -134,7 +139,7 @@ def _highest(cursor: Any, query: str, column: str, located: Located) -> pa.Scala
 def _statement(query: str, column: str, bounds: list[str], style: str) -> str:
     """The query with its rows beyond the cursor's last value, in its order; bounds: those of high and low given."""
     places = ["?" if style == "?" else f"${at}" for at in range(1, len(bounds) + 1)]
-    name = _quoted(column)
+    name = _column(column)
     if not bounds:
         where = "1 = 1"
     elif "low" in bounds:
