@@ -22,6 +22,8 @@ VERBS = {
     "Read": {
         "status": "overview",
         "sql": "sql",
+        "series": "datacommons",
+        "lint": "datacommons",
         "explain": "documents",
         "whatif": "whatif",
         "rejects": "overview",

@@ -21,8 +21,20 @@ from warehouse.repository.foreign import read as read_delta
 from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen, rejected_row
 from warehouse.repository.origin import Origin
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
+from warehouse.repository.versions import ToRead, is_table, to_read
 
-__all__ = ["Compacted", "Ingestion", "Reading", "Repository", "Statistics", "Vacuumed", "read_delta"]
+__all__ = [
+    "Compacted",
+    "Ingestion",
+    "Reading",
+    "Repository",
+    "Statistics",
+    "ToRead",
+    "Vacuumed",
+    "is_table",
+    "read_delta",
+    "to_read",
+]
 
 
 @dataclass(frozen=True, slots=True)
