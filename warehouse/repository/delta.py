@@ -175,6 +175,19 @@ def swap(folder: Path, parts: Sequence[Part], names: Sequence[str], stage_id: st
         return version
 
 
+def touch(folder: Path) -> None:
+    """An empty commit after the log was mended, with a checkpoint: whoever keeps the table open opens it anew."""
+    with _refusals(folder):
+        _OPENED.pop(folder, None)
+        table = _open(folder)
+        version = table.version() + 1
+        properties = CommitProperties(
+            custom_metadata={"takedown": "rows cut out"}, app_transactions=[Transaction(APP, version)]
+        )
+        table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
+        checkpoint(folder)
+
+
 def checkpoint(folder: Path) -> None:
     """Write the state of the last version beside the log, so that a reader need not replay the log. StorageFull."""
     with _refusals(folder):

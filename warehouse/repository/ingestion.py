@@ -19,9 +19,9 @@ import pyarrow as pa
 
 from warehouse.contracts import REJECTS, Dropped, ObjectFact, Receipt, Reject, digest
 from warehouse.errors import InputError, UsageError
-from warehouse.repository import delta, receipts
+from warehouse.repository import delta, receipts, redaction, takedown
 from warehouse.repository.columns import Unstorable
-from warehouse.repository.documents import GRAIN, Documents
+from warehouse.repository.documents import GRAIN, TAKEN_DOWN, Documents
 from warehouse.repository.origin import Origin, Shape, Shaped
 from warehouse.repository.parts import Stage
 from warehouse.repository.stored import StoredKeys
@@ -58,6 +58,7 @@ class Ingestion:
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
+        self._barred: dict[str, set[str]] = {}
         self._reasons: Counter[str] = Counter()
         for receipt in delta.history(folder) if delta.exists(folder) else ():
             if receipt.source == intake.source:
@@ -140,7 +141,8 @@ class Ingestion:
         intake = self._intake
         if intake.table == DOCUMENTS_TABLE:
             held = StoredKeys(delta.files(self._folder), GRAIN, source=intake.source)
-            return Documents(held, intake.licence, intake.synthetic, intake.generation)
+            bars = takedown.bars(self._root)
+            return Documents(held, intake.licence, intake.synthetic, intake.generation, bars, self._barred)
         spool = self._folder / "_staging" / self._stage.receipt_id
         return Typed(intake.table, delta.schema(self._folder), spool)
 
@@ -219,6 +221,7 @@ class Ingestion:
             self._keep(shaped, self._origins[ordinal])
         self._flush_rejects()
         self._judge()
+        self._redact()
         receipt = Receipt(
             receipt_id=self._stage.receipt_id,
             table=self._intake.table,
@@ -231,6 +234,20 @@ class Ingestion:
         )
         self._receipts.append(land(self._stage, self._shape.columns, receipt))
         self._begin()
+
+    def _redact(self) -> None:
+        """Cut what was taken down out of the objects that brought it again, before their facts are committed."""
+        for fact in self._facts:
+            if contents := self._barred.pop(fact.sha256, None):
+                redaction.redact(
+                    self._root,
+                    fact.sha256,
+                    contents,
+                    lines=redaction.is_lines(fact.uri, fact.reader),
+                    takedown_id="",
+                    run_id=self._intake.run_id,
+                    wait_s=self._wait_s,
+                )
 
     def _flush_rejects(self) -> None:
         """Commit the rejects so far, and the table that holds them if there is none yet."""
@@ -251,10 +268,11 @@ class Ingestion:
         """Raise InputError when too large a share of the records of this run, without the dropped, was refused."""
         counts = receipts.totals([*(fact for one in self._receipts for fact in one.objects), *self._facts])
         limit, source = self._intake.max_reject_share, self._intake.source
+        counts["rejected"] -= self._reasons[TAKEN_DOWN]
         judged = counts["rows_in"] - counts["dropped"]
         if counts["rejected"] > limit * judged:
             share = counts["rejected"] / judged
-            reason = self._reasons.most_common(1)[0][0]
+            reason = next(each for each, _ in self._reasons.most_common() if each != TAKEN_DOWN)
             raise InputError(
                 f"source {source}: {counts['rejected']:,} of {judged:,} records were rejected "
                 f"({share:.1%}), most as {reason}",
