@@ -30,7 +30,6 @@ from typing import Any, BinaryIO
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xxhash
 import zstandard
@@ -39,7 +38,7 @@ from warehouse import query
 from warehouse.datasets import DOCUMENTS, list_releases, load_recipe, read_any
 from warehouse.datasets.vocabulary import open_vocabulary
 from warehouse.errors import NotFound
-from warehouse.manifest import NAME, Manifest
+from warehouse.manifest import NAME, Manifest, TableManifest
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, fetch_all, stream
 from warehouse.repository import Repository
@@ -205,16 +204,18 @@ def _objects(repository: Repository, documents: Sequence[Reached], others: Mappi
 
 
 def _releases(project: Project, documents: Sequence[Reached]) -> Iterator[str]:
-    gone = pa.array(sorted({each.doc_id for each in documents}))
-    hashes = pa.array(sorted({each.content_hash for each in documents}))
-    for listed in list_releases(project.datasets):
-        if listed.state == "live" and isinstance(listed.manifest, Manifest):
-            table = pq.read_table(listed.path / DOCUMENTS, columns=["doc_id", "content_hash"])
-            if any(
-                pc.any(pc.is_in(table[name], value_set=values)).as_py()
-                for name, values in (("doc_id", gone), ("content_hash", hashes))
-            ):
-                yield f"{listed.name}@{listed.version}"
+    """The live releases that hold any of the documents: of tokens by their frozen rows, of rows by their values."""
+    live = [listed for listed in list_releases(project.datasets) if listed.state == "live"]
+    ids = {each.doc_id for each in documents}
+    of_rows = any(isinstance(listed.manifest, TableManifest) for listed in live)
+    marked = marks(project, ids, seed=0) if of_rows else Marks(frozenset(each.content_hash for each in documents))
+    for listed in live:
+        if isinstance(listed.manifest, TableManifest):
+            files = [listed.path / shard.parquet for split in listed.manifest.splits.values() for shard in split.shards]
+        else:
+            files = [listed.path / DOCUMENTS]
+        if any(text in ids or marked.met(text) for path in files for text in readable(path)):
+            yield f"{listed.name}@{listed.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +223,8 @@ class Marks:
     """What a removed content is known by: content hashes, and prints (xxh3-64 under ``seed``) of its own 13-grams."""
 
     hashes: frozenset[str]
-    prints: frozenset[int]
-    seed: int
+    prints: frozenset[int] = frozenset()
+    seed: int = 0
 
     def met(self, text: str) -> str | None:
         """What of it a text holds: content_hash, words, or None."""

@@ -20,10 +20,11 @@ from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 
 from warehouse.contracts import content_hash
-from warehouse.repository import archive, writing
+from warehouse.repository import archive, delta, writing
 from warehouse.repository.storage import room
 from warehouse.repository.takedown import REDACTIONS, REDACTIONS_TABLE
 
@@ -73,6 +74,8 @@ def redact(
     Raises NotFound, Busy, StorageFull.
     """
     old = archive.object_path(root, sha256).name
+    if takedown_id and _is_cut(root, old, takedown_id):
+        return old
     new, cuts = cut(root, old, contents, lines=lines)
     if new == old:
         return old
@@ -90,6 +93,13 @@ def redact(
     )
     _replace(root, old, new)
     return new
+
+
+def _is_cut(root: Path, sha256: str, takedown_id: str) -> bool:
+    """Whether an object came of this takedown: it is not to be looked into again for what is no longer in it."""
+    files = [file.path for file in delta.files(root / "repository" / REDACTIONS_TABLE)]
+    tables = (pq.read_table(path, columns=["new_sha256", "takedown_id"]).to_pylist() for path in files)
+    return {"new_sha256": sha256, "takedown_id": takedown_id} in (row for table in tables for row in table)
 
 
 def _replace(root: Path, old: str, new: str) -> None:
@@ -174,11 +184,11 @@ def _zstandard(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _unpacked(path: Path) -> BinaryIO:
-    raw = path.open("rb")
-    head = raw.read(4)
-    raw.seek(0)
+    with path.open("rb") as raw:
+        head = raw.read(4)
     if head.startswith(GZIP):
-        return gzip.open(raw)  # type: ignore[return-value]
+        return io.BufferedReader(gzip.GzipFile(path))
     if head.startswith(ZSTD):
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
-    return raw
+        packed = path.open("rb")
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True))
+    return path.open("rb")

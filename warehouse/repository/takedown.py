@@ -15,9 +15,10 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,9 @@ REDACTIONS = pa.schema(
 KEY_BYTES = 32
 
 
+Matches = Callable[[pa.RecordBatch], Mask]
+
+
 @dataclass(frozen=True, slots=True)
 class Bars:
     """Contents that may not come in again, by keyed hash."""
@@ -84,17 +88,27 @@ class Gone:
     contents: frozenset[str]
     places: frozenset[tuple[str, str, str]]
 
-    def mask(self, batch: pa.RecordBatch) -> Mask:
-        """bool (rows,): true for each row that says something of them."""
-        names, found = batch.schema.names, np.zeros(batch.num_rows, bool)
-        for name, wanted in (*((name, self.doc_ids) for name in DOC_IDS), (CONTENT, self.contents)):
-            if name in names and pa.types.is_string(batch[name].type):
-                values = pa.array(sorted(wanted), pa.string())
-                found |= pc.is_in(batch[name], value_set=values).to_numpy(zero_copy_only=False)
-        if not found.any() and not set(DOC_IDS) & set(names) and set(PLACE) <= set(names):
-            rows = zip(*(batch[name].to_pylist() for name in PLACE), strict=True)
-            found |= np.array([row in self.places for row in rows], bool)
-        return found
+    def matcher(self) -> Matches:
+        """From a batch to bool (rows,): true for each row that says something of them."""
+        ids, contents = (pa.array(sorted(values), pa.string()) for values in (self.doc_ids, self.contents))
+        wanted = {**dict.fromkeys(DOC_IDS, ids), CONTENT: contents}
+
+        def mask(batch: pa.RecordBatch) -> Mask:
+            found = np.zeros(batch.num_rows, bool)
+            for name in _keys(batch.schema):
+                found |= pc.is_in(batch[name], value_set=wanted[name]).to_numpy(zero_copy_only=False)
+            if not _keys(batch.schema) and set(PLACE) <= set(batch.schema.names):
+                rows = zip(*(batch[name].to_pylist() for name in PLACE), strict=True)
+                found |= np.array([row in self.places for row in rows], bool)
+            return found
+
+        return mask
+
+
+def _keys(schema: pa.Schema) -> list[str]:
+    """The columns of a table that name documents or contents."""
+    named = [name for name in (*DOC_IDS, CONTENT) if name in schema.names]
+    return [name for name in named if pa.types.is_string(schema.field(name).type)]
 
 
 DOC_IDS = ("doc_id", "a", "b")
@@ -145,36 +159,35 @@ def erase(root: Path, table: str, gone: Gone, *, wait_s: float) -> Erased:
     gone find the table at another version, and are refused.
     """
     with writing.opened(root, table, wait_s=wait_s) as folder:
-        names = set((delta.schema(folder) or pa.schema([])).names)
-        if not names & set(DOC_IDS) and not set(PLACE) <= names:
+        schema, matches = delta.schema(folder) or pa.schema([]), gone.matcher()
+        if not _keys(schema) and not set(PLACE) <= set(schema.names):
             return Erased()
-        holding = [path for path in sorted(folder.glob("*.parquet")) if _holds(path, gone)]
+        holding = [path for path in sorted(folder.glob("*.parquet")) if _holds(path, matches)]
         delta.log(folder)  # refuses a log that is not whole: without its checkpoints it must say everything
         _drop_checkpoints(folder)
-        rows = sum(_rewritten(path, gone) for path in holding)
+        rows = sum(_rewritten(path, matches) for path in holding)
         for path, mended in _stale(folder):
             _replace(path, mended)
         delta.touch(folder)
         return Erased(rows, len(holding))
 
 
-def _holds(path: Path, gone: Gone) -> bool:
+def _holds(path: Path, matches: Matches) -> bool:
     names = pq.read_schema(path).names
     columns = [name for name in (*DOC_IDS, CONTENT, *PLACE) if name in names]
     with pq.ParquetFile(path) as held:
-        return bool(columns) and any(gone.mask(batch).any() for batch in held.iter_batches(1 << 16, columns=columns))
+        return bool(columns) and any(matches(batch).any() for batch in held.iter_batches(1 << 16, columns=columns))
 
 
-def _rewritten(path: Path, gone: Gone) -> int:
+def _rewritten(path: Path, matches: Matches) -> int:
     """The file without the rows, in its place; how many they were. Row groups stay as they were cut."""
     draft = path.parent / "_staging" / f"erased-{path.name}"
     with room(f"table {path.parent.name}", path.parent), pq.ParquetFile(path) as held:
         draft.parent.mkdir(exist_ok=True)
-        groups = _left(held, gone)
+        groups = _left(held, matches)
         first = next(groups, held.schema_arrow.empty_table())
         target = parts._Open(draft, first)
-        target.write(first)
-        for group in groups:
+        for group in chain([first] if first.num_rows else [], groups):
             target.write(group)
         part = target.close()
         os.replace(draft, path)
@@ -183,11 +196,12 @@ def _rewritten(path: Path, gone: Gone) -> int:
     return int(held.metadata.num_rows - part.rows)
 
 
-def _left(held: pq.ParquetFile, gone: Gone) -> Iterator[pa.Table]:
+def _left(held: pq.ParquetFile, matches: Matches) -> Iterator[pa.Table]:
     for number in range(held.num_row_groups):
-        table = held.read_row_group(number).combine_chunks()
-        for batch in table.to_batches():
-            yield pa.Table.from_batches([batch.filter(pa.array(~gone.mask(batch)))])
+        for batch in held.read_row_group(number).combine_chunks().to_batches():
+            left = batch.filter(pa.array(~matches(batch)))
+            if left.num_rows:
+                yield pa.Table.from_batches([left])
 
 
 def _stale(folder: Path) -> list[tuple[Path, bytes]]:
