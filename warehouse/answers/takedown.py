@@ -3,11 +3,12 @@
 Reached are the documents asked for, every other version of them (same source, uri and record), their copies (equal
 text, or equal but for case and space) and their verified near duplicates, which may have been kept in their place; the
 objects that these were read from; the live releases that hold any of them. Nothing synthetic is made of documents
-(warehouse.synthetic), so none descends from one.
+(warehouse.synthetic), so none descends from one. Models trained here (scores) hold weights and are not reached.
 The proof reads every file under the data root and the state: Parquet and Delta logs, DuckDB files, token shards
 decoded, objects of the archive unpacked, SQLite, and the rest as text. It looks for the content hashes and for each run
 of 13 words that no remaining document has. Words are runs of letters and digits in lower case. A text of fewer than 13
-words has no such run: only its hash is looked for. 3 MB of text a CPU second.
+words has no such run: only its hash is looked for. 60 MB of documents, which lie in the archive and in their table,
+took 16 CPU s and 620 MB.
 """
 
 from __future__ import annotations
