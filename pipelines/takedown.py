@@ -30,20 +30,23 @@ REMOVED = dg.AssetKey(["takedown", "removed"])
 PROVED = dg.AssetKey(["takedown", "proved"])
 TABLE = "takedowns"
 SHOWN = 20
+NOTHING = {"takedown": "nothing was asked for"}
 
 
 class TakedownConfig(dg.Config):
-    """asked: uri | domain | source | doc | licence; value: which; why: the reason that revoked releases give."""
+    """asked: uri | domain | source | doc | licence, or "" for nothing, as where all assets are made; value: which; why:
+    the reason that revoked releases give.
+    """
 
-    asked: str
-    value: str
-    why: str
+    asked: str = ""
+    value: str = ""
+    why: str = "taken down"
 
 
 class ProofConfig(dg.Config):
-    """takedown: the plan to prove, by id."""
+    """takedown: the plan to prove, by id, or "" for none."""
 
-    takedown: str
+    takedown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ def remove(project: Project, asked: str, value: str, why: str, *, run_id: str, n
         datasets.revoke(project.datasets / name, int(version), why=plan.why, at=datetime.fromisoformat(plan.at))
     erased = [repository.erase(table, plan.gone) for table in repository.tables()]
     for each in plan.objects:
-        repository.redact(each.sha256, each.contents, lines=each.lines, takedown_id=plan.id, run_id=run_id)
+        repository.redact(each.sha256, each.taken, kind=each.kind, takedown_id=plan.id, run_id=run_id)
     shutil.rmtree(project.root / "report", ignore_errors=True)
     return plan, Erased(sum(each.rows for each in erased), sum(each.files for each in erased))
 
@@ -161,7 +164,10 @@ def _planned(project: Project, asked: str, value: str, why: str, *, run_id: str,
 def _read(path: Path) -> Plan:
     values: dict[str, Any] = json.loads(path.read_text("utf-8"))
     documents = tuple(answers.Reached(**each) for each in values.pop("documents"))
-    objects = tuple(answers.Object(**{**each, "contents": tuple(each["contents"])}) for each in values.pop("objects"))
+    objects = tuple(
+        answers.Object(**{**each, "taken": tuple((content, uri) for content, uri in each["taken"])})
+        for each in values.pop("objects")
+    )
     values |= {name: tuple(values[name]) for name in ("releases", "prints")}
     return Plan(**values, documents=documents, objects=objects)
 
@@ -209,6 +215,8 @@ def takedown_assets(project: Project) -> Sequence[dg.AssetsDefinition]:
     )
     def _removed(context: dg.AssetExecutionContext, config: TakedownConfig) -> dg.MaterializeResult[None]:
         prepare(project)
+        if not config.asked:
+            return dg.MaterializeResult(metadata=NOTHING)
         run_id = context.run.run_id
         with metered(project, "takedown/removed", run_id) as meter:
             plan, erased = remove(project, config.asked, config.value, config.why, run_id=run_id, now=datetime.now(UTC))
@@ -233,6 +241,8 @@ def takedown_assets(project: Project) -> Sequence[dg.AssetsDefinition]:
         owners=OWNERS,
     )
     def _proved(context: dg.AssetExecutionContext, config: ProofConfig) -> dg.MaterializeResult[None]:
+        if not config.takedown:
+            return dg.MaterializeResult(metadata=NOTHING)
         with metered(project, "takedown/proved", context.run.run_id) as meter:
             plan = prove(project, config.takedown, run_id=context.run.run_id)
             meter.rows = len(plan.documents)

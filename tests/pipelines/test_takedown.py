@@ -25,8 +25,9 @@ from pipelines.definitions import build_definitions
 from pipelines.run import run_assets
 from warehouse import datasets
 from warehouse.answers import takedown as answers
+from warehouse.answers.status import status
 from warehouse.datasets import list_releases, rebuild, resolve, verify
-from warehouse.errors import Busy, IntegrityError, NotFound, Revoked
+from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, UsageError
 from warehouse.loader import Loader
 from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
@@ -61,8 +62,8 @@ def test_a_takedown_reaches_versions_copies_near_duplicates_objects_and_releases
     assert sorted((each.why, texts[each.doc_id]) for each in found.documents) == sorted(
         [("asked", BAD), ("asked", "An earlier text of the same page."), ("copy", BAD), ("near_duplicate", NEAR)]
     )
-    assert [(each.uri, each.others, each.lines) for each in found.objects] == [
-        (uri, 1, True) for uri in sorted(["data/a.jsonl", "data/b.jsonl"], key=lambda uri: order(project, uri))
+    assert [(each.uri, each.others, each.kind) for each in found.objects] == [
+        (uri, 1, "lines") for uri in sorted(["data/a.jsonl", "data/b.jsonl"], key=lambda uri: order(project, uri))
     ]
     assert found.releases == ("every@1",)
     by_doc = answers.reach(project, "doc", next(each for each, text in texts.items() if text == NEAR))
@@ -92,6 +93,8 @@ def test_each_way_of_asking_finds_its_documents(project: Project, asked: str, va
 def test_what_no_document_has_is_refused(project: Project, value: str) -> None:
     with pytest.raises(NotFound, match=f"no document of domain '{value}'"):
         answers.reach(project, "domain", value)
+    with pytest.raises(UsageError, match=r"a takedown by .title.\. Allowed: uri, domain, source, doc, licence"):
+        answers.reach(project, "title", value)
 
 
 def test_the_proof_finds_it_wherever_it_can_be(project: Project) -> None:
@@ -180,6 +183,7 @@ def test_where_something_is_left_the_proof_names_it_and_the_same_again_completes
     with pytest.raises(IntegrityError, match=r"1 files still hold what was taken down: .*kept\.txt \(words\)"):
         take_down(project)
     assert [plan.value for plan in takedown.pending(project)] == [PAGE]
+    assert [(each.asked, each.value) for each in status(project).takedowns] == [("uri", PAGE)]
     left.unlink()
     take_down(project)
     assert takedown.pending(project) == []

@@ -4,6 +4,7 @@ overdue.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,6 +141,16 @@ class ScoreStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TakedownStatus:
+    """A takedown that was begun and is not proved yet: what it was asked for, and since when."""
+
+    id: str
+    asked: str
+    value: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A project at a glance; published is None where nothing is."""
 
@@ -151,6 +162,7 @@ class Status:
     assets: tuple[AssetStatus, ...]
     freshness: tuple[FreshnessStatus, ...] = ()
     scores: tuple[ScoreStatus, ...] = ()
+    takedowns: tuple[TakedownStatus, ...] = ()
 
 
 def status(project: Project, *, env: str = "prod", now: datetime | None = None) -> Status:
@@ -161,7 +173,14 @@ def status(project: Project, *, env: str = "prod", now: datetime | None = None) 
     assets = _assets(repository)
     fresh = _freshness(project, assets, now or datetime.now(UTC))
     scores = tuple(_scores(project, repository))
-    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh, scores)
+    found = (tables, _published(project, env), releases, assets, fresh, scores, tuple(_takedowns(project)))
+    return Status(project.name, project.root, *found)
+
+
+def _takedowns(project: Project) -> Iterator[TakedownStatus]:
+    for path in sorted((project.root / "takedowns").glob("*.json")):
+        plan = json.loads(path.read_text("utf-8"))
+        yield TakedownStatus(plan["id"], plan["asked"], plan["value"], datetime.fromisoformat(plan["at"]))
 
 
 _MODELS = """

@@ -38,12 +38,12 @@ import zstandard
 from warehouse import query
 from warehouse.datasets import DOCUMENTS, list_releases, load_recipe, read_any
 from warehouse.datasets.vocabulary import open_vocabulary
-from warehouse.errors import NotFound
+from warehouse.errors import NotFound, UsageError
 from warehouse.manifest import NAME, Manifest, TableManifest
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, fetch_all, stream
 from warehouse.repository import Repository
-from warehouse.repository.redaction import is_lines, texts
+from warehouse.repository.redaction import Kind, Taken, kind_of, texts
 
 ASKED = {
     "uri": "uri = $1",
@@ -55,6 +55,7 @@ ASKED = {
 """What can be asked for, as SQL over documents and the host of their uri."""
 WORDS = 13
 BLOCK = 4 << 20
+MOST_PRINTS = 2_000_000
 _WORD = re.compile(r"[^\W_]+")
 _HASH = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 
@@ -75,15 +76,15 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """An object of the archive that holds some. others: documents of it that stay; lines: whether it is JSON Lines, of
-    which the others' bytes stay too.
+    """An object of the archive that holds some. taken: content hash and uri of each; others: documents of it that stay;
+    kind: what is cut out, lines, records or the whole, of which the others' bytes go too.
     """
 
     sha256: str
     uri: str
-    contents: tuple[str, ...]
+    taken: tuple[Taken, ...]
     others: int
-    lines: bool
+    kind: Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,12 @@ GROUP BY object_sha256
 
 
 def reach(project: Project, asked: str, value: str) -> Reach:
-    """What taking down the documents that ``asked`` (of ASKED) and ``value`` name reaches. Raises NotFound for none."""
+    """What taking down the documents that ``asked`` (of ASKED) and ``value`` name reaches.
+
+    Raises UsageError for another ``asked``, NotFound for no document.
+    """
+    if asked not in ASKED:
+        raise UsageError(f"a takedown by {asked!r}", allowed=", ".join(ASKED))
     repository = Repository(project.root)
     with connected(repository) as con:
         _find(con, repository, asked, value)
@@ -195,13 +201,13 @@ def _find(con: Connection, repository: Repository, asked: str, value: str) -> No
 
 def _objects(repository: Repository, documents: Sequence[Reached], others: Mapping[str, int]) -> Iterator[Object]:
     read = {fact.sha256: fact for receipt in repository.receipts("documents") for fact in receipt.objects}
-    contents: dict[str, set[str]] = {}
+    taken: dict[str, set[Taken]] = {}
     for each in documents:
-        contents.setdefault(each.object_sha256, set()).add(each.content_hash)
-    for sha256, held in sorted(contents.items()):
+        taken.setdefault(each.object_sha256, set()).add((each.content_hash, each.uri))
+    for sha256, held in sorted(taken.items()):
         fact = read.get(sha256)
-        lines = fact is not None and is_lines(fact.uri, fact.reader)
-        yield Object(sha256, fact.uri if fact else "", tuple(sorted(held)), others.get(sha256, 0), lines)
+        kind = kind_of(fact.uri, fact.reader) if fact else "whole"
+        yield Object(sha256, fact.uri if fact else "", tuple(sorted(held)), others.get(sha256, 0), kind)
 
 
 def _releases(project: Project, documents: Sequence[Reached]) -> Iterator[str]:
@@ -242,17 +248,23 @@ def prints(text: str, seed: int) -> Iterator[int]:
 
 
 def marks(project: Project, doc_ids: Iterable[str], *, seed: int) -> Marks:
-    """The marks of documents that are still there: 13-grams that any other document has are left out."""
+    """The marks of documents that are still there: 13-grams that any other document has are left out.
+
+    Of more than MOST_PRINTS one in two, four or more is taken, by its print: memory and the plan stay bounded.
+    """
     gone = pa.table({"doc_id": pa.array(sorted(doc_ids), pa.string())})
     with connected(Repository(project.root)) as con:
         con.register("gone", gone)
         own = "SELECT DISTINCT content_hash, text FROM repository.documents SEMI JOIN gone USING (doc_id)"
-        hashes, found = set[str](), set[int]()
+        hashes, found, every = set[str](), set[int](), 1
         with stream(con, own, batch_rows=512) as batches:
             for batch in batches:
                 hashes.update(batch["content_hash"].to_pylist())
                 for text in batch["text"].to_pylist():
-                    found.update(prints(text, seed))
+                    found.update(each for each in prints(text, seed) if each % every == 0)
+                    while len(found) > MOST_PRINTS:
+                        every *= 2
+                        found = {each for each in found if each % every == 0}
         others = "SELECT text FROM repository.documents ANTI JOIN gone USING (doc_id)"
         with stream(con, others, batch_rows=512) as batches:
             for batch in batches:

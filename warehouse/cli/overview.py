@@ -57,6 +57,9 @@ def _say_status(found: Status) -> None:
     _section("Published", ("snapshot", "facts"), _snapshot(found.published), "nothing yet; 'warehouse run' publishes")
     _section("Releases", RELEASES, [_release(item) for item in found.releases], "none yet; 'warehouse export DATASET'")
     _section("Assets", RUNS, [_run(item) for item in found.assets], "no run yet")
+    if found.takedowns:
+        rows = [(item.id, f"--{item.asked} {item.value}", table.moment(item.at)) for item in found.takedowns]
+        _section("Takedowns to complete, by saying the same again", ("takedown", "asked for", "since (UTC)"), rows, "")
     if found.scores:
         _section("Scores", SCORES, [_score(item) for item in found.scores], "")
     if found.freshness:

@@ -50,7 +50,7 @@ def say_reach(found: Reach) -> None:
     if len(found.documents) > SHOWN:
         click.echo(f"and {len(found.documents) - SHOWN:,} more; --json lists them")
     for each in found.objects:
-        whole = "lines are cut out" if each.lines else "goes whole"
+        whole = "goes whole" if each.kind == "whole" else f"{each.kind} are cut out"
         click.echo(f"object {each.sha256[:16]} {each.uri}: {whole}, {each.others:,} other documents in it")
     click.echo(f"releases to revoke: {', '.join(found.releases) or 'none'}")
 

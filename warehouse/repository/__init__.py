@@ -19,6 +19,7 @@ from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
 from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
+from warehouse.repository.redaction import Kind, Taken
 from warehouse.repository.takedown import REDACTIONS, TAKEDOWNS, Erased, Gone, keyed
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
 
@@ -95,16 +96,16 @@ class Repository:
         """Cut rows out of a table, of its last version and of all before. Raises Busy, StorageFull, FormatError."""
         return takedown.erase(self.root, table, gone, wait_s=self.wait_s)
 
-    def redact(self, sha256: str, contents: Collection[str], *, lines: bool, takedown_id: str, run_id: str) -> str:
-        """The sha256 of what is in the place of an archived object since these contents were cut out of it.
+    def redact(self, sha256: str, taken: Collection[Taken], *, kind: Kind, takedown_id: str, run_id: str) -> str:
+        """The sha256 of what is in the place of an archived object since these documents were cut out of it.
 
-        lines: whether it is JSON Lines; any other goes whole. Raises NotFound, StorageFull.
+        kind: as redaction.kind_of says. Raises NotFound, StorageFull.
         """
         return redaction.redact(
             self.root,
             sha256,
-            contents,
-            lines=lines,
+            taken,
+            kind=kind,
             takedown_id=takedown_id,
             run_id=run_id,
             wait_s=self.wait_s,

@@ -131,7 +131,8 @@ def log(folder: Path) -> list[Commit]:
 
 def _commit(version: int, path: Path) -> Commit:
     actions = [orjson.loads(line) for line in path.read_bytes().splitlines() if line]
-    stamp = next(action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action)
+    stated = (action["commitInfo"].get("timestamp") for action in actions if "commitInfo" in action)
+    stamp = next(stated, None) or path.stat().st_mtime * 1000
     named = {kind: tuple(unquote(each[kind]["path"]) for each in actions if kind in each) for kind in ("add", "remove")}
     return Commit(version, datetime.fromtimestamp(stamp / 1000, UTC), named["add"], named["remove"])
 

@@ -38,8 +38,8 @@ class Documents:
     synthetic: bool
     generation: int
     bars: Bars | None = None
-    barred: dict[str, set[str]] = field(default_factory=dict)
-    """By object, the contents met in it that were taken down."""
+    barred: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """By object, content hash and uri of what was met in it that was taken down."""
 
     def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
         """The rows to store, records without uri, record or text, and the count of rows held already."""
@@ -49,7 +49,8 @@ class Documents:
         refused = list(_refusals(records, empty, origin, met))
         if self.bars is not None and (mask := self.bars.mask(rows["content_hash"].to_pylist())).any():
             barred = rows.filter(pa.array(mask))
-            self.barred.setdefault(origin.sha256, set()).update(barred["content_hash"].to_pylist())
+            named = zip(barred["content_hash"].to_pylist(), barred["uri"].to_pylist(), strict=True)
+            self.barred.setdefault(origin.sha256, set()).update(named)
             refused += [
                 Reject(uri, record, TAKEN_DOWN, "this content was taken down")
                 for uri, record in zip(barred["uri"].to_pylist(), barred["record"].to_pylist(), strict=True)

@@ -58,7 +58,7 @@ class Ingestion:
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
-        self._barred: dict[str, set[str]] = {}
+        self._barred: dict[str, set[tuple[str, str]]] = {}
         self._reasons: Counter[str] = Counter()
         for receipt in delta.history(folder) if delta.exists(folder) else ():
             if receipt.source == intake.source:
@@ -238,12 +238,12 @@ class Ingestion:
     def _redact(self) -> None:
         """Cut what was taken down out of the objects that brought it again, before their facts are committed."""
         for fact in self._facts:
-            if contents := self._barred.pop(fact.sha256, None):
+            if taken := self._barred.pop(fact.sha256, None):
                 redaction.redact(
                     self._root,
                     fact.sha256,
-                    contents,
-                    lines=redaction.is_lines(fact.uri, fact.reader),
+                    taken,
+                    kind=redaction.kind_of(fact.uri, fact.reader),
                     takedown_id="",
                     run_id=self._intake.run_id,
                     wait_s=self._wait_s,

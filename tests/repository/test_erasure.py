@@ -23,6 +23,7 @@ from warehouse.contracts import REJECTS, content_hash, doc_id
 from warehouse.errors import Busy, InputError
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Gone, Repository, keyed, takedown
+from warehouse.repository.redaction import kind_of
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("value", pa.int64())])
 PAIRS = pa.schema([("a", pa.string()), ("b", pa.string())])
@@ -138,8 +139,8 @@ def test_a_line_is_cut_out_of_an_object_and_every_other_keeps_its_bytes_and_numb
     path = tmp_path / uri
     path.write_bytes(PACKED[uri](raw))
     old, _ = repository.archive(path)
-    taken = [content_hash(text.replace("\ud800", "\ufffd")) for text in TEXTS[:2]]
-    new = repository.redact(old, taken, lines=True, takedown_id="t", run_id="r")
+    taken = [(content_hash(text.replace("\ud800", "\ufffd")), "u") for text in TEXTS[:2]]
+    new = repository.redact(old, taken, kind="lines", takedown_id="t", run_id="r")
     found = repository.object_path(old)
     assert found == repository.object_path(new)
     assert UNPACKED[uri](found.read_bytes()) == b"\r\n\r\n" + lines[2]
@@ -149,9 +150,9 @@ def test_a_line_is_cut_out_of_an_object_and_every_other_keeps_its_bytes_and_numb
     assert cut == [(old, new, 0, len(lines[0])), (old, new, len(lines[0]) + 2, len(lines[1]))]
     assert repository.archive(path) == (old, path.stat().st_size)
     assert repository.object_path(old) == found, "the old bytes do not come back"
-    assert repository.redact(old, taken, lines=True, takedown_id="t", run_id="r") == new
+    assert repository.redact(old, taken, kind="lines", takedown_id="t", run_id="r") == new
     assert leftovers(tmp_path / "root") == [f"archive/{old[:2]}/{old}.redacted"]
-    again = repository.redact(old, [content_hash("three")], lines=True, takedown_id="u", run_id="r")
+    again = repository.redact(old, [(content_hash("three"), "u")], kind="lines", takedown_id="u", run_id="r")
     assert UNPACKED[uri](repository.object_path(old).read_bytes()) == b"\r\n\r\n"
     assert repository.object_path(new).name == again
 
@@ -160,11 +161,43 @@ def test_an_object_of_another_kind_goes_whole(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "root")
     (tmp_path / "a.html").write_text("<p>text</p>")
     old, size = repository.archive(tmp_path / "a.html")
-    repository.redact(old, [content_hash("text")], lines=False, takedown_id="t", run_id="r")
+    repository.redact(old, [(content_hash("text"), "u")], kind="whole", takedown_id="t", run_id="r")
     assert repository.object_path(old).read_bytes() == b""
     with connect() as con:
         attach_repository(con, [repository.snapshot("redactions")])
         assert fetch_all(con, 'SELECT "offset", length FROM repository.redactions') == [(0, size)]
+
+
+def record(kind: str, target: str, block: bytes) -> bytes:
+    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: <{target}>\r\nContent-Length: {len(block)}\r\n\r\n"
+    return head.encode() + block + b"\r\n\r\n"
+
+
+ARCHIVED = [
+    record("warcinfo", "", b"software: x"),
+    record("request", "http://a.org/x y", b"GET /x"),
+    record(
+        "response", "http://a.org/x y", b"HTTP/1.1 200 OK\r\n\r\nWARC/1.0\r\nWARC-Target-URI: http://b.org/\r\n\r\nbad"
+    ),
+    record("response", "http://b.org/", b"HTTP/1.1 200 OK\r\n\r\ngood"),
+]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_records_of_a_web_archive_go_by_their_target_and_the_others_keep_their_bytes(
+    tmp_path: Path, packed: bool
+) -> None:
+    repository = Repository(tmp_path / "root")
+    path = tmp_path / "a.warc"
+    path.write_bytes(b"".join(gzip.compress(each) if packed else each for each in ARCHIVED))
+    old, _ = repository.archive(path)
+    assert kind_of("a.warc.gz", "warc/2") == "records"
+    repository.redact(old, [("0" * 32, "http://a.org/x%20y")], kind="records", takedown_id="t", run_id="r")
+    raw = repository.object_path(old).read_bytes()
+    assert (gzip.decompress(raw) if packed else raw) == ARCHIVED[0] + ARCHIVED[3]
+    assert raw.count(b"\x1f\x8b\x08") == 2 * packed, "a member for each record"
+    repository.redact(old, [("0" * 32, "http://c.org/")], kind="records", takedown_id="u", run_id="r")
+    assert repository.object_path(old).read_bytes() == b"", "what is not found goes with all"
 
 
 def bar(repository: Repository, *texts: str) -> None:
