@@ -23,10 +23,11 @@ from taken_project import BAD, GOOD, NEAR, exported, ids, make, run, take_down
 from pipelines import takedown
 from pipelines.definitions import build_definitions
 from pipelines.run import run_assets
-from warehouse import datasets
+from warehouse import datasets, publish
 from warehouse.answers import takedown as answers
 from warehouse.answers.status import status
-from warehouse.datasets import list_releases, rebuild, resolve, verify
+from warehouse.cli.app import run as warehouse
+from warehouse.datasets import list_releases, read_manifest, rebuild, resolve, verify
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, UsageError
 from warehouse.loader import Loader
 from warehouse.project import Project, load
@@ -43,9 +44,9 @@ def pristine(memory_folder: Path) -> Path:
 
 
 @pytest.fixture
-def project(pristine: Path, tmp_path: Path) -> Project:
+def project(pristine: Path, memory_folder: Path, request: pytest.FixtureRequest) -> Project:
     """A copy of the project: nothing that it stored names its place."""
-    return load(Path(shutil.copytree(pristine, tmp_path / "project")))
+    return load(Path(shutil.copytree(pristine, memory_folder / f"copy-{abs(hash(request.node.name))}")))
 
 
 def marks(project: Project) -> answers.Marks:
@@ -220,6 +221,31 @@ def test_a_takedown_killed_anywhere_is_completed_by_the_same_again(killed: dict[
         assert found["seen"] == wanted, point
         assert max(found["seen"]["versions"]) == 2, point
     assert (whole["seen"]["plans"], whole["seen"]["strays"]) == ([], [])
+
+
+def test_the_verb_publishes_anew_and_makes_a_new_release_of_each_that_was_revoked(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    (project.folder / "warehouse.toml").write_text('name = "taken"\nbuiltin = false\n')
+    marked, place = marks(project), ["--project", str(project.folder)]
+    assert warehouse(["takedown", "--uri", PAGE, "--dry-run", *place]) == 0
+    assert "2 asked" in (said := capsys.readouterr().out)
+    assert "releases to revoke: every@1" in said
+    assert warehouse(["takedown", "--uri", PAGE, "--why", "request 7", *place]) == 0
+    said = capsys.readouterr().out
+    assert "4 documents, 2 objects" in said
+    assert "revoked every@1, made again every@2" in said
+    assert answers.left(project, marked) == []
+    assert [(each.name, each.version, each.state, each.why) for each in list_releases(project.datasets)] == [
+        ("every", 1, "revoked", "request 7"),
+        ("every", 2, "live", ""),
+        ("plain", 1, "live", ""),
+    ]
+    assert read_manifest(resolve(project.datasets, "every")).documents == 2
+    assert [each.n for each in publish.generations(project.published, "prod")] == [2]
+    assert warehouse(["verify", "every@1", *place]) == 1
+    assert "'every@1' was revoked: request 7. Allowed: every@2" in capsys.readouterr().err
 
 
 def test_a_takedown_is_runs_of_its_own_that_no_other_run_brings(make_project: Callable[[], Project]) -> None:
