@@ -20,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 WHOLE = (
     *("datatrove==0.10.1", "spacy==3.8.18", "nltk==3.10.4", "orjson==3.13.0", "regex==2026.11.19", "tldextract==5.4.0"),
     *("datasketch==2.0.0", "rensa==0.5.0", "trafilatura==2.3.1", "lxml-html-clean==0.4.5"),
+    *("dlt[filesystem,parquet]==1.31.0", "warcio==1.8.1"),
     *(
         "phonenumbers==9.0.43",
         "pyyaml",

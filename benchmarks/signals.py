@@ -7,7 +7,8 @@
 Agreement is on the sample of samples.py. Ours: the kernels over one batch, one thread, without language and SQL; the
 rules are read from the signals by the SQL of sql/curation. Warm is the best of five passes over the sample, cold one
 pass over 200 MB of whole documents, three in four of them source code. Compile time apart. The memos of chunks are
-small and start empty in every pass. datatrove: each filter called on each document, without readers and writers.
+small and start empty in every pass. Threads: signals and language of the 200 MB by one thread and by one for each core,
+by the clock, best of three. datatrove: each filter called on each document, without readers and writers.
 
 In the chain FineWeb's rules read what C4's filter leaves of a text, on both sides. Alone ("fineweb"), and in a chain of
 which every filter reads the stored text ("unedited"), they read that: the same SQL over the columns of the whole text.
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -49,10 +52,15 @@ def main() -> None:
     arguments.add_argument("--documents", type=int, default=samples.SAMPLE, help="at most so many, of all kinds alike")
     given = arguments.parse_args()
     documents = samples.sample(given.data, given.documents)
-    figures = speeds(samples.of(documents), samples.of(samples.whole(given.data)))
+    figures = own(samples.of(documents), samples.of(samples.whole(given.data)))
     if not given.own:
         figures |= beside(documents)
     print(json.dumps(figures))
+
+
+def own(some: list[str], varied: list[str]) -> dict[str, float]:
+    """Our speeds on both, and how they grow with the threads."""
+    return speeds(some, varied) | threaded(varied)
 
 
 def beside(documents: list[tuple[str, str]]) -> dict[str, float]:
@@ -75,6 +83,18 @@ def speeds(some: list[str], varied: list[str]) -> dict[str, float]:
             print(f"{mode}, {column.bytes / 1e6:.0f} MB:", rates)
             found[key] = round(column.bytes / 1e6 / sum(spent.values()), 1)
     return found | {"rules_unicode_mb_per_cpu_s": found["rules_unicode_mb_per_cpu_s_warm"]}
+
+
+def threaded(varied: list[str]) -> dict[str, float]:
+    """How many times as fast ``measure`` is with a thread for each core as with one, by the clock."""
+    batch, cores = samples.batch_of(varied), len(os.sched_getaffinity(0))
+    spent = {threads: math.inf for threads in (1, cores)}
+    for threads in (*spent, *spent, *spent):
+        start = time.perf_counter()
+        measure(batch, threads=threads)
+        spent[threads] = min(spent[threads], time.perf_counter() - start)
+    print("threads:", {threads: f"{taken:.2f} s" for threads, taken in spent.items()})
+    return {"rules_threads": cores, "rules_threads_speedup": round(spent[1] / spent[cores], 2)}
 
 
 def kernels(mode: Words) -> dict[str, Callable[[Texts], object]]:
@@ -177,7 +197,7 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     con = query.connect(threads=1)
     con.register("measured", pa.Table.from_batches([measure(batch)]))
     con.execute("CREATE SCHEMA staging; CREATE SCHEMA curation; CREATE TABLE staging.current_signals AS FROM measured")
-    for name in (*FILTERS, "dolma", "nemo"):
+    for name in ("gopher", "c4", "fineweb", "dolma", "nemo"):
         con.execute(f"CREATE VIEW curation.{name} AS {(samples.CHECKOUT / f'sql/curation/{name}.sql').read_text()}")
     left = [name for name in SIGNALS.names if name.startswith(LEFT)]
     whole = ", ".join(f"{name.removeprefix(LEFT)} AS {name}" for name in left)
@@ -187,10 +207,10 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     )
     con.execute(f"CREATE VIEW curation.alone AS {alone}")
     first = "list_filter({}, lambda rule: rule.failed)[1].reason AS {}"
-    before = "repetition.rules || quality.rules || c4.open_rules"
+    before = "gopher.repetition || gopher.quality || c4.open_rules"
     columns = {
-        "gopher_quality": "quality.rules",
-        "gopher_repetition": "repetition.rules",
+        "gopher_quality": "gopher.quality",
+        "gopher_repetition": "gopher.repetition",
         "c4": "c4.rules",
         "fineweb": "alone.rules",
         "chain": f"{before} || fineweb.rules",
@@ -202,8 +222,7 @@ def verdicts(some: list[str]) -> list[dict[str, str | None]]:
     chosen = ", ".join(first.format(rules, name) for name, rules in columns.items())
     rows = query.fetch_all(
         con,
-        f"SELECT {chosen} FROM curation.gopher_quality AS quality"
-        " JOIN curation.gopher_repetition AS repetition USING (doc_id) JOIN curation.c4 USING (doc_id)"
+        f"SELECT {chosen} FROM curation.gopher JOIN curation.c4 USING (doc_id)"
         " JOIN curation.fineweb USING (doc_id) JOIN curation.alone USING (doc_id)"
         " JOIN curation.dolma USING (doc_id) JOIN curation.nemo USING (doc_id)"
         " ORDER BY CAST(doc_id AS INTEGER)",

@@ -5,12 +5,13 @@ SQL model in a file nobody else can see, audits it, and switches it in only when
 leaves the last good snapshot in place and no half-built file behind.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
+from typing import Protocol
 
 import dagster as dg
 import pyarrow as pa
@@ -31,7 +32,7 @@ from pipelines.gates import (
 from pipelines.ingest import OWNERS, freshness
 from pipelines.pairs import pairs_asset
 from warehouse import curation, models, publish
-from warehouse.contracts import Batches, Check, Freshness, Snapshot
+from warehouse.contracts import TEXT_ROWS, Batches, Check, Freshness, Snapshot
 from warehouse.energy import Rate
 from warehouse.gate import Suite, grain_suite, run_suites
 from warehouse.models import Built, Model
@@ -46,13 +47,19 @@ Event = dg.MaterializeResult[None] | dg.AssetCheckResult
 COMMIT_BYTES = 512 << 20
 """Text measured between two commits: what a killed run repeats at most."""
 
-Measure = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+class Measure(Protocol):
+    """Rows of a batch of documents, found by so many threads."""
+
+    def __call__(self, batch: pa.RecordBatch, /, *, threads: int) -> pa.RecordBatch: ...
+
+
 Suites = Mapping[str, Sequence[Suite]]
 """Suites by the table they hold for; a table without one has an empty list."""
 
 
 def unmeasured(
-    repository: Repository, table: str, *, measured_as: Mapping[str, int | str], memory_limit: str
+    repository: Repository, table: str, *, measured_as: Mapping[str, int | str], memory_limit: str, batch_rows: int
 ) -> tuple[int, Generator[pa.RecordBatch]]:
     """The version of ``table`` (-1: none yet) and batches of (doc_id, text) of the documents it says nothing about.
 
@@ -61,11 +68,13 @@ def unmeasured(
     known = [repository.snapshot(table)] if table in repository.tables() else []
     counted = [each for each in known if measured_as.keys() <= set(each.schema.names)]
     snapshots = [repository.snapshot("documents"), *counted]
-    return (known[0].version if known else -1), _texts(snapshots, measured_as, memory_limit=memory_limit)
+    return (known[0].version if known else -1), _texts(
+        snapshots, measured_as, memory_limit=memory_limit, batch_rows=batch_rows
+    )
 
 
 def _texts(
-    snapshots: Sequence[Snapshot], measured_as: Mapping[str, int | str], *, memory_limit: str
+    snapshots: Sequence[Snapshot], measured_as: Mapping[str, int | str], *, memory_limit: str, batch_rows: int
 ) -> Generator[pa.RecordBatch]:
     """Each document of the first snapshot once, however many facts there are of it, unless the others know it."""
     current = " AND ".join(f"{column} = {literal(str(value))}" for column, value in measured_as.items())
@@ -77,7 +86,7 @@ def _texts(
     total = fetch_one(con, f"SELECT count(*) FROM ({first})")
     with tqdm(total=total[0] if total else 0, desc="measure", unit="doc", disable=None, delay=2) as progress:
         sql = f"SELECT doc_id, text FROM repository.documents JOIN ({first}) USING (doc_id, known_at)"
-        with stream(con, sql, batch_rows=512) as batches:
+        with stream(con, sql, batch_rows=batch_rows) as batches:
             for batch in batches:
                 progress.update(batch.num_rows)
                 yield batch
@@ -92,19 +101,22 @@ def measure(
     measured_as: Mapping[str, int | str],
     run_id: str,
     memory_limit: str,
+    threads: int = 1,
 ) -> tuple[int, int]:
     """Append what ``function`` measures of every document that has no row of ``measured_as``: rows and text bytes.
 
     It is committed part by part. Raises Busy where another run has measured meanwhile.
     """
     rows = size = 0
-    at, batches = unmeasured(repository, table, measured_as=measured_as, memory_limit=memory_limit)
+    at, batches = unmeasured(
+        repository, table, measured_as=measured_as, memory_limit=memory_limit, batch_rows=threads * TEXT_ROWS
+    )
 
     def measured(some: Batches) -> Batches:
         nonlocal size
         for batch in some:
             size += batch.nbytes
-            yield function(batch)
+            yield function(batch, threads=threads)
 
     with closing(batches):  # also where a write fails: the connection is shared
         for some in chain(_chunks(batches), [iter(())]):  # the empty end makes the table, clears what a kill left in it
@@ -169,6 +181,7 @@ def measure_asset(
                 measured_as=stated,
                 run_id=run_id,
                 memory_limit=limit,
+                threads=project.threads,
             )
             results = audit(key, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot(table)
@@ -190,7 +203,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "signals",
-            partial(curation.measure, words=project.words, threads=project.threads),
+            partial(curation.measure, words=project.words),
             schema=curation.SIGNALS,
             description="Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
             suites=suites["repository.signals"],
@@ -199,7 +212,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "paragraphs",
-            partial(curation.paragraphs, threads=project.threads),
+            curation.paragraphs,
             schema=curation.PARAGRAPHS,
             description="Hash and length of every line of 20 bytes and more, for duplicates across documents.",
             suites=suites["repository.paragraphs"],
@@ -207,7 +220,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "pii",
-            partial(curation.pii, threads=project.threads),
+            curation.pii,
             schema=curation.PII,
             description="Where each document holds e-mail, phone, IP, card or account numbers; places, not the text.",
             suites=suites["repository.pii"],
@@ -215,7 +228,7 @@ def curation_assets(project: Project, suites: Suites, *, registered: bool) -> li
         measure_asset(
             project,
             "minhash",
-            partial(curation.minhash, threads=project.threads),
+            curation.minhash,
             schema=curation.MINHASH,
             description="MinHash bands of every document, by which near duplicates meet.",
             suites=suites["repository.minhash"],
@@ -237,17 +250,26 @@ def model_key(name: str) -> dg.AssetKey:
 
 
 def snapshot_asset(
-    project: Project, loaded: Sequence[Model], suites: Suites, *, pins: Iterable[str] = (), pool: str | None = None
+    project: Project,
+    loaded: Sequence[Model],
+    suites: Suites,
+    *,
+    pins: Iterable[str] = (),
+    derived: Mapping[str, str] | None = None,
+    pool: str | None = None,
 ) -> dg.AssetsDefinition:
     """Every SQL model and the snapshot that holds them, one step: build, audit, switch.
 
     pins: repository tables that no model need read, but what reads the snapshot does; it is built after them too.
+    derived: views of the repository that models may read -> the tables that they are of.
     """
+    tables = derived or {}
+    pins = sorted({tables.get(name, name) for name in pins})
     audits = {model.name: [grain_suite(model.name, model.grain), *suites[model.name]] for model in loaded}
 
     @dg.multi_asset(
         name="build_snapshot",
-        specs=[*(_model_spec(model) for model in loaded), _published_spec(loaded, pins, project.fresh_within)],
+        specs=[*(_model_spec(model, tables) for model in loaded), _published_spec(loaded, pins, project.fresh_within)],
         check_specs=[spec for name, own in audits.items() for spec in check_specs(model_key(name), own)],
         pool=pool,
     )
@@ -347,10 +369,12 @@ def _facts(done: publish.Published, env: str, checks: int, built: list[Built]) -
     }
 
 
-def _model_spec(model: Model) -> dg.AssetSpec:
+def _model_spec(model: Model, derived: Mapping[str, str]) -> dg.AssetSpec:
     schema = model.name.split(".")[0]
-    no_asset = {"repository.runs", "repository.rejects", "repository.score_models"}
-    reads = [name for name in (*model.depends_on, *model.reads) if name not in no_asset]
+    kept_aside = ("runs", "rejects", "resolved_rejects", "schema_changes", "score_models")
+    no_asset = {f"repository.{table}" for table in kept_aside}
+    found = dict.fromkeys(derived.get(name, name) for name in (*model.depends_on, *model.reads))
+    reads = [name for name in found if name not in no_asset]
     return dg.AssetSpec(
         model_key(model.name),
         deps=[model_key(name) for name in reads],

@@ -35,6 +35,7 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
+from warehouse.query import DERIVED
 from warehouse.sources import BENCHMARKS, LISTED_HERE, SCORED_HERE, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
@@ -58,7 +59,8 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     _refuse_taken(sources, synthesising)
     scoring = [load_score(path) for path in project.files("recipes/scores", "*.yaml")]
     listing = [load_list(path, project.folder) for path in project.files("recipes/lists", "*.yaml")]
-    written = _written(sources, synthesising, scoring, listing)
+    derived = _derived(sources)
+    written = _written(sources, synthesising, scoring, listing) | derived.keys()
     models = _fed(loaded, written)
     _refuse_unfed(project, loaded, models, written)
     _refuse_unmet(project, suites, loaded, written)
@@ -71,7 +73,7 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
         refuse_unfed(each, {model.name for model in models} | written)
     pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
-    snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), pool=pool)
+    snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), derived=derived, pool=pool)
     measuring = curation_assets(project, suites, registered=any(each.benchmark for each in sources))
     building = [*measuring, *score_assets(project, scored, suites), *list_assets(project, listing, suites), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
@@ -156,6 +158,12 @@ def _written(
         *(LISTED_HERE if listing else ()),
     )
     return {f"repository.{table}" for table in stored}
+
+
+def _derived(sources: Sequence[Source]) -> dict[str, str]:
+    """Views beside a keyed table -> the table."""
+    tables = {source.table for source in sources if source.keyed}
+    return {f"repository.{table}{end}": f"repository.{table}" for table in tables for end in DERIVED}
 
 
 def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model], written: set[str]) -> None:

@@ -69,6 +69,7 @@ def run_assets(
     names: Sequence[str] | None = None,
     *,
     reread: bool = False,
+    retry: bool = False,
     env: str = "prod",
     processes: int = 1,
     partition: str | None = None,
@@ -78,8 +79,9 @@ def run_assets(
     """Materialise assets in this process; without names, everything up to the published snapshot.
 
     A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it. partition: a key,
-    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. tables:
-    those that maintenance keeps in shape, all without any. takedown: the configuration of a takedown's asset.
+    or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. reread,
+    retry: as in IngestConfig. tables: those that maintenance keeps in shape, all without any. takedown: the
+    configuration of a takedown's asset.
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name
     or partition.
     """
@@ -95,7 +97,13 @@ def run_assets(
                 asset_selection=selected,
                 tags=process_tag() | tags,
                 run_config=_config(
-                    selected, reread=reread, env=env, processes=processes, tables=tables, takedown=takedown
+                    selected,
+                    reread=reread,
+                    retry=retry,
+                    env=env,
+                    processes=processes,
+                    tables=tables,
+                    takedown=takedown,
                 ),
             )
         except dg.DagsterExecutionInterruptedError:
@@ -183,6 +191,7 @@ def _config(
     selected: Sequence[dg.AssetKey],
     *,
     reread: bool,
+    retry: bool,
     env: str,
     processes: int,
     tables: Sequence[str],
@@ -191,8 +200,8 @@ def _config(
     """Run configuration: what each selected step is told; the console stays quiet, the event log has it all."""
     ops: dict[str, Any] = {}
     for group, name in (key.path[:2] for key in selected):
-        if group == "sources" and reread:
-            ops[f"sources__{name}"] = {"config": {"reread": True}}
+        if group == "sources" and (reread or retry):
+            ops[f"sources__{name}"] = {"config": {"reread": reread, "retry": retry}}
         elif group == "datasets":
             ops[f"datasets__{name}"] = {"config": {"env": env, "processes": processes}}
         elif group == "report":

@@ -24,7 +24,7 @@ from warehouse.answers import takedown as answers
 from warehouse.contracts import digest
 from warehouse.errors import IntegrityError, NotFound
 from warehouse.project import Project, prepare, write_whole
-from warehouse.repository import TAKEDOWNS, Erased, Gone, Repository, keyed
+from warehouse.repository import TAKEDOWNS, Erased, Gone, Repository, keyed_hash
 
 REMOVED = dg.AssetKey(["takedown", "removed"])
 PROVED = dg.AssetKey(["takedown", "proved"])
@@ -200,7 +200,7 @@ def _rows(repository: Repository, plan: Plan, step: str, *, run_id: str) -> Iter
     secret = repository.takedown_key()
     for content in sorted(plan.marks.hashes):
         count = len({each.doc_id for each in plan.documents if each.content_hash == content})
-        yield {**said, "keyed_hash": keyed(secret, content), "documents": count}
+        yield {**said, "keyed_hash": keyed_hash(secret, content), "documents": count}
 
 
 def takedown_assets(project: Project) -> Sequence[dg.AssetsDefinition]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A response; ``cut``: bytes of the body after which the connection is closed, ``reset``: it is, before any."""
+    """A response; ``cut``: bytes of the body after which the connection is closed, ``reset``: it is, before any;
+    ``ranges``: whether a Range is answered with the rest of the body, where If-Range is its ETag or Last-Modified.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -20,6 +22,7 @@ class Answer:
     reset: bool = False
     chunked: bool = False
     wait_s: float = 0
+    ranges: bool = True
 
 
 @dataclass
@@ -61,6 +64,11 @@ class _Handler(BaseHTTPRequestHandler):
         condition = self.headers.get("If-None-Match")
         if answer.status == 200 and condition and condition == answer.headers.get("ETag"):
             answer = Answer(304)
+        since = self.headers.get("If-Range")
+        if answer.status == 200 and answer.ranges and since in (*answer.headers.values(),):
+            start, size = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-")), len(answer.body)
+            said = {**answer.headers, "Content-Range": f"bytes {start}-{size - 1}/{size}"}
+            answer = replace(answer, status=206, body=answer.body[start:], headers=said)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)

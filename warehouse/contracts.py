@@ -26,6 +26,8 @@ Words = Literal["spacy_en", "unicode", "whitespace"]
 """How a text is cut into words (warehouse.kernels.words)."""
 BATCH_BYTES = 16 << 20
 """Target size of a record batch and of a Parquet row group, in bytes of Arrow memory."""
+TEXT_ROWS = 512
+"""Documents that are read at a time for each thread that measures them."""
 MAX_NESTING = 32
 """Structs, lists and maps in each other in a table's column: delta-rs reads 40 structs back and not 45, Arrow IPC
 writes 63.
@@ -42,6 +44,11 @@ RECORDS = pa.schema(
         ("published_at", TIMESTAMP),  # the document's own time
         ("known_at", TIMESTAMP),  # when we knew it, if the record says so; else null
         ("stated_language", pa.string()),  # language tag that the record states of itself
+        ("canonical", pa.string()),  # address that a page states as its own
+        ("robots", pa.string()),  # what a page and its headers tell robots: noindex, noai...
+        ("tdm_reservation", pa.bool_()),  # whether they reserve the rights to text and data mining (TDMRep)
+        ("tdm_policy", pa.string()),  # address of their policy of it
+        ("programming_language", pa.string()),  # of source code
     ]
 )
 
@@ -61,7 +68,13 @@ DOCUMENTS = pa.schema(
         ("synthetic", pa.bool_()),
         ("generation", pa.int32()),  # 0 for real data, 1 for synthetic from real; never more than 1
         ("receipt_id", pa.string()),
-        ("stated_language", pa.string()),  # last: a table made before it had this column gets it there
+        # From here on columns that came later: a table made before gets them at its end.
+        ("stated_language", pa.string()),
+        ("canonical", pa.string()),
+        ("robots", pa.string()),
+        ("tdm_reservation", pa.bool_()),
+        ("tdm_policy", pa.string()),
+        ("programming_language", pa.string()),
     ]
 )
 
@@ -81,6 +94,79 @@ REJECTS = pa.schema(
         ("receipt_id", pa.string()),
     ]
 )
+
+RESOLVED_REJECTS = pa.schema(
+    [
+        ("reject_id", pa.string()),  # a row of rejects whose record was read since
+        ("source", pa.string()),
+        ("known_at", TIMESTAMP),  # when the run that read it was planned
+        ("receipt_id", pa.string()),
+    ]
+)
+
+SCHEMA_CHANGES = pa.schema(
+    [
+        ("change_id", pa.string()),  # blake2b-128(source, table, column, change, was, became, object_sha256)
+        ("source", pa.string()),
+        ("table_name", pa.string()),
+        ("column_name", pa.string()),
+        ("change", pa.string()),  # one of CHANGES
+        ("was", pa.string()),  # type, or name as it came, before; null where there was none
+        ("became", pa.string()),
+        ("rows", pa.int64()),  # refused, or whose value was left out
+        ("objects", pa.int64()),  # of the commit
+        ("uri", pa.string()),  # of the first of them
+        ("object_sha256", pa.string()),
+        ("known_at", TIMESTAMP),
+        ("receipt_id", pa.string()),
+    ]
+)
+CHANGES = {
+    "added": "a column that the table had not",
+    "widened": "the column's type holds more from now on, all its values were written again",
+    "renamed": "the column came under another name",
+    "missing": "an object lacks a column that the source had before",
+    "empty": "a column without any value: it is in the table from the first value on",
+    "refused": "a new column under columns: freeze, its rows are rejects",
+    "discarded": "a new column under columns: discard, or the table under tables: discard",
+    "misfit": "values that do not fit: rejects under types: freeze, null under types: discard",
+}
+"""Words of ``schema_changes.change``."""
+Answer = Literal["evolve", "freeze", "discard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What becomes of an object that differs from its table: evolve takes the difference up, freeze makes rejects of
+    the rows, discard leaves the values out. columns: new ones; types: other ones; tables: a table that is not there.
+    """
+
+    columns: Answer = "evolve"
+    types: Answer = "evolve"
+    tables: Answer = "evolve"
+
+
+EVOLVE = Contract()
+"""Every difference is taken up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """That rows of a typed table with the same ``keys`` are one thing at several times.
+
+    mode: of upsert an object brings rows that are new or changed; of snapshot and scd2 the objects of one known_at are
+    a whole vintage, in which a key that is absent has been deleted. row_times: whether each row states its known_at.
+    """
+
+    mode: Literal["upsert", "snapshot", "scd2"]
+    keys: tuple[str, ...]
+    row_times: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether absence is deletion."""
+        return self.mode != "upsert"
+
 
 RUNS = pa.schema(
     [
@@ -196,7 +282,8 @@ class ObjectFact:
     """That ``uri`` held the bytes ``sha256`` at ``known_at``, as read by ``reader`` (name and version).
 
     rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped. version: what a server calls
-    these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions.
+    these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions; deleted: keys that the
+    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts.
     """
 
     uri: str
@@ -211,6 +298,7 @@ class ObjectFact:
     dropped: int = 0
     version: str | None = None
     partition: str | None = None
+    deleted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +317,8 @@ class Receipt:
     dropped: int = 0
     objects: tuple[ObjectFact, ...] = ()
     drops: Mapping[str, int] = field(default_factory=dict)  # of ``dropped``, by reason
+    columns: tuple[str, ...] = ()  # of a typed table, those that the source brought for the first time
+    deleted: int = 0  # rows that say that a key is gone, besides rows_out
     version: int = -1  # Delta version of the commit; known only when read back
 
     @property

@@ -123,8 +123,9 @@ def relations(con: Connection) -> set[str]:
 
 
 def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
-    """Make every snapshot visible as ``repository.<table>`` on this connection."""
+    """Make every snapshot visible as ``repository.<table>`` on this connection; of a keyed one its times too."""
     attach_memory(con, "repository")
+    snapshots = list(snapshots)
     for snapshot in snapshots:
         view = f"CREATE OR REPLACE VIEW repository.{quoted(snapshot.table)} AS "
         try:
@@ -132,6 +133,46 @@ def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
         except duckdb.BinderException:  # a column that no file has yet: its rows are still to come
             con.execute(view + relation_sql(con, snapshot, complete=True))
         con.execute(f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}")
+    for snapshot in snapshots:
+        if KEY in snapshot.schema.names:
+            _attach_times(con, snapshot)
+
+
+KEY = "_key"
+"""The column that a table has whose rows are facts of keys."""
+DERIVED = ("_current", "_history")
+"""Views of such a table, by what their name has after the table's."""
+AS_OF = "_as_of"
+"""The same of the macro that says what was known at a moment: ``<table>_as_of(moment)``."""
+
+_FACTS = """
+SELECT * FROM {table}
+QUALIFY row_number() OVER (PARTITION BY _key, _known_at ORDER BY _sequence DESC, _record DESC) = 1"""
+
+_HISTORY = """
+SELECT * EXCLUDE (_row_hash, _deleted, _sequence, _same),
+       _known_at AS valid_from, lead(_known_at) OVER (PARTITION BY _key ORDER BY _known_at) AS valid_to
+FROM (
+    SELECT *, lag((_row_hash, _deleted)) OVER (PARTITION BY _key ORDER BY _known_at) AS _same
+    FROM ({facts})
+)
+WHERE _same IS DISTINCT FROM (_row_hash, _deleted)
+QUALIFY NOT _deleted"""
+
+_AS_OF = """
+SELECT * EXCLUDE (valid_from, valid_to) FROM {history}
+WHERE valid_from <= moment::TIMESTAMPTZ AND (valid_to IS NULL OR valid_to > moment::TIMESTAMPTZ)"""
+
+
+def _attach_times(con: Connection, snapshot: Snapshot) -> None:
+    """The intervals of a keyed table, what is known now, and what was known at a moment, as views beside it."""
+    table = f"repository.{quoted(snapshot.table)}"
+    history, current, as_of = (f"repository.{quoted(snapshot.table + end)}" for end in (*DERIVED[::-1], AS_OF))
+    facts = _FACTS.format(table=table)
+    con.execute(f"CREATE OR REPLACE VIEW {history} AS {_HISTORY.format(facts=facts)}")
+    now = f"SELECT * EXCLUDE (valid_from, valid_to) FROM {history} WHERE valid_to IS NULL"
+    con.execute(f"CREATE OR REPLACE VIEW {current} AS {now}")
+    con.execute(f"CREATE OR REPLACE MACRO {as_of}(moment) AS TABLE {_AS_OF.format(history=history)}")
 
 
 def attach_memory(con: Connection, name: str) -> None:

@@ -137,7 +137,7 @@ def test_a_set_a_file_and_both_names_of_a_variable_mean_the_same(project: Projec
     ]
     assert answers.count(answers[0]) == 4
     assert answers[0].changes[0].default == "30"
-    assert whatif(project, "sql/curation/gopher_quality.sql", {"min_words": "1"}).rule_set == "gopher"
+    assert whatif(project, "sql/curation/gopher.sql", {"min_words": "1"}).rule_set == "gopher"
     assert whatif(project, "fineweb", {"gopher_min_words": "1"}).changes[0].name == "gopher_min_words"
 
 
@@ -183,7 +183,6 @@ def test_the_published_files_stay_as_they_were(project: Project) -> None:
         ("sql/nowhere/house.sql", {}, "no file"),
         ("/etc/house.sql", {}, "no file"),
         ("sql/curation/decisions.sql", {}, "no file of a rule set.*house.sql"),
-        ("sql/curation/gopher.sql", {}, "gopher_quality.sql and sql/curation/gopher_repetition.sql"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_is_allowed(project, rules, values, said) -> None:

@@ -31,10 +31,7 @@ MODELS = [
     *(f"curation.{name}" for name in ("oversized_buckets", "near_pairs", "clusters", "paragraph_duplicates")),
     "staging.current_lists",
     "curation.list_matches",
-    *(
-        f"curation.{name}"
-        for name in ("gopher_quality", "gopher_repetition", "c4", "fineweb", "house", "dolma", "nemo")
-    ),
+    *(f"curation.{name}" for name in ("gopher", "c4", "fineweb", "house", "dolma", "nemo")),
     *(f"curation.{name}" for name in ("rules", "decisions", "funnel")),
 ]
 TABLES = {

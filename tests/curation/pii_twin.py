@@ -26,11 +26,12 @@ SPECIAL = """
 0.0.0.0/8 127.0.0.0/8 192.0.0.0/24 192.0.2.0/24 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3
 2001:db8::/32 3fff::/20
 """
-PRIVATE = "10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16"
+PRIVATE = "10.0.0.0/8 100.64.0.0/10 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 fc00::/7 fe80::/10"
 ADDRESSED = re.compile(
     rb"(?i)(?<![a-z])(?:addr|address|addresses|dns|gateway|ips?|ipv|nameserver|netmask|ping|resolver)(?![a-z])"
 )
 IPV6 = re.compile(rb"(?<![\w:.])[0-9][0-9A-Fa-f]{3}:[0-9A-Fa-f:]*")
+OWN = re.compile(rb"(?<![\w:.])(?:[fF][cCdD]|[fF][eE][89abAB])[0-9A-Fa-f]{1,2}:[0-9A-Fa-f:]*")
 IPV4 = re.compile(rb"(?<![\w.])(?<!\w-)(?<![=<>~!]=)\d{1,3}(?:\.\d{1,3}){3}(?!\w)(?!\.\w)(?![-+][A-Za-z])")
 SOLID = rb"(?<![\w.])(?<!\d-)\d{13,19}"
 DASHED = rb"(?<![\w.])(?<!\d-)\d{4}-(?:\d{4}-\d{4}-\d{4}|\d{6}-\d{4,5})"
@@ -121,7 +122,7 @@ def numbers(raw: bytearray, hidden: set[int]) -> Iterator[Span | None]:
     floor = 0
     for run in re.finditer(rb"\d+", bytes(raw)):
         if run.start() >= floor:
-            for kind, found in recognised(bytes(raw), hidden, run.start()):
+            for kind, found in recognised(bytes(raw), hidden, floor, run.start()):
                 if found:
                     floor = found[1]
                     if kind == "ip" and not raw.startswith(b"0.", found[0]):
@@ -130,15 +131,17 @@ def numbers(raw: bytearray, hidden: set[int]) -> Iterator[Span | None]:
                     break
 
 
-def recognised(text: bytes, hidden: set[int], at: int) -> Iterator[tuple[str, Found | None]]:
+def recognised(text: bytes, hidden: set[int], floor: int, at: int) -> Iterator[tuple[str, Found | None]]:
     """What each kind makes of the run of digits at ``at``, in the order in which they are asked."""
     before = text[at - 1 : at] if at else b""
+    if re.fullmatch(b"[A-Fa-f:]", before):
+        yield "ip", ipv6(text, at - len(re.search(rb"[0-9A-Fa-f:]{0,39}\Z", text[floor:at])[0]), OWN)
     if re.fullmatch(b"[A-Z]", before):
         yield "iban", account(text, at - 2) if at > 1 else None
     elif not re.fullmatch(rb"\w", before):
         if before == b"+" and not re.match(rb"\w", text[at - 2 : at - 1] if at > 1 else b""):
             yield "phone", international(text, hidden, at)
-        yield "ip", ipv6(text, at)
+        yield "ip", ipv6(text, at, IPV6)
         yield "ip", ipv4(text, hidden, at)
         yield "card", card(text, at)
         yield "ssn", security(text, at)
@@ -150,8 +153,8 @@ def recognised(text: bytes, hidden: set[int], at: int) -> Iterator[tuple[str, Fo
         yield "phone", spoken(text, hidden, at)
 
 
-def ipv6(text: bytes, at: int) -> Found | None:
-    match = IPV6.match(text, at)
+def ipv6(text: bytes, at: int, form: re.Pattern[bytes]) -> Found | None:
+    match = form.match(text, at)
     name = match[0] if match else b""
     if name.endswith(b":") and not name.endswith(b"::"):
         name = name[:-1]
@@ -161,9 +164,10 @@ def ipv6(text: bytes, at: int) -> Found | None:
         address = ipaddress.IPv6Address(name.decode())
     except ValueError:
         return None
-    if follows or (b"::" in name and (len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3 or name[:1] not in b"23")):
+    own = inside(address, PRIVATE)
+    if follows or (b"::" in name and (len(re.findall(rb"[0-9A-Fa-f]+", name)) < 3 - own or name[:1] not in b"23fF")):
         return None
-    span = None if inside(address, SPECIAL) else ("ip", at, stop, "2001:db8::1")
+    span = None if inside(address, SPECIAL) else ("private_ip" if own else "ip", at, stop, "2001:db8::1")
     return at, stop, span
 
 

@@ -24,6 +24,7 @@ PIECES = """
 @ . .. - -- + ( ) x / : :: % _ , 1 2 7 01 001 212 555 0123 (212) +1 +49 +44 (0)20 7946 0958 30 2024-01-02 v == >= A XX b
 user joe.doe foo@bar.com a+b@mail.co.uk @example.org user@example.org Foo@EXAMPLE.com icon@2x.png a@b.shape .com bar.de
 8.8.8.8 85.12.3.4 10.0.0.1 192.0.2.1 1.2.3.4 255.1 .77 2606:4700:4700::1111 2001:db8::1 2a00:1450 :0:0:0:200e 12:34:56
+fe80::1 FD12:3456: fcab:cd
 4111 1111 4111111111111111 378282246310005 3782-822463-10005 5555-5555-5555-4444 30569309025904 3056 930902 5904
 6011000990139424 180016070420458 0000 0000-0000-0000-0001 GB82 WEST 1234 5698 7654 32
 GB82WEST12345698765432 DE89370400440532013000
@@ -39,6 +40,7 @@ TEXTS = st.one_of(
     st.lists(st.sampled_from([*WORDS, *[" "] * 40, "\n", "é", "电话"]), max_size=14).map("".join),
     st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join),
     st.text("0123 .-+()/x:@aA", max_size=40),
+    st.builds("{}{}".format, st.sampled_from(["fe80:", "fd1", "FC", "2a01:"]), st.text("08fAdE::. ", max_size=40)),
     st.text(max_size=30),
 )
 
@@ -186,7 +188,7 @@ def test_a_text_that_is_no_utf8_is_searched_within_its_bounds() -> None:
     ("text", "why"),
     [
         ("version 1.2.3.4, section 3.2.1.4, v85.1.2.3, foo-85.1.2.3.tar.gz, pip==85.1.2.3", "versions"),
-        ("10.0.0.1 127.0.0.1 192.0.2.1 224.0.0.251 ::1 fe80::1 2001:db8::7", "addresses of no host"),
+        ("10.0.0.1 127.0.0.1 192.0.2.1 224.0.0.251 ::1 fec0::1 2001:db8::7", "addresses of no host"),
         ("2024-01-02 2024-01-02T03:04:05+01:00 01/02/2024 12:34:56 1700000000", "dates and times"),
         ("ISBN 978-0-306-40615-7, 0-306-40615-2, 9780306406157", "ISBNs"),
         (
@@ -258,6 +260,11 @@ def test_a_word_on_its_line_makes_groups_of_digits_a_telephone_number(text: str,
             [("private_ip", "192.168.1.77"), ("private_ip", "100.127.0.1")],
         ),
         ("Gateway 10.0.0.1, not 127.0.0.1 or 0.0.0.0", [("private_ip", "10.0.0.1")]),
+        (
+            "fe80::1%eth0 [FD12:3456:789a::], fcab:cd::5; fe8::1 xfe80::1 feed::b1 face:b00c:1:2:3:4:5:6 fdab::cd",
+            [("private_ip", "fe80::1"), ("private_ip", "FD12:3456:789a::"), ("private_ip", "fcab:cd::5")],
+        ),
+        ("fd00:0:0:0:a:b:c:d fd00:0:0:0:a:b:c", [("private_ip", "fd00:0:0:0:a:b:c:d")]),
         ("zip 8.8.8.8 pings 8.8.8.8" + " so" * 30 + " 8.8.8.8", []),
     ],
 )

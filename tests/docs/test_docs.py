@@ -16,7 +16,7 @@ import pages
 import pyarrow as pa
 import pytest
 
-from warehouse.contracts import DOCUMENTS, REJECTS, RUNS
+from warehouse.contracts import DOCUMENTS, REJECTS, RESOLVED_REJECTS, RUNS, SCHEMA_CHANGES
 from warehouse.curation import (
     CONTAMINATION,
     LISTS,
@@ -43,6 +43,7 @@ from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
 from warehouse.repository import REDACTIONS, TAKEDOWNS
+from warehouse.repository.keyed import KEYED
 from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
 from warehouse.sources import recipe as source_recipe
@@ -56,6 +57,9 @@ PAGES = sorted([*CHECKOUT.glob("docs/*.md"), CHECKOUT / "README.md"])
 SCHEMAS = {
     "documents": DOCUMENTS,
     "system": SYSTEM,
+    "keyed": KEYED,
+    "schema_changes": SCHEMA_CHANGES,
+    "resolved_rejects": RESOLVED_REJECTS,
     "rejects": REJECTS,
     "paragraphs": PARAGRAPHS,
     "pii": PII,

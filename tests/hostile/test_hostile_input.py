@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
@@ -97,13 +98,13 @@ def zipped(**members: bytes) -> bytes:
 REFUSED = {
     "table.avro": b"Obj\x01" + bytes(64),
     "picture.png": b"\x89PNG\r\n\x1a\n" + bytes(64),
-    "paper.pdf": b"%PDF-1.4\n",
     "book.docx": zipped(word__xml=b"<w/>"),
-    "rows.jsonl.bz2": b"BZh9" + bytes(64),
+    "cut.bz2": bz2.compress(b"x" * 1000)[:20],
+    "rows.tar.xz": b"\xfd7zXZ\0" + bytes(64),
     "nothing": b"",
     "empty.zip": b"",
     "hollow.zip": zipped(),
-    "cut.zip": zipped(a__jsonl=GOOD)[:-30],
+    "cut.zip": zipped(a__jsonl=GOOD)[:20],
     "cut.gz": gzip.compress(b"x" * 1000)[:12],
 }
 
@@ -145,7 +146,8 @@ HOSTILE = {
     "cut.jsonl.gz": (gzip.compress(GOOD)[:-4], 40, 1),
     "behind.jsonl.gz": (gzip.compress(GOOD) + b"behind", 40, 1),
     "nested.zip": (zipped(inner__zip=zipped(a__jsonl=GOOD), b__jsonl__gz=gzip.compress(GOOD)), 80, 0),
-    "outside.zip": (zipped(**{"../../up__jsonl": GOOD}), 40, 0),
+    "outside.zip": (zipped(**{"../../up__jsonl": GOOD}), 0, 1),
+    "headless.zip": (zipped(a__jsonl=GOOD)[:-30], 40, 1),
     "bomb.zip": (zipped(a__jsonl=GOOD, b__jsonl=b"0" * (20 << 20)), 40, 1),
     "long.jsonl": (GOOD + b'{"text": "' + b"a b " * (17 << 20) + b'"}\n', 40, 1),
     "quoted.csv": (b'a,b\n1,2\n3,"4\n', 1, 1),
@@ -158,6 +160,9 @@ HOSTILE = {
     "crawl.warc": (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", 0, 1),
     "crawl.warc.gz": (gzip.compress(b"WARC/1.0\r\n"), 0, 1),
     "mail.eml": (b"From: a@b\nTo: c@d\n\nHello.\n", 1, 0),
+    "paper.pdf": (b"%PDF-1.4\n", 0, 1),
+    "laughs.xml": (b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><x>&b;</x>', 0, 1),
+    "cut.xml": (b"<?xml version='1.0'?><x>text", 0, 1),
     "table.arrow": (b"ARROW1\0\0" + bytes(64), 0, 1),
 }
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import mmap
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from warehouse.contracts import Words
+from warehouse.curation import SIGNALS, measure
 from warehouse.kernels import lines, minhash, paragraphs, pii, profile, words
 from warehouse.kernels.texts import texts
 
 LINE = (
     "Ring 030 1234567 or write to ann@example.org: each line of this text is one and the same, as it may be. 汉字。\n"
 )
+PERIOD = 2_520
+"""Divisible by 5 to 10."""
 MANY = 100_000_000 // len(LINE.encode())
 
 
@@ -50,17 +55,26 @@ def test_personal_data_of_a_text_of_100_mb_is_found_in_every_line(long: pa.Array
     assert len(pii.rows(texts(long))) == MANY * len(one)
 
 
-def test_words_of_a_text_of_5_mb_add_up() -> None:
-    """A text of 100 MB would take 1.6 GB for its words and 5 s."""
-    times = MANY // 20
-    one, many = (
-        words.measure(texts(pa.array([text], pa.large_string())), "unicode")[0] for text in (LINE, LINE * times)
-    )
-    assert (many[0, :5] == times * one[0, :5]).all()
+@pytest.mark.parametrize(("mode", "times"), [("spacy_en", 349), ("unicode", 17)])
+def test_every_signal_of_a_text_of_100_mb_grows_by_the_same_from_part_to_part(mode: Words, times: int) -> None:
+    """Of 5 MB in ``unicode``; repeated n-grams, which do not overlap, fall into step after PERIOD lines."""
+    one, two, many = (signals(LINE * PERIOD * parts, mode) for parts in (1, 2, times))
+    for name in set(SIGNALS.names) - {"text_hash", "doc_id"}:
+        if pa.types.is_integer(SIGNALS.field(name).type):
+            assert many[name] - one[name] == (times - 1) * (two[name] - one[name]), name
+        else:
+            assert many[name] == pytest.approx(one[name], abs=2e-4), name
+
+
+def signals(text: str, mode: Words) -> dict[str, Any]:
+    """All signals of one text."""
+    batch = pa.RecordBatch.from_arrays([pa.array(["one"]), pa.array([text], pa.large_string())], ["doc_id", "text"])
+    (row,) = measure(batch, words=mode).to_pylist()
+    return row
 
 
 @pytest.mark.parametrize("mode", ["spacy_en", "unicode"])
-def test_texts_beyond_two_gigabytes_of_their_column_are_measured_as_those_before(mode: words.Words) -> None:
+def test_texts_beyond_two_gigabytes_of_their_column_are_measured_as_those_before(mode: Words) -> None:
     """The pages between are never touched, so they take no memory."""
     start, raw = (1 << 31) + 12_345, LINE.encode()
     held = mmap.mmap(-1, start + 2 * len(raw))

@@ -239,6 +239,64 @@ def test_tries_are_bounded_and_the_last_error_is_the_networks_own(project, serve
     assert len(server.seen) == 2
 
 
+@pytest.fixture
+def feeds(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Loopback]]:
+    """A source of two URLs, of which one may be dead."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(ingest, "RETRIES", 1)
+    good = Answer(body=b"hall,mw\n1,2\n", headers={"ETag": '"1"'})
+    with loopback(good) as alive, loopback(good) as dead:
+        uris = [f"{alive.url}/a.csv", f"{dead.url}/b.csv"]
+        text = f"uri: {json.dumps(uris)}\ntable: feed\nmax_reject_share: 0.5\n"
+        write(project.folder / "recipes/sources/feed.yaml", text)
+        yield {"alive": alive, "dead": dead}
+
+
+def rejects(project: Project) -> list[tuple[object, ...]]:
+    with connect() as con:
+        attach_repository(con, [Repository(project.root).snapshot("rejects")])
+        return fetch_all(con, "SELECT uri, reason FROM repository.rejects")
+
+
+def test_a_dead_url_is_a_reject_and_the_other_objects_are_committed(project, feeds, capsys) -> None:
+    dead = f"{feeds['dead'].url}/b.csv"
+    for answer, tries, rows_out in ((Answer(503), 2, 1), (Answer(404), 1, 0), (Answer(reset=True), 2, 0)):
+        feeds["dead"].always = answer
+        feeds["dead"].seen.clear()
+        (done,) = run_assets(project, ["sources/feed"]).assets
+        assert (done.rows, done.metadata["rows_out"], done.metadata["objects_failed"]) == (rows_out, rows_out, 1)
+        assert done.metadata["objects_unchanged"] == 1 - rows_out
+        assert len(feeds["dead"].seen) == tries
+        assert dead in capsys.readouterr().err
+        assert [fact.uri for fact in facts(project, "feed")] == [f"{feeds['alive'].url}/a.csv"]
+        assert rejects(project) == [(dead, "not_fetched")], "said once"
+    feeds["dead"].always = feeds["alive"].always
+    (mended,) = run_assets(project, ["sources/feed"]).assets
+    assert mended.rows == 1 and "objects_failed" not in mended.metadata
+
+
+def test_an_outage_leaves_what_was_read_as_it_was(project, feeds) -> None:
+    assert run_assets(project, ["sources/feed"]).assets[0].rows == 2
+    feeds["dead"].answers = [Answer(404)]
+    assert run_assets(project, ["sources/feed"]).assets[0].rows == 0
+    (after,) = run_assets(project, ["sources/feed"]).assets
+    assert (after.rows, after.metadata["objects_unchanged"]) == (0, 2)
+    assert feeds["dead"].seen[-1]["if-none-match"] == '"1"'
+
+
+def test_too_many_dead_urls_fail_the_source_after_the_others_are_committed(project, feeds) -> None:
+    recipe = project.folder / "recipes/sources/feed.yaml"
+    write(recipe, recipe.read_text().replace("0.5", "0.4"))
+    feeds["dead"].always = Answer(410)
+    with pytest.raises(InputError, match=r"1 of 2 objects could not be fetched.*b\.csv answers 410"):
+        run_assets(project, ["sources/feed"])
+    assert len(facts(project, "feed")) == 1
+    feeds["alive"].always = Answer(410)
+    write(recipe, recipe.read_text().replace("0.4", "1.0"))
+    with pytest.raises(InputError, match="2 of 2 objects"):
+        run_assets(project, ["sources/feed"])
+
+
 Tick = Callable[[], list[dg.RunRequest]]
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from scenes import day, documents, reject, rows
 
 from warehouse.contracts import Reject
-from warehouse.repository import Repository, archive, delta, ingestion, parts, typed
+from warehouse.repository import Repository, archive, delta, ingestion, parts
 
 POINTS = {
     "in_archive_copy": (archive, "os.replace", "before"),
@@ -25,7 +25,8 @@ POINTS = {
     "while_reading": None,
     "inside_parquet_write": (parts._Open, "write", "after 2"),
     "inside_parquet_footer": (parts._Open, "close", "before"),
-    "in_spool": (typed.Spool, "remove", "before"),
+    "while_files_are_widened": (parts.Stage, "_copy", "after 2"),
+    "between_widened_files_and_commit": (ingestion, "land", "before 2"),
     "before_rejects": (ingestion, "append", "before 2"),
     "between_rejects_and_table": (ingestion, "append", "after 2"),
     "before_commit": (ingestion, "land", "before 2"),
@@ -68,7 +69,9 @@ def readings(table: str, number: int, *, die_in: int = -1) -> Iterator[pa.Record
     for at in range(3):
         text = [f"{number} {at} {row}" for row in range(50)]
         extra = {"seen": [number] * 50} if number == 3 else {}
-        yield documents(text, uri=f"{number}/{at}") if table == "documents" else rows(text=text, **extra)
+        wider = {"n": [number if number < 2 else number / 2] * 50}
+        own = wider if table == "widened" else extra
+        yield documents(text, uri=f"{number}/{at}") if table == "documents" else rows(text=text, **own)
         yield reject(f"{number} {at}")
         if number == die_in and at == 1:
             die()

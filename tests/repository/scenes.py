@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from warehouse.contracts import RECORDS, Dropped, ObjectFact, Receipt, Reject
+from warehouse.errors import NotFound
 from warehouse.repository import Repository
 
 Readings = list["pa.RecordBatch | Reject | Dropped"]
@@ -40,9 +42,11 @@ def ingest(
     table: str = "documents",
     source: str = "src",
     share: float = 1.0,
+    **options: Any,
 ) -> list[Receipt]:
     """One run of a source over (uri, sha256, known_at, readings), as the pipeline does it."""
-    with repository.ingestion(table=table, source=source, run_id="run", max_reject_share=share) as ingestion:
+    options |= {"table": table, "source": source, "max_reject_share": share}
+    with repository.ingestion(run_id="run", **options) as ingestion:
         for uri, sha256, known_at, readings in objects:
             if not ingestion.is_current(uri, sha256, "reader@1"):
                 ingestion.add(uri, sha256, 10, known_at, "reader@1", readings)
@@ -56,9 +60,13 @@ def stored(repository: Repository, table: str) -> list[dict[str, Any]]:
 
 
 def leftovers(root: Path) -> list[str]:
-    """Files under a root that belong to no object, live table file, log entry or lock."""
+    """Files under a root that belong to no object, table file of a version that is kept, log entry or lock."""
     repository = Repository(root)
-    live = {Path(name) for table in repository.tables() for name in repository.snapshot(table).files}
+    live: set[Path] = set()
+    for table in repository.tables():
+        for version in range(repository.snapshot(table).version + 1):
+            with suppress(NotFound):
+                live |= set(map(Path, repository.snapshot(table, version=version).files))
     found = []
     for path in root.rglob("*"):
         place = path.relative_to(root).parts

@@ -76,7 +76,7 @@ def test_a_write_whose_sum_is_off_fails_and_is_not_visible(tmp_path: Path) -> No
     folder = tmp_path / "repository" / "documents"
     off = Receipt("id", "documents", "s", "r", day(1), rows_in=3, rows_out=1, rejected=1)
     with pytest.raises(ConservationError, match="3 rows came in, but 1 were written, 0 unchanged, 1 rejected"):
-        land(Stage(folder, "id"), DOCUMENTS, off)
+        land(Stage(folder, "id"), DOCUMENTS, [], off)
     assert Repository(tmp_path).tables() == []
 
 

@@ -16,7 +16,8 @@ from warehouse.errors import Busy
 from warehouse.repository import Repository, ingestion, parts
 
 HERE = Path(__file__).parent
-TYPED_ONLY = {"in_spool", "between_new_column_and_its_rows"}
+WIDENED_ONLY = ("while_files_are_widened", "between_widened_files_and_commit")
+TYPED_ONLY = {"between_new_column_and_its_rows", *WIDENED_ONLY}
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
     """The rows of runs that nobody killed."""
     found = {}
-    for table in ("documents", "typed"):
+    for table in ("documents", "typed", "widened"):
         root = tmp_path_factory.mktemp(table) / "root"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(parts, "BATCH_BYTES", parts.BATCH_BYTES)
@@ -42,7 +43,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[object]]:
 
 CASES = [
     *(("documents", point) for point in killed_writer.POINTS if point not in TYPED_ONLY),
-    *(("typed", point) for point in ("in_spool", "between_new_column_and_its_rows", "inside_parquet_write")),
+    *(("typed", point) for point in ("between_new_column_and_its_rows", "inside_parquet_write")),
+    *(("widened", point) for point in (*WIDENED_ONLY, "after_commit")),
 ]
 
 
@@ -67,6 +69,7 @@ def test_a_run_killed_anywhere_is_completed_by_the_next(
     before = stored(repository, table) if table in repository.tables() else []
     assert len(before) in {0, 300, 600}
     assert all(row in whole[table][0] or point == "between_new_column_and_its_rows" for row in before)
+    assert table != "widened" or {type(row["n"]) for row in before} <= {int if len(before) == 300 else float}
     killed_writer.run(root, table)
     assert [stored(repository, name) for name in (table, "rejects")] == whole[table]
     assert sorted(fact.uri for fact in facts(repository, table)) == ["0", "1", "2", "3"]

@@ -22,7 +22,7 @@ from test_upkeep import LATER, empty_root
 from warehouse.contracts import REJECTS, content_hash, doc_id
 from warehouse.errors import Busy, InputError
 from warehouse.query import attach_repository, connect, fetch_all
-from warehouse.repository import Gone, Repository, keyed, takedown
+from warehouse.repository import Gone, Repository, keyed_hash, takedown
 from warehouse.repository.redaction import kind_of
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("value", pa.int64())])
@@ -203,7 +203,7 @@ def test_records_of_a_web_archive_go_by_their_target_and_the_others_keep_their_b
 def bar(repository: Repository, *texts: str) -> None:
     rows = [
         dict.fromkeys(takedown.TAKEDOWNS.names)
-        | {"takedown_id": "t", "step": "taken", "keyed_hash": keyed(repository.takedown_key(), content_hash(text))}
+        | {"takedown_id": "t", "step": "taken", "keyed_hash": keyed_hash(repository.takedown_key(), content_hash(text))}
         for text in texts
     ]
     batch = pa.RecordBatch.from_pylist(rows, schema=takedown.TAKEDOWNS)
@@ -240,5 +240,5 @@ def test_a_key_is_made_once_and_read_by_its_owner_alone(tmp_path: Path) -> None:
     first = repository.takedown_key()
     assert (len(first), repository.takedown_key()) == (32, first)
     assert (tmp_path / "takedown.key").stat().st_mode & 0o777 == 0o600
-    assert keyed(first, "x") != keyed(b"another", "x")
-    assert doc_id("s", "u", "0", "h") not in keyed(first, "h")
+    assert keyed_hash(first, "x") != keyed_hash(b"another", "x")
+    assert doc_id("s", "u", "0", "h") not in keyed_hash(first, "h")

@@ -25,6 +25,10 @@ def zstd(data: bytes) -> bytes:
     return zstandard.ZstdCompressor().compress(data)
 
 
+SKIPPED = b"\x5a\x2a\x4d\x18\x04\0\0\0skip"
+"""A frame of zstd that holds no data."""
+
+
 def zipped(files: dict[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -45,6 +49,7 @@ def parquet(columns: dict[str, list]) -> bytes:
         (gzip.compress(LINES), "a.jsonl.gz"),
         (zstd(LINES), "a.jsonl.zst"),
         (zstd(LINES[: len(LINES) // 2]) + zstd(LINES[len(LINES) // 2 :]), "a.jsonl.zst"),
+        (SKIPPED + zstd(LINES[:99]) + SKIPPED + SKIPPED + zstd(LINES[99:]) + SKIPPED, "a.jsonl"),
         (gzip.compress(LINES[:9]) + gzip.compress(LINES[9:]), "a.jsonl.gz"),
         (gzip.compress(zstd(LINES)), "a.jsonl.zst.gz"),
         (gzip.compress(LINES), "a.jsonl"),

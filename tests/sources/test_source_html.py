@@ -79,6 +79,36 @@ def test_a_page_states_title_language_licence_address_and_date(reading):
     )
 
 
+SIGNALS = {
+    '<meta name=robots content="NoIndex,  noai , noindex"><meta name="ROBOTS" content="noimageai">': (
+        ("noindex, noai, noimageai", None, None)
+    ),
+    '<meta name="tdm-reservation" content=" 1 "><meta name="tdm-policy" content="/policy.json">': (
+        (None, True, "https://example.org/policy.json")
+    ),
+    '<meta name="tdm-reservation" content="0">': (None, False, None),
+    '<meta name="tdm-reservation" content="0"><meta name=tdm-reservation content=1>': (None, True, None),
+    '<meta name="tdm-reservation" content="yes"><meta name=tdm-policy content="javascript:x">': (None, None, None),
+    '<meta name=robots content=" , "><meta name=googlebot content=noai>': (None, None, None),
+    "": (None, None, None),
+}
+
+
+@pytest.mark.parametrize("head", SIGNALS)
+def test_what_a_page_tells_robots_and_miners_is_a_column(head, reading):
+    said = page(html(head), None, address="https://example.org/a")
+    assert (said["robots"], said["tdm_reservation"], said["tdm_policy"]) == SIGNALS[head]
+    (row,) = reading(html(head), "a.html").rows
+    assert (row["robots"], row["tdm_reservation"]) == SIGNALS[head][:2]
+
+
+def test_the_address_that_a_page_states_is_a_column_though_it_cannot_be_its_uri(reading):
+    (row,) = reading(html('<link rel=canonical href="https://example.org/">'), "in/a.html").rows
+    assert (row["uri"], row["canonical"]) == ("in/a.html", "https://example.org/")
+    two = '<link rel=canonical href="https://example.org/a"><link rel=canonical href="https://example.org/b">'
+    assert reading(html(two), "in/a.html").column("canonical") == [None]
+
+
 @pytest.mark.parametrize(
     "links",
     [

@@ -12,7 +12,7 @@ import pytest
 from loopback import Answer, Loopback, loopback
 
 from warehouse.errors import InputError, NetworkError, WarehouseError
-from warehouse.sources import Http, KnownAt, Limits, Source, fetched, locate, plan_known_at, reader_id
+from warehouse.sources import Http, KnownAt, Limits, Source, fetched, http, locate, plan_known_at, reader_id
 
 BODY = bytes(range(256)) * 4000
 SINCE = "Tue, 03 Feb 2026 04:05:06 GMT"
@@ -69,6 +69,64 @@ def test_what_may_pass_is_a_network_error(server, answer):
         fetch(source(server))
     assert caught.value.values.get("retry_after_s") == (7 if answer.status == 429 else None)
     assert len(server.seen) == 1, "nothing is tried again here"
+
+
+NAMED = [{"ETag": '"first"'}, {"Last-Modified": SINCE}, {"ETag": 'W/"weak"', "Last-Modified": SINCE}]
+
+
+@pytest.mark.parametrize("headers", NAMED, ids=str)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_breaks_off_is_gone_on_with_where_it_did(server, headers, chunked, monkeypatch):
+    monkeypatch.setattr(http, "RESUME_WAIT_S", 0.01)
+    whole = Answer(body=BODY, headers=headers, chunked=chunked)
+    server.always = whole
+    server.answers = [replace(whole, cut=300_000), Answer(503), replace(whole, cut=1), Answer(reset=True)]
+    found = fetch(source(server))
+    assert found is not None and found[0] == BODY
+    starts = [int(seen["range"].removeprefix("bytes=")[:-1]) for seen in server.seen if "range" in seen]
+    assert starts == sorted(starts) and len(starts) == 4
+    assert 0 <= starts[0] <= 300_000 and starts[2] <= starts[0] + 1
+    assert {seen["if-range"] for seen in server.seen if "range" in seen} == {headers.get("Last-Modified", '"first"')}
+
+
+OTHERWISE = {
+    "it has changed": Answer(body=BODY[::-1], headers={"ETag": '"second"'}),
+    "ranges are not known": Answer(body=BODY, headers={"ETag": '"first"'}, ranges=False),
+    "another length": Answer(206, BODY[9:], {"ETag": '"first"', "Content-Range": "bytes 1000-1999/2000"}),
+    "another place": Answer(206, BODY, {"ETag": '"first"', "Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}),
+    "no place": Answer(206, BODY, {"ETag": '"first"'}),
+    "gone": Answer(404),
+    "not satisfiable": Answer(416),
+}
+
+
+@pytest.mark.parametrize("otherwise", OTHERWISE)
+def test_what_is_not_the_rest_of_these_very_bytes_is_never_joined_to_them(server, otherwise, monkeypatch):
+    monkeypatch.setattr(http, "RESUME_WAIT_S", 0.01)
+    server.answers = [replace(server.always, cut=1000), OTHERWISE[otherwise]]
+    with pytest.raises(NetworkError, match=r"/feed\.csv"):
+        fetch(source(server))
+    assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"weak"'}, {"ETag": '"a"', "Accept-Ranges": "none"}], ids=str)
+def test_bytes_without_a_name_and_servers_that_refuse_ranges_are_not_asked_for_the_rest(server, headers):
+    server.answers = [Answer(body=BODY, headers=headers, cut=1000)]
+    with pytest.raises(NetworkError, match="ended after"):
+        fetch(source(server))
+    assert len(server.seen) == 1
+
+
+def test_a_body_that_breaks_off_again_and_again_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(http, "RESUME_WAIT_S", 0.01)
+    server.always = replace(server.always, cut=1000)
+    with pytest.raises(NetworkError):
+        fetch(source(server))
+    assert len(server.seen) == 1 + http.RESUMES
+    monkeypatch.setattr(http, "RESUME_WAIT_S", 100.0)
+    with pytest.raises(NetworkError):
+        fetch(source(server, http=Http(max_fetch_s=50)))
+    assert len(server.seen) == 2 + http.RESUMES, "no wait goes beyond the time that a fetch may take"
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 418])

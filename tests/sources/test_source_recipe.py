@@ -14,11 +14,13 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pytest
+import yaml
 from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
-from warehouse.contracts import Freshness, Reject
+from warehouse.contracts import Contract, Freshness, Reject
 from warehouse.errors import InputError, RecipeError
 from warehouse.sources import (
     Column,
@@ -39,7 +41,8 @@ from warehouse.sources import (
     reader_id,
     sniff_table,
 )
-from warehouse.sources.recipe import READER_NAMES, TYPES
+from warehouse.sources.recipe import ANSWERS, READER_NAMES, TYPES
+from warehouse.sources.schema import source_schema, written
 
 WRONG = {
     "uri: a\nreadr: csv": (2, "did you mean 'reader'?"),
@@ -94,6 +97,16 @@ WRONG = {
     "uri: ": (1, "a path or a glob"),
     "uri: a\nname: My Source": (2, "lower-case"),
     "uri: a\nlicence:\n  - MIT": (3, "not plain text"),
+    "uri: a\ntable: t\nmode: merge\nkeys: [k]": (3, "append, upsert, snapshot, scd2"),
+    "uri: a\ntable: t\nmode: upsert": (3, "without keys"),
+    "uri: a\ntable: t\nkeys: [k]": (3, "keys of mode append"),
+    "uri: a\ntable: t\nmode: upsert\nkeys: [System]": (4, "'System'"),
+    "uri: a\ntable: t\nmode: upsert\nkeys: [k, k]": (4, "each once"),
+    "uri: a\nmode: upsert\nkeys: [k]": (2, "for the table documents"),
+    "uri: a\ntable: t\nmode: scd2\nkeys: [k]\nknown_at: {column: at}": (5, "one time for a whole vintage"),
+    "uri: a\ntable: t\ncontract: {column: freeze}": (3, "did you mean 'columns'?"),
+    "uri: a\ntable: t\ncontract: {columns: ignore}": (3, "evolve, freeze, discard"),
+    "uri: a\ncontract: {columns: freeze}": (2, "a typed table"),
     "uri: a\nfields: [": (2, "YAML"),
     "uri: 'a": (1, "YAML"),
     "uri: a\n\tx: b": (2, "YAML"),
@@ -163,6 +176,7 @@ SOURCES = st.builds(
     | st.builds(Freshness, st.integers(61, 10**6))
     | st.integers(62, 10**6).flatmap(lambda fail: st.builds(Freshness, st.just(fail), st.integers(60, fail - 1))),
     inbox=st.none() | PATHS.filter(lambda text: not re.search(r"[*?\[]", text)),
+    contract=st.builds(Contract, st.sampled_from(ANSWERS), types=st.sampled_from(ANSWERS)),
     http=st.builds(Http, st.integers(1, 99), headers=st.dictionaries(st.just("Accept"), st.just("text/csv; q=1"))),
 )
 
@@ -171,9 +185,54 @@ SOURCES = st.builds(
 @given(SOURCES, st.dictionaries(WORDS, COLUMNS, max_size=3))
 def test_a_dumped_source_loads_as_an_equal_one_and_travels_to_another_process(tmp_path_factory, source, columns):
     path = tmp_path_factory.getbasetemp() / "round.yaml"
-    for one in (source, replace(source, table="things", columns=columns)):
+    keyed = replace(source, known_at=KnownAt(), table="things", mode="scd2", keys=("k", "l"))
+    for one in (replace(source, contract=Contract()), replace(source, table="things", columns=columns), keyed):
         path.write_text(dump_source(one), "utf-8")
         assert load_source(path) == one == pickle.loads(pickle.dumps(one))  # noqa: S301 - our own bytes
+
+
+SCHEMA = Draft202012Validator(source_schema())
+LOADER_ALONE = (
+    "uri: b",
+    "'(?P<date>x'",
+    "uri: a\nknown_at: {header: Last",
+    "https://h/x",
+    "2026-02-30",
+    "59s",
+    "warn: 2h",
+    "utf-9",
+)
+"""Parts of wrong recipes that only load_source refuses: keys twice, expressions, URLs, the calendar, spans, codecs."""
+
+
+def plain(text: str) -> object:
+    """The YAML as an editor's language server has it: dates are text."""
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_constructor("tag:yaml.org,2002:timestamp", yaml.SafeLoader.construct_yaml_str)
+    return yaml.load(text, loader)  # noqa: S506 - a SafeLoader
+
+
+@pytest.mark.parametrize("text", [text for text, (_, said) in WRONG.items() if said != "YAML"])
+def test_what_the_loader_refuses_the_schema_of_editors_refuses_too(text):
+    assert SCHEMA.is_valid(plain(text)) == any(part in text for part in LOADER_ALONE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SOURCES, st.dictionaries(WORDS, COLUMNS, max_size=3))
+def test_the_schema_of_editors_allows_every_source(source, columns):
+    for one in (replace(source, contract=Contract()), replace(source, table="things", columns=columns)):
+        if one.uri or one.inbox:
+            SCHEMA.validate(plain(dump_source(one)))
+
+
+def test_the_schema_of_editors_is_that_of_the_code_and_allows_the_recipes_that_there_are(checkout: Path):
+    shipped = checkout / "warehouse" / "cli" / "template" / "recipes" / "source.schema.json"
+    assert shipped.read_bytes() == written()
+    found = [*checkout.glob("recipes/sources/*.yaml"), *shipped.parent.glob("sources/*.yaml")]
+    assert len(found) > 5
+    for path in found:
+        SCHEMA.validate(plain(path.read_text("utf-8")))
+        assert load_source(path).name == path.stem
 
 
 def files(folder: Path, *names: str) -> None:
@@ -226,13 +285,33 @@ def test_a_name_that_is_not_utf_8_is_spelt_in_a_file_uri_and_any_other_as_it_is(
     assert sorted(uris) == sorted([f"{tmp_path.as_uri()}/%FF.txt", *(name.decode() for name in names[1:])])
 
 
-def test_symlinks_that_lead_out_of_a_globbed_folder_are_not_followed(tmp_path: Path):
+def test_symlinks_that_lead_out_of_a_globbed_folder_are_said_and_not_followed(tmp_path: Path):
     files(tmp_path, "in/a.txt", "out/secret.txt")
     (tmp_path / "in" / "link.txt").symlink_to(tmp_path / "out" / "secret.txt")
     (tmp_path / "in" / "folder").symlink_to(tmp_path / "out")
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     (tmp_path / "in" / "same.txt").symlink_to(tmp_path / "in" / "a.txt")
-    assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/same.txt"]
+    (tmp_path / "in" / "nowhere.txt").symlink_to("missing")
+    source = Source("s", ("in",))
+    found = list(locate(source, tmp_path))
+    led = {"folder": "out", "link.txt": "out/secret.txt", "nowhere.txt": "in/missing"}
+    assert [item.uri for item in found if item.link is None] == ["in/a.txt", "in/same.txt"]
+    assert {item.uri: item.link for item in found if item.link} == {
+        f"in/{name}": str(tmp_path / target) for name, target in led.items()
+    }
+    assert uris(tmp_path, "in/**/*.txt") == ["in/a.txt", "in/link.txt", "in/nowhere.txt", "in/same.txt"]
+    for item in found:
+        if item.link is not None:
+            (said,) = read(source, item, item.path)
+            assert (said.uri, said.reason, reader_id(source, item, item.path)) == (item.uri, "link_outside", "link/1")
+            assert item.link in said.message
+
+
+def test_what_is_reached_through_a_link_out_of_the_folder_is_said_too(tmp_path: Path):
+    files(tmp_path, "in/a/x.txt", "out/x.txt")
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "out")
+    found = {item.uri: item.link for item in locate(Source("s", ("in/*/x.txt",)), tmp_path)}
+    assert found == {"in/a/x.txt": None, "in/b/x.txt": str(tmp_path / "out" / "x.txt")}
 
 
 BOOKKEEPING = (".git/config", "sub/.DS_Store", "__MACOSX/._a.csv", "__MACOSX/sub/b.csv", "sub/.cache/c.csv")
@@ -328,8 +407,8 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
 def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
-    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/2"
-    assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/1"
+    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/3"
+    assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/2"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 
 

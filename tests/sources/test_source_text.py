@@ -31,10 +31,11 @@ def test_text_is_decoded_by_mark_then_utf8_then_what_it_looks_like(reading, data
     assert reading(data, "in/a.txt").column("text") == [text]
 
 
-def test_binary_content_is_refused_and_a_blank_file_holds_no_record(reading):
+def test_binary_content_is_refused_and_a_blank_file_is_dropped(reading):
     assert reading(b"ab\0cd", "a.txt").reasons == {"binary_content": 1}
     assert reading(bytes(range(1, 32)) * 9, "a.md").reasons == {"binary_content": 1}
-    assert reading(b"", "a.txt").met == reading(b" \n\n", "a.rst").met == 0
+    for blank, name in ((b"", "a.txt"), (b" \n\n", "a.rst")):
+        assert (reading(blank, name).met, reading(blank, name).dropped) == (1, {"empty_object": 1})
 
 
 def test_the_title_is_the_first_heading_or_the_file_name(reading):

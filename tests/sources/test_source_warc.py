@@ -15,8 +15,10 @@ from fastwarc.warc import ArchiveIterator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.sources import KnownAt, Limits
-from warehouse.sources.warc import last_moment, unchunked
+from warehouse.sources import KnownAt, Limits, warc_records
+from warehouse.sources.containers import Member
+from warehouse.sources.warc import unchunked
+from warehouse.sources.warc_records import last_moment
 
 PAGE = (
     b"<!doctype html><html lang=en><title>Racks</title><p>A rack of accelerators draws ten times what a rack of "
@@ -211,3 +213,123 @@ def test_real_archives_have_the_records_that_fastwarc_finds(name, reading, share
     assert (result.met, result.rejects) == (len(found), [])
     kinds = {kind: found.count(kind) for kind in ("warcinfo", "request", "metadata", "revisit") if kind in found}
     assert {kind: result.dropped[f"warc_{kind}"] for kind in kinds} == kinds
+
+
+def arc(blocks: list[tuple[str, str, str, bytes]], version: int = 1) -> bytes:
+    """An ARC file (Arc File Format, 1996): URL, date, media type and block of each record."""
+    more = " 200 - - 0 x.arc" if version == 2 else ""
+    names = "URL IP-address Archive-date Content-type " + (
+        "Result-code Checksum Location Offset Filename " if more else ""
+    )
+    said = f"{version} 0 Tests\n{names}Archive-length\n".encode()
+    parts = [b"filedesc://x.arc 0.0.0.0 20140216050221 text/plain%s %d\n%s" % (more.encode(), len(said), said)]
+    for uri, date, media, block in blocks:
+        parts.append(f"{uri} 1.2.3.4 {date} {media}{more} {len(block)}\n".encode() + block)
+    return b"\n".join(parts) + b"\n"
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_an_arc_has_the_documents_that_the_same_pages_have_in_a_warc(version, packed, reading):
+    uris = {"http://a.b/x y?z=Live Web": "http://a.b/x%20y?z=Live%20Web", "http://a.b/plain": "http://a.b/plain"}
+    blocks = [(uri, "20240518015810", "text/html", http(PAGE)) for uri in uris]
+    blocks += [("http://a.b/gone", "20240518015810", "text/html", http(PAGE, status="404 Gone"))]
+    blocks += [("dns:a.b", "20240518015810", "text/dns", b"20240518015810\na.b. 1 IN A 1.2.3.4\n")]
+    blocks += [("http://a.b/day", "20240518", "text/html", http(PAGE))]
+    result = reading(packed(arc(blocks, version)), "in/crawl")
+    warc = reading(b"".join(record(http(PAGE), uri=uri) for uri in uris), "in/crawl")
+    assert result.rows[:2] == warc.rows
+    assert result.column("known_at")[2] == datetime(2024, 5, 18, 23, 59, 59, tzinfo=UTC)
+    assert (result.dropped, result.rejects) == ({"warc_warcinfo": 1, "http_status": 1, "media_type": 1}, [])
+
+
+def test_a_damaged_arc_record_costs_itself(reading):
+    good = [("http://a.b/x", "20240518015810", "text/html", http(PAGE))]
+    whole = arc(good * 3)
+    for wrong in (b" -1\n", b" abc\n", b" \n"):
+        length = b" %d\n" % len(http(PAGE))
+        first = whole.index(length)
+        result = reading(whole[:first] + wrong + whole[first + len(length) :], "a.arc")
+        assert len(result.rows) == 2 and set(result.reasons) == {"invalid_warc"}
+    assert reading(whole[:-200], "a.arc").reasons == {"truncated": 1}
+
+
+def test_rows_of_a_typed_table_are_all_records_with_what_their_headers_say(reading):
+    wat = b'{"Envelope": {"Format": "WARC"}}'
+    records = [
+        record(b"software: x\r\n", kind="warcinfo", Content_Type="application/warc-fields"),
+        record(http(PAGE), WARC_Record_ID="<urn:1>", WARC_Payload_Digest="sha1:A"),
+        record(
+            http(b"", status="304 Not Modified"),
+            kind="revisit",
+            WARC_Refers_To_Target_URI="http://a.b/x",
+            WARC_Refers_To_Date="2024-05",
+        ),
+        b"no record\r\n",
+        record(wat, kind="metadata", Content_Type="application/json"),
+        record(TEXT.encode(), kind="conversion", WARC_Identified_Content_Language="eng", Content_Type="text/plain"),
+    ]
+    result = reading(b"".join(records), "crawl.warc", table="crawl")
+    rows = {row["record_type"]: row for row in result.rows}
+    assert result.column("record_type") == ["warcinfo", "response", "revisit", "metadata", "conversion"]
+    assert result.column("_record") == ["0", "1", "2", "4", "5"] and result.reasons == {"invalid_warc": 1}
+    assert rows["warcinfo"]["text"] == "software: x" and rows["metadata"]["text"] == wat.decode()
+    assert (rows["response"]["http_status"], rows["response"]["http_content_type"]) == (200, "text/html")
+    assert (rows["response"]["record_id"], rows["response"]["payload_digest"]) == ("<urn:1>", "sha1:A")
+    assert rows["revisit"]["refers_to_target_uri"] == "http://a.b/x" and rows["revisit"]["http_status"] == 304
+    assert rows["revisit"]["refers_to_date"] == datetime(2024, 5, 31, 23, 59, 59, tzinfo=UTC)
+    assert (rows["conversion"]["language"], rows["conversion"]["text"]) == ("eng", None)
+    assert rows["response"]["date"] == datetime(2024, 5, 18, 1, 58, 10, tzinfo=UTC)
+    places = {row["offset"]: row["length"] for row in result.rows}
+    whole = b"".join(records)
+    assert all(whole[at : at + 5] == b"WARC/" and length < len(whole) for at, length in places.items())
+
+
+@given(st.lists(st.sampled_from(["\r\n", "\n"]), min_size=1, max_size=6), st.integers(1, 40), st.integers(0, 3000))
+def test_heads_are_read_the_same_wherever_the_buffer_ends_in_them(ends, lines, before):
+    """Against the definition: lines up to the first empty one, and what has a colon in them."""
+    said = {f"name-{at}": "v" * at for at in range(lines)}
+    head = "".join(f"Name-{at}: {'v' * at}{ends[at % len(ends)]}" for at in range(lines)) + ends[-1]
+    raw = (
+        b"\n" * (warc_records.BLOCK - before)
+        + b"WARC/1.0\r\n"
+        + head.replace("Name-0: ", "Content-Length: 3").encode()
+        + b"abc\r\n\r\n"
+    )
+    member = Member("u", "n", lambda: io.BytesIO(raw))
+    (found,) = warc_records.records(member, max_bytes=1000)
+    assert isinstance(found, warc_records.Record)
+    del said["name-0"]
+    assert found.fields == {**said, "content-length": "3"} and found.block == b"abc"
+
+
+@pytest.mark.parametrize("name", ["example.arc", "example.arc.gz"])
+def test_real_arcs_are_read(name, reading, shared_data: Path):
+    result = reading(shared_data / "webcrawl_warc" / "warcio" / name, name)
+    assert (len(result.rows), result.rejects) == (1, [])
+    assert "This domain is established" in result.rows[0]["text"] and result.rows[0]["uri"].startswith(
+        "http://example.com/"
+    )
+
+
+def test_lz4_holds_what_gzip_holds(reading, shared_data: Path):
+    folder = shared_data / "webcrawl_warc" / "resiliparse"
+    assert (
+        reading(folder / "warcfile.warc.lz4", "a.warc.lz4").rows
+        == reading(folder / "warcfile.warc.gz", "a.warc.gz").rows
+    )
+
+
+def test_headers_for_robots_and_miners_are_columns_beside_what_the_page_says(reading):
+    own = PAGE.replace(b"<title>", b'<meta name=robots content="noai"><meta name=tdm-reservation content=0><title>')
+    head = "X-Robots-Tag: noindex\r\nx-robots-tag: NOAI, nosnippet\r\nTDM-Reservation: 1\r\nTDM-Policy: /p.json\r\n"
+    said = http(own).replace(b"Content-Type", head.encode() + b"Content-Type")
+    plain = http(TEXT.encode(), media="text/plain", TDM_Reservation="0")
+    result = reading(
+        record(said) + record(plain, uri="http://a.b/t") + record(http(PAGE), uri="http://a.b/z"), "a.warc"
+    )
+    assert [(row["robots"], row["tdm_reservation"], row["tdm_policy"]) for row in result.rows] == [
+        ("noai, noindex, nosnippet", True, "http://a.b/p.json"),
+        (None, False, None),
+        (None, None, None),
+    ]

@@ -1,4 +1,4 @@
-"""What could not be read: how many records by source and reason, and the first of them."""
+"""What could not be read and was not read since: how many records by source and reason, and the first of them."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ class Rejects:
 
 _REASONS = """
 SELECT source, reason, exception, count(*) AS rejects, count(DISTINCT object_sha256), max(known_at)
-FROM repository.rejects WHERE source = coalesce($1, source)
+FROM waiting WHERE source = coalesce($1, source)
 GROUP BY source, reason, exception ORDER BY rejects DESC, source, reason, exception"""
 
 _EXAMPLES = """
 SELECT source, uri, record, position, reason, message, first_bytes, object_sha256
-FROM repository.rejects WHERE source = coalesce($1, source)
+FROM waiting WHERE source = coalesce($1, source)
 ORDER BY row_number() OVER (PARTITION BY source, reason ORDER BY uri, position, record), source, reason, uri, position
 LIMIT $2"""
 
@@ -63,11 +63,14 @@ def rejects(project: Project, *, source: str | None = None, limit: int = 20) -> 
     repository = Repository(project.root)
     present = "rejects" in repository.tables()
     if source is not None:
-        _refuse_unknown(project, source)
+        refuse_unknown(project, source)
     if not present:
         return Rejects(0, (), ())
     with connect() as con:
-        attach_repository(con, [repository.snapshot("rejects")])
+        tables = [name for name in ("rejects", "resolved_rejects") if name in repository.tables()]
+        attach_repository(con, [repository.snapshot(name) for name in tables])
+        left = "ANTI JOIN repository.resolved_rejects USING (reject_id)" if len(tables) > 1 else ""
+        con.execute(f"CREATE TEMP VIEW waiting AS FROM repository.rejects {left}")
         return _read(con, source, limit)
 
 
@@ -77,7 +80,8 @@ def _read(con: Connection, source: str | None, limit: int) -> Rejects:
     return Rejects(sum(reason.rejects for reason in reasons), reasons, examples)
 
 
-def _refuse_unknown(project: Project, source: str) -> None:
+def refuse_unknown(project: Project, source: str) -> None:
+    """Raise NotFound for a source that the project does not know."""
     known = [path.stem for path in project.files("recipes/sources", "*.yaml")]
     if source not in known:
         raise NotFound(

@@ -151,6 +151,20 @@ class TakedownStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChange:
+    """A difference between objects of a source and their table; times: commits that had it, last_at in UTC."""
+
+    source: str
+    table: str
+    column: str
+    change: str
+    was: str | None
+    became: str | None
+    times: int
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A project at a glance; published is None where nothing is."""
 
@@ -162,6 +176,7 @@ class Status:
     assets: tuple[AssetStatus, ...]
     freshness: tuple[FreshnessStatus, ...] = ()
     scores: tuple[ScoreStatus, ...] = ()
+    changes: tuple[SchemaChange, ...] = ()
     takedowns: tuple[TakedownStatus, ...] = ()
 
 
@@ -173,14 +188,30 @@ def status(project: Project, *, env: str = "prod", now: datetime | None = None) 
     assets = _assets(repository)
     fresh = _freshness(project, assets, now or datetime.now(UTC))
     scores = tuple(_scores(project, repository))
-    found = (tables, _published(project, env), releases, assets, fresh, scores, tuple(_takedowns(project)))
-    return Status(project.name, project.root, *found)
+    told = (_changes(repository), tuple(_takedowns(project)))
+    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh, scores, *told)
 
 
 def _takedowns(project: Project) -> Iterator[TakedownStatus]:
     for path in sorted((project.root / "takedowns").glob("*.json")):
         plan = json.loads(path.read_text("utf-8"))
         yield TakedownStatus(plan["id"], plan["asked"], plan["value"], datetime.fromisoformat(plan["at"]))
+
+
+CHANGES_SHOWN = 20
+_CHANGES = """
+SELECT source, table_name, coalesce(column_name, ''), change, was, became, count(*), max(known_at) AS last_at
+FROM repository.schema_changes GROUP BY ALL
+ORDER BY last_at DESC, source, table_name, change, 3, was, became LIMIT $1"""
+
+
+def _changes(repository: Repository) -> tuple[SchemaChange, ...]:
+    """The differences met last, the newest first."""
+    if "schema_changes" not in repository.tables():
+        return ()
+    with connect() as con:
+        attach_repository(con, [repository.snapshot("schema_changes")])
+        return tuple(SchemaChange(*row) for row in fetch_all(con, _CHANGES, [CHANGES_SHOWN]))
 
 
 _MODELS = """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from warehouse.cli import place, table
+from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from warehouse.answers.rejects import Example, Rejects
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         Costs,
         FreshnessStatus,
         ReleaseStatus,
+        SchemaChange,
         ScoreStatus,
         SnapshotStatus,
         Status,
@@ -48,6 +50,7 @@ RUNS = ("asset", "last run (UTC)", "rows", "CPU s")
 COSTS = ("asset", "CPU s", "Wh", "g CO2e", "wall s", "peak memory", "read", "written")
 OF_ALL = ("runs", "CPU s of all", "Wh of all", "g CO2e of all")
 SCORES = ("score", "model", "of release", "on held-out texts", "state")
+CHANGES = ("table", "column", "change", "was", "became", "source", "times", "last (UTC)")
 FRESHNESS = ("asset", "state", "last run (UTC)", "overdue from (UTC)")
 
 
@@ -60,6 +63,8 @@ def _say_status(found: Status) -> None:
     if found.takedowns:
         rows = [(item.id, f"--{item.asked} {item.value}", table.moment(item.at)) for item in found.takedowns]
         _section("Takedowns to complete, by saying the same again", ("takedown", "asked for", "since (UTC)"), rows, "")
+    if found.changes:
+        _section("Schema changes", CHANGES, [_change(item) for item in found.changes], "")
     if found.scores:
         _section("Scores", SCORES, [_score(item) for item in found.scores], "")
     if found.freshness:
@@ -106,6 +111,11 @@ def _score(item: ScoreStatus) -> tuple[Any, ...]:
     return item.name, item.version, item.release or "", f"{item.measure} {item.value:.4g}", state
 
 
+def _change(item: SchemaChange) -> tuple[Any, ...]:
+    types = item.was or "", item.became or ""
+    return item.table, item.column, item.change, *types, item.source, item.times, table.moment(item.last_at)
+
+
 def _say_costs(found: Costs) -> None:
     _section("Costs", (*COSTS, *OF_ALL), [_cost(asset) for asset in found.assets], "no run yet")
     if not found.runs:
@@ -133,17 +143,26 @@ def _cost(item: AssetStatus) -> tuple[Any, ...]:
 @click.command("rejects")
 @click.argument("source", required=False)
 @click.option("--limit", type=click.IntRange(0, 100_000), default=20, show_default=True, help="Examples to show.")
+@click.option("--retry", is_flag=True, help="Read the objects of SOURCE that had rejects again, from the archive.")
 @place.as_json
 @place.placed
-def rejects_verb(source: str | None, limit: int, json_: bool) -> None:
+def rejects_verb(source: str | None, limit: int, retry: bool, json_: bool) -> None:
     """What could not be read and why: counts by reason, then examples.
 
     \b
     Example:
       warehouse rejects example --limit 5
+      warehouse rejects example --retry      after its YAML was mended
     """
-    from warehouse.answers.rejects import rejects
+    from warehouse.answers.rejects import refuse_unknown, rejects
 
+    if retry:
+        if source is None or json_:
+            raise UsageError("--retry without a source, or with --json", allowed="warehouse rejects SOURCE --retry")
+        from warehouse.cli.runs import retry_rejects
+
+        refuse_unknown(place.project(), source)
+        return retry_rejects(place.project(), source)
     found = rejects(place.project(), source=source, limit=limit)
     if json_:
         return place.print_json(found)

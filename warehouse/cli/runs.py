@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     help="Name of the source [from the first file's name]; benchmark:NAME for an evaluation set, kept out of training.",
 )
 @click.option(
-    "--reader", metavar="READER", help="jsonl, csv, parquet, arrow, text, html, warc or mail [guessed from each file]."
+    "--reader",
+    metavar="READER",
+    help="jsonl, csv, parquet, arrow, text, html, xml, pdf, warc, mail or code [guessed from each file].",
 )
 @click.option(
     "--table", "table_", metavar="TABLE", help="Typed table to write [documents, or NAME for columns without text]."
@@ -68,14 +70,26 @@ def _say_ingested(name: str, outcome: Outcome) -> None:
     if counts["dropped"]:
         reasons = [f"{key.partition('/')[2]} {count:,}" for key, count in counts.items() if key.startswith("dropped/")]
         click.echo(f"dropped, as no documents: {', '.join(reasons)}")
+    if counts.get("deleted"):
+        click.echo(f"deleted, as the vintage lacks their keys: {counts['deleted']:,}")
+    if counts.get("schema_changes"):
+        click.echo(f"columns that differ from the table's: {counts['schema_changes']:,} (repository.schema_changes)")
     if counts["objects_unchanged"]:
         click.echo(f"objects: {counts['objects_unchanged']:,} of {counts['objects']:,} had not changed")
     click.echo(f"why records were rejected: warehouse rejects {name}" if counts["rejected"] else "Next: warehouse run")
 
 
+def retry_rejects(project: Project, source: str) -> None:
+    """Read the objects of a source again that had rejects, and say what came of it."""
+    outcome = _run(project, [f"sources/{source}"], retry=True)
+    _say_ingested(source, outcome)
+    counts = next(asset.metadata for asset in outcome.assets if asset.name == f"sources/{source}")
+    click.echo(f"rejects that were read now: {counts.get('rejects_read_now', 0):,}")
+
+
 @click.command("run")
 @click.argument("assets", nargs=-1, metavar="[ASSETS]...")
-@click.option("--reread", is_flag=True, help="Read every object again from the archive, also unchanged ones.")
+@click.option("--reread", is_flag=True, help="Read every object again from the archive, unchanged and gone ones too.")
 @click.option("--partition", metavar="KEY", help="Of a source with partitions: one, or FIRST...LAST [all that is new].")
 @place.placed
 def run_verb(assets: tuple[str, ...], reread: bool, partition: str | None) -> None:
@@ -298,6 +312,7 @@ def _run(
     names: list[str] | None,
     *,
     reread: bool = False,
+    retry: bool = False,
     processes: int = 1,
     partition: str | None = None,
     tables: Sequence[str] = (),
@@ -318,6 +333,7 @@ def _run(
             project,
             names,
             reread=reread,
+            retry=retry,
             env=env or place.environment(),
             processes=processes,
             partition=partition,

@@ -125,7 +125,7 @@ def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int 
         held = benchmarks(con, {name: registered[name] for name in names})
         return lambda batch: contamination(batch, held, threads=threads)
 
-    yield from pending(con, list(registered), against, commit_bytes=commit_bytes)
+    yield from pending(con, list(registered), against, commit_bytes=commit_bytes, threads=threads)
 
 
 def searcher(con: Connection) -> Callable[[pa.RecordBatch], pa.RecordBatch]:

@@ -196,7 +196,7 @@ def listed(
             con.execute("INSERT INTO wanted VALUES (?, ?)", [name, wanted[name][0]])
         con.execute(_COMPARED)
         searching = partial(_searching, search=search, own=own, wanted=wanted, threads=threads)
-        yield from pending(con, sorted(own), searching, commit_bytes=commit_bytes, texts=sql)
+        yield from pending(con, sorted(own), searching, commit_bytes=commit_bytes, threads=threads, texts=sql)
 
 
 def _searching(

@@ -6,10 +6,11 @@ that is new meets all documents, and a document that is new all things.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 
+from warehouse.contracts import TEXT_ROWS
 from warehouse.curation.measure import Found
 from warehouse.query import Connection, fetch_all, stream
 
@@ -41,29 +42,27 @@ def pending(
     measure_by: Callable[[list[str]], Callable[[pa.RecordBatch], pa.RecordBatch]],
     *,
     commit_bytes: int,
+    threads: int,
     texts: str = TEXTS,
 ) -> Iterator[Found]:
     """What measuring each document by the things that it lacks adds, part by part.
 
     ``con`` has repository.documents and a table ``compared`` of doc_id and ``known``, the sorted things that a document
     has; measure_by: from things to the function from (doc_id, text) to rows; texts: the SELECT of these for documents
-    in ``pending`` that have the things $1.
+    in ``pending`` that have the things $1; threads: how many the functions use.
     """
     con.execute(f"SET VARIABLE things = {len(things)}")
     con.execute(_PENDING)
     for (known,) in fetch_all(con, "SELECT DISTINCT known FROM pending ORDER BY known"):
-        yield from _parts(con, known, measure_by([name for name in things if name not in known]), texts, commit_bytes)
+        measure = measure_by([name for name in things if name not in known])
+        yield from _parts(stream(con, texts, [known], batch_rows=threads * TEXT_ROWS), measure, commit_bytes)
 
 
 def _parts(
-    con: Connection,
-    known: list[str],
-    measure: Callable[[pa.RecordBatch], pa.RecordBatch],
-    texts: str,
-    commit_bytes: int,
+    batches: Iterable[pa.RecordBatch], measure: Callable[[pa.RecordBatch], pa.RecordBatch], commit_bytes: int
 ) -> Iterator[Found]:
     parts, documents, size = list[pa.RecordBatch](), 0, 0
-    for batch in stream(con, texts, [known], batch_rows=512):
+    for batch in batches:
         parts.append(measure(batch))
         documents, size = documents + batch.num_rows, size + batch.nbytes
         if size >= commit_bytes:

@@ -27,7 +27,7 @@ from warehouse.kernels import pii as kernel
 from warehouse.kernels.pii import FEWEST_PHONE_DIGITS
 from warehouse.kernels.texts import Counts, Texts, texts
 
-PII_VERSION = 3
+PII_VERSION = 4
 """Raised whenever a span or a mask changes; spans of another version are measured again."""
 
 PII = pa.schema(
@@ -44,7 +44,8 @@ KINDS = {
     kernel.EMAIL: "email",
     kernel.IPV4: "ip",
     kernel.IPV6: "ip",
-    kernel.PRIVATE: "private_ip",
+    kernel.PRIVATE4: "private_ip",
+    kernel.PRIVATE6: "private_ip",
     kernel.IBAN: "iban",
     kernel.CARD: "card",
     kernel.SSN: "ssn",
@@ -57,7 +58,11 @@ KINDS = {
 EMAIL_MASK = "user@example.org"  # RFC 2606, 3
 IPV4_MASK = "192.0.2.1"  # RFC 5737
 IPV6_MASK = "2001:db8::1"  # RFC 3849
-FIXED = {kernel.EMAIL: EMAIL_MASK, kernel.IPV4: IPV4_MASK, kernel.IPV6: IPV6_MASK, kernel.PRIVATE: IPV4_MASK}
+FIXED = {
+    kernel.EMAIL: EMAIL_MASK,
+    **dict.fromkeys((kernel.IPV4, kernel.PRIVATE4), IPV4_MASK),
+    **dict.fromkeys((kernel.IPV6, kernel.PRIVATE6), IPV6_MASK),
+}
 _SHAPE = bytes.maketrans((string.digits + string.ascii_uppercase).encode(), b"0" * 10 + b"X" * 26)
 _ZEROS = bytes.maketrans((string.digits + string.ascii_letters).encode(), b"0" * 62)
 _NAMED = re.compile(rb"((?:\A|\.)eyJ|\A(?:AKIA|ASIA|gh[pousr]_|github_pat_))")

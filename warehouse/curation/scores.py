@@ -212,6 +212,7 @@ def scored(
         names,
         lambda missing: lambda batch: score(batch, {name: models[name] for name in missing}, threads=threads),
         commit_bytes=commit_bytes,
+        threads=threads,
     )
 
 

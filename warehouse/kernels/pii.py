@@ -25,9 +25,9 @@ from warehouse.kernels.jit import compiled, internal
 from warehouse.kernels.memory import load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
 from warehouse.kernels.texts import Counts, Texts
 
-EMAIL, IPV4, IPV6, PRIVATE, IBAN, CARD, SSN, SECRET, SPOKEN, INTERNATIONAL, NATIONAL = range(11)
-SAID_TOO = (11, 12)
-"""Codes of what is found. PRIVATE: an IPv4 address of a network of one's own. SPOKEN: a telephone number by a word
+EMAIL, IPV4, IPV6, PRIVATE4, PRIVATE6, IBAN, CARD, SSN, SECRET, SPOKEN, INTERNATIONAL, NATIONAL = range(12)
+SAID_TOO = (12, 13)
+"""Codes of what is found. PRIVATE: an address of a network of one's own. SPOKEN: a telephone number by a word
 before it; INTERNATIONAL and NATIONAL: one that is not yet looked up; SAID_TOO: the same two where such a word stands
 before it as well.
 """
@@ -63,6 +63,8 @@ VERSION_PARTS = 32
 ADDRESS_WORDS.
 """
 ADDRESS_WORDS = "addr address addresses dns gateway ip ips ipv nameserver netmask ping resolver"
+
+IPV6_BYTES = 39
 
 FEWEST_SPOKEN_DIGITS = 7
 WORD_BYTES = 64
@@ -326,7 +328,7 @@ def _among(first: int, end: int, value: int) -> bool:
 @internal
 def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> int:
     """Everything else, by the first digit of each run of digits."""
-    classes, found, at = tables.classes, 0, begin
+    classes, found, at, floor = tables.classes, 0, begin, begin
     while at < end:
         if at + 8 <= end:
             word = load_i64(at) ^ (0x30 * _ONES)
@@ -339,9 +341,12 @@ def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> 
         before = _byte(at - 1, begin, end)
         start, stop, code = at, 0, IPV4
         kind = _kind(classes, before)
-        if kind & UPPER:
+        if before == COLON or kind & (HEX | LETTER) == HEX | LETTER:
+            start, code = _first_group(at, floor, classes), PRIVATE6
+            stop = _ipv6(start, begin, end, classes)
+        if not stop and kind & UPPER:
             start, stop, code = at - 2, _account(at - 2, begin, end, classes, tables.lengths), IBAN
-        elif not kind & WORD:
+        elif not stop and not kind & WORD:
             if before == PLUS and not _flags(classes, at - 2, begin, end) & WORD:
                 start, code = at - 1, INTERNATIONAL
                 stop = _international(at, end, classes, FEWEST_PHONE_DIGITS)
@@ -365,10 +370,22 @@ def _numbers(begin: int, end: int, document: int, tables: _Tables, out: int) -> 
             if code >= INTERNATIONAL and _said(start, stop, begin, tables):
                 code += 2
             found += _store(out + 32 * found, document, code, start - begin, stop - begin)
-        if stop and (code == IPV6 or (code in (IPV4, PRIVATE) and load_u8(start) != ZERO)):
+        if stop and (code in (IPV6, PRIVATE6) or (code in (IPV4, PRIVATE4) and load_u8(start) != ZERO)):
             _hide(start, abs(stop), HIDDEN_IP)
-        at = abs(stop) if stop else _run(at, end, classes)
+        if stop:
+            at = floor = abs(stop)
+        else:
+            at = _run(at, end, classes)
     return found
+
+
+@internal
+def _first_group(at: int, floor: int, classes: int) -> int:
+    """Where the hexadecimal digits and colons before ``at`` start, at most as many as an address of IPv6 has."""
+    start = max(floor, at - IPV6_BYTES)
+    while at > start and (_kind(classes, load_u8(at - 1)) & HEX or load_u8(at - 1) == COLON):
+        at -= 1
+    return at
 
 
 @internal
@@ -407,7 +424,7 @@ def _ipv4(at: int, begin: int, end: int, tables: _Tables) -> tuple[int, int]:
         return 0, IPV4
     reach = reached(value)
     named = most >= VERSION_PARTS or _after(start, begin, tables, tables.addressed, tables.addressed_end)
-    return (stop if reach and named else -stop), (PRIVATE if reach == 1 else IPV4)
+    return (stop if reach and named else -stop), (PRIVATE4 if reach == 1 else IPV4)
 
 
 @compiled
@@ -427,9 +444,11 @@ def reached(value: int) -> int:
 
 @internal
 def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
-    """The end of an address of 2000::/3 or of eight groups, negative for the ranges of documentation; 0: it is none."""
-    before, worldwide = _byte(at - 1, begin, end), load_u8(at) & 0xFE == 0x32
-    if before in (COLON, DOT):
+    """The end of an address of 2000::/3, of a network of one's own (fc00::/7, fe80::/10) or of eight groups that begins
+    with a digit, negative for the ranges of documentation; 0: it is none.
+    """
+    before, worldwide, own = _byte(at - 1, begin, end), load_u8(at) & 0xFE == 0x32, False
+    if before in (COLON, DOT) or _kind(classes, before) & WORD:
         return 0
     groups = short = first = second = 0
     while True:
@@ -443,6 +462,9 @@ def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
             if stop - at < 4:
                 return 0
             first = number
+            own = first >> 9 == 0xFC00 >> 9 or first >> 6 == 0xFE80 >> 6
+            if first >= 0xA000 and not own:
+                return 0
         elif groups == 2 and not short:
             second = number
         colons = 0
@@ -450,14 +472,14 @@ def _ipv6(at: int, begin: int, end: int, classes: int) -> int:
             colons += 1
         goes_on = _flags(classes, stop + colons, begin, end) & HEX
         if colons == 2:
-            if short or not worldwide:
+            if short or not (worldwide or own):
                 return 0
             short = 1
             stop += 0 if goes_on else 2
         if not colons or not goes_on:
             break
         at = stop + colons
-    if (groups < 3 or groups > 7) if short else groups != 8:
+    if (groups < 3 - own or groups > 7) if short else groups != 8:
         return 0
     after = _byte(stop, begin, end)
     if _kind(classes, after) & WORD or (after == DOT and _flags(classes, stop + 1, begin, end) & WORD):

@@ -18,9 +18,9 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 REPOSITORY = "repository."
 RULES = "curation.rules"
 BUILT_IN = {
-    "gopher": ("curation.gopher_quality", "curation.gopher_repetition"),
+    "gopher": ("curation.gopher",),
     "c4": ("curation.c4",),
-    "fineweb": ("curation.gopher_repetition", "curation.gopher_quality", "curation.c4", "curation.fineweb"),
+    "fineweb": ("curation.gopher", "curation.c4", "curation.fineweb"),
     "house": ("curation.house",),
 }
 """Rule sets that curation.rules has by its own SELECT, with the models that they are made of."""

@@ -16,7 +16,8 @@ from warehouse.models.load import Model
 from warehouse.project import builtin_folder
 from warehouse.query import Connection, Error, arrow, fetch_all, relations
 
-C4 = "curation.c4"
+LISTS = {"curation.gopher": ("quality", "repetition"), "curation.c4": ("rules", "open_rules")}
+"""The lists of rules that are read, where it is not ``rules`` alone: FineWeb's chain reads them in its own order."""
 EXAMPLE = "[{'reason': 'stub', 'value': 12.0, 'threshold': 30.0, 'failed': true}, ...] AS rules"
 
 
@@ -30,8 +31,7 @@ def check_rule_sets(con: Connection, read: Iterable[Model]) -> None:
 
 
 def _columns(model: Model) -> tuple[str, ...]:
-    """The lists of rules that are read; FineWeb's chain reads C4's without terminal marks."""
-    return ("rules", "open_rules") if model.name == C4 else ("rules",)
+    return LISTS.get(model.name, ("rules",))
 
 
 def _check_types(con: Connection, model: Model) -> None:

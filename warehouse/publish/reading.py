@@ -55,7 +55,9 @@ _TABLE_FUNCTIONS = frozenset(
         "pragma_platform",
     ]
 )
-"""With duckdb_*(), which list the catalog. Not ``query``: its text is SQL that nobody has looked at."""
+"""With duckdb_*(), which list the catalog, and the macros ``<table>_as_of`` of keyed tables. Not ``query``: its text is
+SQL that nobody has looked at.
+"""
 _PRAGMA = re.compile(r"\s*pragma\s+(\w+)", re.IGNORECASE)
 _EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?(\([^)]*\)\s*)?(?P<sql>.*)\Z", re.IGNORECASE | re.DOTALL)
 
@@ -150,7 +152,8 @@ def _writing(node: dict[str, Any]) -> str | None:
     if kind != "TABLE_FUNCTION":
         return None
     name = str(node["function"].get("function_name", "")).lower()
-    return None if name in _TABLE_FUNCTIONS or name.startswith("duckdb_") else f"{name}(...)"
+    reads = name in _TABLE_FUNCTIONS or name.startswith("duckdb_") or name.endswith(query.AS_OF)
+    return None if reads else f"{name}(...)"
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import ObjectFact, Receipt, Snapshot
+from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, Reject, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake
+from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen, rejected_row
+from warehouse.repository.origin import Origin
 from warehouse.repository.redaction import Kind, Taken
-from warehouse.repository.takedown import REDACTIONS, TAKEDOWNS, Erased, Gone, keyed
+from warehouse.repository.takedown import REDACTIONS, TAKEDOWNS, Erased, Gone, keyed_hash
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
 
 __all__ = [
@@ -30,10 +31,11 @@ __all__ = [
     "Erased",
     "Gone",
     "Ingestion",
+    "Reading",
     "Repository",
     "Statistics",
     "Vacuumed",
-    "keyed",
+    "keyed_hash",
     "read_delta",
 ]
 
@@ -146,6 +148,12 @@ class Repository:
             wait_s=self.wait_s,
         )
 
+    def refuse(self, rejects: Iterable[Reject], *, source: str, run_id: str, known_at: datetime) -> None:
+        """Keep Rejects of objects of which no bytes came: once for each uri and reason. Raises Busy, StorageFull."""
+        rows = [rejected_row(each, Origin(source, each.uri, "", known_at, "", 0)) for each in rejects]
+        batch = pa.RecordBatch.from_pylist(rows, schema=REJECTS)
+        self.append(REJECTS_TABLE, [batch], schema=REJECTS, source=source, run_id=run_id, keys=("reject_id",))
+
     @contextmanager
     def ingestion(
         self,
@@ -157,15 +165,30 @@ class Repository:
         max_reject_share: float = 0.05,
         synthetic: bool = False,
         generation: int = 0,
+        contract: Contract | None = None,
+        keyed: Keyed | None = None,
+        reopen: Reopen | None = None,
     ) -> Iterator[Ingestion]:
-        """Take in objects of one source; committed at the end of the block, or not at all when it raises. Raises
-        Busy.
+        """Take in objects of one source; committed at the end of the block, or not at all when it raises.
+
+        keyed: that rows have keys, which they then must have in every run; reopen: how an object of before is read
+        again from the archive. Raises Busy, InputError for a table of the other kind.
         """
         archive.sweep(self.root)
         writing.tidy(self.root, REJECTS_TABLE)
-        intake = Intake(table, source, run_id, licence, max_reject_share, synthetic, generation)
+        intake = Intake(
+            table=table,
+            source=source,
+            run_id=run_id,
+            licence=licence,
+            max_reject_share=max_reject_share,
+            synthetic=synthetic,
+            generation=generation,
+            contract=contract or Contract(),
+            keyed=keyed,
+        )
         with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
-            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s)
+            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s, reopen=reopen)
             try:
                 yield ingestion
             except BaseException:

@@ -114,26 +114,6 @@ def _cut(column: pa.Array) -> pa.Array:
     return pc.floor_temporal(column.cast(pa.timestamp("ns")), unit="microsecond") if fine else column
 
 
-def union(schemas: Iterable[pa.Schema]) -> pa.Schema:
-    """Every column in order of appearance, each with the type that all its types fit; text where they have none in
-    common.
-    """
-    kinds: dict[str, pa.DataType] = {}
-    for schema in schemas:
-        for field in schema:
-            kinds[field.name] = _common(kinds.get(field.name, field.type), field.type)
-    return pa.schema([(name, kind) for name, kind in kinds.items()])
-
-
-def _common(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    pair = [pa.schema([("c", kind)]) for kind in (one, other)]
-    try:
-        both = pa.unify_schemas(pair, promote_options="permissive").field(0).type
-    except (pa.ArrowTypeError, pa.ArrowInvalid):
-        return pa.string()
-    return pa.string() if misshapen(both) else both
-
-
 def decided(kind: pa.DataType) -> pa.DataType:
     """A type with every null in it (no value seen) made text, for a table that is being made."""
     t = pa.types

@@ -2,7 +2,9 @@
 
 A commit carries its receipt as custom metadata and moves the application transaction of ``APP`` to its own version, so
 two commits made from one stale snapshot conflict instead of both landing (a plain stale swap doubles rows silently).
-A new column is a commit of its own before the rows that have it: delta-rs's append does not evolve the schema.
+A new column is a commit of its own before the rows that have it: delta-rs's append does not evolve the schema. A wider
+type is one commit that replaces every file by one written again (``dataChange`` false) and adds the new rows: without
+that, Polars refuses the older files, and DuckDB reads each under its own type.
 Tables keep their log and removed files for 36,500 days; else a checkpoint after 30 days would delete history. Every
 tenth commit is a checkpoint: with delta-rs's hundred, to open ``runs``, of which a run makes ten, took up to 50 ms.
 """
@@ -13,7 +15,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from urllib.parse import unquote
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
@@ -140,16 +142,25 @@ def _commit(version: int, path: Path) -> Commit:
 def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
     """Make the parts visible together with their receipt, in one commit; the version it made.
 
-    Creates the table if there is none. Raises StorageFull, Busy when a writer that ignores the lock came between.
+    Creates the table if there is none. Where a column's type is another one than the table's, the parts are all that
+    the table holds from this version on; files of before stay for the versions that have them.
+    Raises StorageFull, Busy when a writer that ignores the lock came between.
     """
     with _refusals(folder):
         if not exists(folder):
             return _create(folder, columns, parts, receipt)
         table = _open(folder)
-        _add_columns(table, columns)
+        recast = widened(_arrow(table), columns)
+        if recast:
+            _allow_types(table, columns)
+        else:
+            _add_columns(table, columns)
         version = table.version() + 1
         table.create_write_transaction(
-            [*_adds(parts)], "append", table.schema(), commit_properties=_properties(receipt, version)
+            [*_adds(parts)],
+            "overwrite" if recast else "append",
+            Schema.from_arrow(columns) if recast else table.schema(),
+            commit_properties=_properties(receipt, version),
         )
         return version
 
@@ -164,7 +175,7 @@ def swap(folder: Path, parts: Sequence[Part], names: Sequence[str], stage_id: st
         version, now = table.version() + 1, int(time.time() * 1000)
         table.create_write_transaction(
             [
-                *_adds(parts, data_change=False),
+                *_adds([replace(part, fresh=False) for part in parts]),
                 *(RemoveAction(name, False, now, partition_values={}) for name in names),
             ],
             "append",
@@ -202,6 +213,18 @@ def changed_since(folder: Path, version: int) -> bool:
     return later < 0 or (later > 0 and any(MAINTENANCE not in entry for entry in table.history(later)))
 
 
+def widened(held: pa.Schema, columns: pa.Schema) -> list[str]:
+    """Names of the columns that ``columns`` has in another type than ``held``, as Delta knows types."""
+    kinds = dict(zip(held.names, held.types, strict=True))
+    others = [f.name for f in columns if kinds.get(f.name, f.type) != f.type]
+    return [name for name in others if _kind(kinds[name]) != _kind(columns.field(name).type)]
+
+
+def _kind(kind: pa.DataType) -> pa.DataType:
+    """The type as Delta gives it back: large text as text."""
+    return pa.schema(Schema.from_arrow(pa.schema([("c", kind)]))).field(0).type
+
+
 def landed(folder: Path, stage_id: str) -> int | None:
     """The version that the commit of a stage made, if it is the last one: a commit may land and still report an error.
 
@@ -233,15 +256,21 @@ def _add_columns(table: DeltaTable, columns: pa.Schema) -> None:
         table.alter.add_columns(Schema.from_arrow(pa.schema(new)).fields)
 
 
+def _allow_types(table: DeltaTable, columns: pa.Schema) -> None:
+    """Turn on the feature of times without a zone where a column needs it, which a new schema alone does not."""
+    if '"timestamp_ntz"' in Schema.from_arrow(columns).to_json() and "timestampNtz" not in _features(table):
+        table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
+
+
 def _properties(receipt: Receipt, version: int) -> CommitProperties:
     return CommitProperties(
         custom_metadata={"receipt": receipts.encode(receipt)}, app_transactions=[Transaction(APP, version)]
     )
 
 
-def _adds(parts: Sequence[Part], *, data_change: bool = True) -> list[AddAction]:
+def _adds(parts: Sequence[Part]) -> list[AddAction]:
     now = int(time.time() * 1000)
-    return [AddAction(part.name, part.size, {}, now, data_change, orjson.dumps(part.stats).decode()) for part in parts]
+    return [AddAction(part.name, part.size, {}, now, part.fresh, orjson.dumps(part.stats).decode()) for part in parts]
 
 
 _OPENED: dict[Path, tuple[tuple[str, int, int], DeltaTable]] = {}

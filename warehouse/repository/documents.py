@@ -60,19 +60,10 @@ class Documents:
         kept = rows if fresh.all() else rows.filter(pa.array(fresh))
         return Shaped(kept, refused, rows.num_rows - kept.num_rows)
 
-    def deferred(self) -> Iterator[tuple[int, Shaped]]:
-        """Nothing: a document is decided when it comes."""
-        return iter(())
-
     @property
     def columns(self) -> pa.Schema:
         """DOCUMENTS."""
         return DOCUMENTS
-
-    @property
-    def waiting(self) -> int:
-        """No bytes wait."""
-        return 0
 
     def _rows(self, records: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
         hashes = list(content_hashes(records["text"]))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,16 +18,29 @@ from typing import Any
 
 import pyarrow as pa
 
-from warehouse.contracts import REJECTS, Dropped, ObjectFact, Receipt, Reject, digest
+from warehouse.contracts import (
+    EVOLVE,
+    REJECTS,
+    SCHEMA_CHANGES,
+    Contract,
+    Dropped,
+    Keyed,
+    ObjectFact,
+    Receipt,
+    Reject,
+    digest,
+)
 from warehouse.errors import InputError, UsageError
 from warehouse.repository import delta, receipts, redaction, takedown
+from warehouse.repository.changes import CHANGES_TABLE, Changes
 from warehouse.repository.columns import Unstorable
 from warehouse.repository.documents import GRAIN, TAKEN_DOWN, Documents
-from warehouse.repository.origin import Origin, Shape, Shaped
+from warehouse.repository.keyed import COLUMNS, KeyedTable, refuse_other_kind
+from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.parts import Stage
 from warehouse.repository.stored import StoredKeys
-from warehouse.repository.typed import Typed
-from warehouse.repository.writing import abandon, append, folder_of, land
+from warehouse.repository.typed import Typed, records_of
+from warehouse.repository.writing import abandon, append, folder_of, land, settled
 
 COMMIT_BYTES = 256 << 20
 COMMIT_OBJECTS = 5_000
@@ -47,24 +61,57 @@ class Intake:
     max_reject_share: float = 0.05
     synthetic: bool = False
     generation: int = 0
+    contract: Contract = EVOLVE
+    keyed: Keyed | None = None
+
+
+Readings = Iterable[pa.RecordBatch | Reject | Dropped]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An object to be read: its bytes' hash and size, the reader's name and version, its records."""
+
+    uri: str
+    sha256: str
+    size: int
+    reader: str
+    records: Readings
+    version: str | None = None
+    partition: str | None = None
+
+
+Reopen = Callable[[ObjectFact], Reading]
+"""An object of before, to be read again from the archive."""
 
 
 class Ingestion:
     """Objects in, commits out, for one source and one table whose lock the maker holds."""
 
-    def __init__(self, root: Path, folder: Path, intake: Intake, *, wait_s: float) -> None:
+    def __init__(
+        self, root: Path, folder: Path, intake: Intake, *, wait_s: float, reopen: Reopen | None = None
+    ) -> None:
         self._root, self._folder, self._intake, self._wait_s = root, folder, intake, wait_s
+        self._reopen = reopen
         self._receipts: list[Receipt] = []
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
         self._barred: dict[str, set[tuple[str, str]]] = {}
         self._reasons: Counter[str] = Counter()
+        self._changes = Changes(intake.table)
+        self.changes: list[dict[str, Any]] = []
+        """Rows of ``schema_changes`` so far."""
+        self.refused: set[tuple[str, str, str]] = set()
+        """Rejects of objects that were read again: sha256 of the object, uri and record."""
+        self._again_now = False
+        brought: dict[str, None] = {}
         for receipt in delta.history(folder) if delta.exists(folder) else ():
             if receipt.source == intake.source:
                 self._remember(receipt.objects)
+                brought |= dict.fromkeys(receipt.columns)
         self._begin()
-        self._shape = self._shaper()
+        self._shape = self._shaper(brought)
 
     def current(self, uri: str) -> ObjectFact | None:
         """What the table knows of ``uri``: the fact known last."""
@@ -95,23 +142,71 @@ class Ingestion:
     ) -> ObjectFact:
         """Read one object to its end; commits when enough is pending. The fact of the object, counted.
 
-        An object that the table has as known at ``known_at`` already is not read again. Counts of an object in the
-        first commit of a typed table are final in its receipt: its types are decided there. Raises InputError,
-        StorageFull, ConservationError; whatever is raised, nothing uncommitted becomes visible.
+        An object that the table has as known at ``known_at`` already is not read again. Raises InputError, StorageFull,
+        ConservationError; whatever is raised, nothing uncommitted becomes visible.
         """
-        if self._over:
-            raise UsageError("this ingestion has ended", do="open another one")
         if known_at.tzinfo is None:
             raise UsageError(f"known_at {known_at.isoformat()} of {uri} has no time zone", allowed="an aware datetime")
         recorded = self._recorded.get((uri, sha256, reader, known_at))
         if recorded:
             return recorded
-        try:
-            fact = ObjectFact(uri, sha256, size, known_at, reader, version=version, partition=partition)
-            return self._add(fact, readings)
-        except BaseException:
-            self.discard()
-            raise
+        given = Reading(uri, sha256, size, reader, readings, version, partition)
+        with self._all_or_nothing():
+            fact = self._vintage(known_at, [given])[0]
+            if isinstance(self._shape, KeyedTable) and not self._shape.keyed.row_times:
+                self._read_later(known_at)
+            self._commit_if_full()
+        return fact
+
+    def add_vintage(self, known_at: datetime, readings: Sequence[Reading]) -> list[ObjectFact]:
+        """Read all objects of a whole vintage, and those of the same time that came before; their facts, counted.
+
+        Keys of before that are in none of them are deleted from then on. The vintage after it, where there is one, is
+        read again, in the same commit. Raises as ``add``.
+        """
+        there = {reading.uri for reading in readings}
+        with self._all_or_nothing():
+            again = [self._again(fact) for fact in self._of(known_at) if fact.uri not in there]
+            facts = self._vintage(known_at, [*readings, *again])
+            later = [fact.known_at for fact in self._recorded.values() if fact.known_at > known_at]
+            if later and self._stored:
+                self._vintage(min(later), [self._again(fact) for fact in self._of(min(later))])
+            self._commit_if_full()
+        return facts
+
+    def read_again(self, fact: ObjectFact) -> None:
+        """Read an object of before as it is read today, at its own time; rows that the table has are unchanged.
+
+        Of a keyed table all objects of later times are read again too, each in its order. Raises as ``add``.
+        """
+        with self._all_or_nothing():
+            self._again_now = True
+            if isinstance(self._shape, KeyedTable):
+                later = sorted({each.known_at for each in self._recorded.values() if each.known_at >= fact.known_at})
+                for known_at in later:
+                    self._vintage(known_at, [self._again(each) for each in self._of(known_at)])
+            else:
+                self._read_record_by_record(fact)
+            self._again_now = False
+            self._commit_if_full()
+
+    def _read_record_by_record(self, fact: ObjectFact) -> None:
+        """The object's records, of which those that the table has are unchanged."""
+        if not isinstance(self._shape, Typed):
+            self._vintage(fact.known_at, [self._again(fact)])
+            return
+        self._commit()
+        self._shape.had = records_of((file.path for file in delta.files(self._folder)), fact)
+        self._vintage(fact.known_at, [self._again(fact)])
+        self._shape.had = frozenset()
+
+    def facts(self) -> list[ObjectFact]:
+        """Every object of the source that the table has, at each of its times, as it was read last."""
+        return list({(each.uri, each.known_at): each for each in self._recorded.values()}.values())
+
+    def current_facts(self) -> dict[str, ObjectFact]:
+        """By uri, the object known last."""
+        return dict(self._current)
 
     def finish(self) -> list[Receipt]:
         """Commit what remains; the receipts of every commit of this ingestion, in order."""
@@ -129,6 +224,53 @@ class Ingestion:
         self._over = True
         abandon(self._stage)
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """A block whose error ends the ingestion, without what is not committed."""
+        if self._over:
+            raise UsageError("this ingestion has ended", do="open another one")
+        try:
+            yield
+        except BaseException:
+            self.discard()
+            raise
+
+    def _vintage(self, known_at: datetime, readings: Sequence[Reading]) -> list[ObjectFact]:
+        """Read objects of one time; of a keyed table they stand beside each other, and absence may be deletion."""
+        first, self._stored = len(self._facts), 0
+        keyed = self._shape if isinstance(self._shape, KeyedTable) else None
+        for reading in readings:
+            if keyed and (reading is readings[0] or not keyed.keyed.whole):
+                keyed.begin(self._sequence + len(self._facts))
+            self._read(reading, known_at)
+        if keyed and keyed.keyed.whole and readings:
+            self._delete_absent(keyed, self._origins[first])
+        self._stored = keyed.stored if keyed else 0
+        self._remember(self._facts[first:])
+        return self._facts[first:]
+
+    def _read_later(self, known_at: datetime) -> None:
+        """Read the objects of later times again, whose unchanged rows may not be so any more."""
+        if self._stored:
+            later = {(f.uri, f.sha256): f for f in self._recorded.values() if f.known_at > known_at and f.unchanged}
+            for fact in sorted(later.values(), key=lambda fact: fact.known_at):
+                self._vintage(fact.known_at, [self._again(fact)])
+
+    def _delete_absent(self, keyed: KeyedTable, origin: Origin) -> None:
+        rows = keyed.absent(origin)
+        self._stage.write(rows)
+        fact = self._facts[origin.ordinal]
+        self._facts[origin.ordinal] = replace(fact, deleted=fact.deleted + rows.num_rows)
+
+    def _of(self, known_at: datetime) -> list[ObjectFact]:
+        """Of each uri the object that was read last as known at a time."""
+        return list({f.uri: f for f in self._recorded.values() if f.known_at == known_at}.values())
+
+    def _again(self, fact: ObjectFact) -> Reading:
+        if self._reopen is None:
+            raise UsageError(f"{fact.uri} is to be read again", allowed="an ingestion that can reopen objects")
+        return self._reopen(fact)
+
     def _begin(self) -> None:
         """Start the next commit."""
         self._stage = Stage(self._folder, uuid.uuid4().hex)
@@ -136,31 +278,53 @@ class Ingestion:
         self._origins: list[Origin] = []
         self._rejects: list[dict[str, Any]] = []
         self._drops: Counter[str] = Counter()
+        self._sequence = (delta.version(self._folder) + 1) << 20 if self._intake.keyed else 0
 
-    def _shaper(self) -> Shape:
+    def _shaper(self, brought: Iterable[str]) -> Documents | Typed | KeyedTable:
         intake = self._intake
         if intake.table == DOCUMENTS_TABLE:
-            held = StoredKeys(delta.files(self._folder), GRAIN, source=intake.source)
+            keys = StoredKeys(delta.files(self._folder), GRAIN, source=intake.source)
             bars = takedown.bars(self._root)
-            return Documents(held, intake.licence, intake.synthetic, intake.generation, bars, self._barred)
-        spool = self._folder / "_staging" / self._stage.receipt_id
-        return Typed(intake.table, delta.schema(self._folder), spool)
+            return Documents(keys, intake.licence, intake.synthetic, intake.generation, bars, self._barred)
+        held = delta.schema(self._folder)
+        refuse_other_kind(intake.table, held, intake.keyed)
+        if intake.keyed is None:
+            return Typed(intake.table, held, intake.contract, self._changes, brought)
+        typed = Typed(intake.table, held, intake.contract, self._changes, brought, system=COLUMNS)
+        files = [file.path for file in delta.files(self._folder)]
+        return KeyedTable(typed, intake.keyed, intake.source, files)
 
-    def _add(self, fact: ObjectFact, readings: Iterable[pa.RecordBatch | Reject | Dropped]) -> ObjectFact:
+    @property
+    def _typed(self) -> Typed | None:
+        """The shape's own columns; None of documents."""
+        shape = self._shape.typed if isinstance(self._shape, KeyedTable) else self._shape
+        return shape if isinstance(shape, Typed) else None
+
+    def _read(self, reading: Reading, known_at: datetime) -> None:
         at = len(self._facts)
+        fact = ObjectFact(
+            reading.uri,
+            reading.sha256,
+            reading.size,
+            known_at,
+            reading.reader,
+            version=reading.version,
+            partition=reading.partition,
+        )
         origin = Origin(self._intake.source, fact.uri, fact.sha256, fact.known_at, self._stage.receipt_id, at)
         self._facts.append(fact)
         self._origins.append(origin)
         try:
-            for reading in readings:
-                self._take(reading, origin)
+            for record in reading.records:
+                self._take(record, origin)
         except Unstorable as refusal:
             self._take(Reject(fact.uri, "", "unsupported", str(refusal), exception=type(refusal).__name__), origin)
-        fact = self._facts[at]
-        self._remember((fact,))
-        if self._stage.bytes + self._shape.waiting >= COMMIT_BYTES or len(self._facts) >= COMMIT_OBJECTS:
+        if self._typed:
+            self._typed.ended(origin)
+
+    def _commit_if_full(self) -> None:
+        if self._stage.bytes >= COMMIT_BYTES or len(self._facts) >= COMMIT_OBJECTS:
             self._commit()
-        return fact
 
     def _take(self, reading: pa.RecordBatch | Reject | Dropped, origin: Origin) -> None:
         if isinstance(reading, Dropped):
@@ -186,6 +350,8 @@ class Ingestion:
             self._count(origin, rejected=len(rejects))
             self._reasons.update(reject.reason for reject in rejects)
             self._rejects.extend(rejected_row(reject, origin) for reject in rejects)
+            if self._again_now:
+                self.refused.update((origin.sha256, reject.uri, reject.record) for reject in rejects)
             if len(self._rejects) >= REJECTS_HELD:
                 self._flush_rejects()
 
@@ -217,11 +383,13 @@ class Ingestion:
     def _commit(self) -> None:
         if not self._facts:
             return
-        for ordinal, shaped in self._shape.deferred():
-            self._keep(shaped, self._origins[ordinal])
         self._flush_rejects()
         self._judge()
         self._redact()
+        columns, files = settled(self._stage, self._shape.columns)
+        if self._typed:
+            self._typed.settled(columns, self._origins[-1])
+        self._flush_changes()
         receipt = Receipt(
             receipt_id=self._stage.receipt_id,
             table=self._intake.table,
@@ -230,9 +398,12 @@ class Ingestion:
             committed_at=datetime.now(UTC),
             objects=tuple(self._facts),
             drops=dict(self._drops),
+            columns=self._typed.first_brought if self._typed else (),
             **receipts.totals(self._facts),
         )
-        self._receipts.append(land(self._stage, self._shape.columns, receipt))
+        self._receipts.append(land(self._stage, columns, files, receipt))
+        if self._typed and (landed := delta.schema(self._folder)) is not None:
+            self._typed.landed(landed)
         self._begin()
 
     def _redact(self) -> None:
@@ -248,6 +419,21 @@ class Ingestion:
                     run_id=self._intake.run_id,
                     wait_s=self._wait_s,
                 )
+
+    def _flush_changes(self) -> None:
+        """Commit how the objects differed from the table's columns, if they did."""
+        if rows := self._changes.taken():
+            self.changes += rows
+            append(
+                self._root,
+                CHANGES_TABLE,
+                [pa.RecordBatch.from_pylist(rows, schema=SCHEMA_CHANGES)],
+                schema=SCHEMA_CHANGES,
+                source=self._intake.source,
+                run_id=self._intake.run_id,
+                keys=("change_id",),
+                wait_s=self._wait_s,
+            )
 
     def _flush_rejects(self) -> None:
         """Commit the rejects so far, and the table that holds them if there is none yet."""

@@ -1,11 +1,10 @@
-"""What every row of an object shares, and what shaping a batch gives; documents and typed tables are the two shapes."""
+"""What every row of an object shares, and what shaping a batch gives; documents, typed and keyed tables are shapes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 import pyarrow as pa
 
@@ -28,26 +27,12 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """Rows ready to store, records refused on the way, and rows that the table has already."""
+    """Rows ready to store, records refused on the way, and rows that the table has already.
+
+    misfits: column -> how many of its values do not fit it: left out, or rejects.
+    """
 
     rows: pa.RecordBatch
     rejects: list[Reject]
     unchanged: int = 0
-
-
-class Shape(Protocol):
-    """Turns a reader's batch into rows of the table; ``met`` is the number of records of the object before it.
-
-    What a batch alone cannot decide comes later, from ``deferred``, under the ordinal of its object; ``waiting`` is its
-    size in bytes, ``columns`` the table's schema.
-    """
-
-    def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped: ...
-
-    def deferred(self) -> Iterator[tuple[int, Shaped]]: ...
-
-    @property
-    def columns(self) -> pa.Schema | None: ...
-
-    @property
-    def waiting(self) -> int: ...
+    misfits: Mapping[str, int] = field(default_factory=dict)

@@ -11,9 +11,9 @@ hide its NaN).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,22 @@ MANY_BATCHES = 16
 MAX_STATISTIC = 256
 """Characters of a string kept as a column's minimum or maximum; a longer one is left out, which is always right."""
 
+Cast = Callable[[pa.RecordBatch], pa.RecordBatch]
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A closed file: its name in the table's folder, bytes, rows and Delta statistics."""
+    """A closed file: its name in the table's folder, bytes, rows, Delta statistics and columns.
+
+    fresh: whether its rows are new in the table; those of a file that was written again under wider types are not.
+    """
 
     name: str
     size: int
     rows: int
     stats: dict[str, Any]
+    columns: pa.Schema
+    fresh: bool = True
 
 
 class Stage:
@@ -53,9 +60,16 @@ class Stage:
         self._pending_bytes = 0
         self._open: _Open | None = None
         self._parts: list[Part] = []
+        self._begun = 0
+        self._fresh = True
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Take a batch; a change of schema begins a new file. Raises StorageFull."""
+        self._take(batch)
+        self.rows += batch.num_rows
+        self.bytes += batch.nbytes
+
+    def _take(self, batch: pa.RecordBatch) -> None:
         if self._pending and self._pending[0].schema != batch.schema:
             self._flush()
         size = batch.nbytes
@@ -65,14 +79,31 @@ class Stage:
                 self._flush()
             self._pending.append(piece)
             self._pending_bytes += share
-        self.rows += batch.num_rows
-        self.bytes += size
 
     def close(self) -> list[Part]:
         """The parts, complete on disk. Raises StorageFull."""
         self._flush()
         self._rotate()
         return self._parts
+
+    def recast(self, cast: Cast, stale: Collection[str], live: Iterable[Path]) -> list[Part]:
+        """The parts, of which those named in ``stale`` are written again as ``cast`` gives their rows, and after them
+        the table's files ``live``, so written too; a row group in memory at a time. Raises StorageFull.
+        """
+        replaced = [part for part in self.close() if part.name in stale]
+        self._parts = [part for part in self._parts if part.name not in stale]
+        self._copy(cast, (self.folder / part.name for part in replaced))
+        self._fresh = False
+        self._copy(cast, live)
+        for part in replaced:
+            (self.folder / part.name).unlink()
+        return self._parts
+
+    def _copy(self, cast: Cast, paths: Iterable[Path]) -> None:
+        for path in paths:
+            for batch in row_groups(path):
+                self._take(cast(batch))
+        self.close()
 
     def settle(self) -> None:
         """Forget the marker: the commit is in the log."""
@@ -111,12 +142,13 @@ class Stage:
 
     def _begin(self, table: pa.Table) -> _Open:
         self.mark()
-        return _Open(self.folder / f"part-{self.receipt_id}-{len(self._parts):05d}.parquet", table)
+        self._begun += 1
+        return _Open(self.folder / f"part-{self.receipt_id}-{self._begun - 1:05d}.parquet", table)
 
     def _rotate(self) -> None:
         if self._open:
             with room(f"table {self.folder.name}", self.folder):
-                self._parts.append(self._open.close())
+                self._parts.append(replace(self._open.close(), fresh=self._fresh))
         self._open = None
 
 
@@ -145,13 +177,23 @@ class _Open:
         self._writer.close()
         self._sink.close()
         footer = self._footer[0]
-        return Part(self.path.name, self.path.stat().st_size, footer.num_rows, statistics(footer, self.schema))
+        return Part(
+            self.path.name, self.path.stat().st_size, footer.num_rows, statistics(footer, self.schema), self.schema
+        )
 
     def abandon(self) -> None:
         """Close without a care for the content: a full disk fails the footer as well."""
         for end in (self._writer.close, self._sink.close):
             with suppress(OSError, RuntimeError, pa.ArrowException):
                 end()
+
+
+def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file, a row group at a time; ``columns`` alone, those that it has."""
+    with pq.ParquetFile(path) as file:
+        wanted = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
+        for group in range(file.num_row_groups):
+            yield from file.read_row_group(group, columns=wanted).to_batches()
 
 
 def clear_leftovers(folder: Path, live: Callable[[], set[str]]) -> None:

@@ -33,6 +33,7 @@ def decode(text: str, version: int) -> Receipt:
     names = value["objects"]["columns"]
     facts = (dict(zip(names, row, strict=True)) for row in value.pop("objects")["rows"])
     objects = tuple(ObjectFact(**_timed(fact, "known_at")) for fact in facts)
+    value["columns"] = tuple(value.get("columns", ()))
     return Receipt(**_timed(value, "committed_at"), objects=objects, version=version)
 
 
@@ -55,7 +56,7 @@ def put_current(found: dict[str, ObjectFact], fact: ObjectFact) -> None:
 
 def totals(facts: Iterable[ObjectFact]) -> dict[str, int]:
     """The sums of the row counts over facts, under the names that a Receipt has for them."""
-    names = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
+    names = ("rows_in", "rows_out", "unchanged", "rejected", "dropped", "deleted")
     sums = dict.fromkeys(names, 0)
     for fact in facts:
         for name in names:

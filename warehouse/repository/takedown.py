@@ -75,7 +75,7 @@ class Bars:
 
     def mask(self, content_hashes: Collection[str]) -> Mask:
         """bool (rows,): true for each content that is barred."""
-        return np.array([keyed(self.key, each) in self.hashes for each in content_hashes], bool)
+        return np.array([keyed_hash(self.key, each) in self.hashes for each in content_hashes], bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def key(root: Path) -> bytes:
     return path.read_bytes()
 
 
-def keyed(secret: bytes, content: str) -> str:
+def keyed_hash(secret: bytes, content: str) -> str:
     """HMAC-SHA256 of a content hash, 64 hexadecimal digits."""
     return hmac.new(secret, content.encode(), hashlib.sha256).hexdigest()
 

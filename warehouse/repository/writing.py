@@ -21,8 +21,9 @@ from warehouse.errors import Busy, ConservationError, FormatError, UsageError, W
 from warehouse.project import refuse_misread
 from warehouse.repository import delta, locks, parts
 from warehouse.repository.columns import check_names, stored
-from warehouse.repository.parts import Stage
+from warehouse.repository.parts import Part, Stage
 from warehouse.repository.stored import StoredKeys
+from warehouse.repository.typed import fitting_schema, recast
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
@@ -57,8 +58,8 @@ def _tidy(folder: Path) -> None:
     parts.clear_leftovers(folder, lambda: {file.path.name for file in delta.files(folder)})
 
 
-def land(stage: Stage, columns: pa.Schema, receipt: Receipt) -> Receipt:
-    """Commit what was staged with its receipt; the receipt with its version. Whatever fails before, nothing stays.
+def land(stage: Stage, columns: pa.Schema, files: Sequence[Part], receipt: Receipt) -> Receipt:
+    """Commit the files of a stage with its receipt; the receipt with its version. Whatever fails before, nothing stays.
 
     An error after the commit landed (a checkpoint that finds the disk full) undoes nothing: the commit is true.
     """
@@ -67,7 +68,6 @@ def land(stage: Stage, columns: pa.Schema, receipt: Receipt) -> Receipt:
             f"table {receipt.table}: {receipt.rows_in} rows came in, but {receipt.rows_out} were written, "
             f"{receipt.unchanged} unchanged, {receipt.rejected} rejected and {receipt.dropped} dropped"
         )
-    files = stage.close()
     try:
         version = delta.commit(stage.folder, columns, files, receipt)
     except WarehouseError:
@@ -77,6 +77,24 @@ def land(stage: Stage, columns: pa.Schema, receipt: Receipt) -> Receipt:
         version = found
     stage.settle()
     return replace(receipt, version=version)
+
+
+def settled(stage: Stage, columns: pa.Schema) -> tuple[pa.Schema, list[Part]]:
+    """The columns and the parts of a commit: every part in the types of the last batch, and where the table's own are
+    narrower, its files too.
+    """
+    held, parts = delta.schema(stage.folder), stage.close()
+    while True:
+        files = delta.files(stage.folder) if held is not None and delta.widened(held, columns) else []
+        live = sorted(file.path for file in files)
+        stale = [part.name for part in parts if delta.widened(part.columns, columns)]
+        exact = columns
+        for path in (*(stage.folder / name for name in stale), *live):
+            exact = fitting_schema(path, exact)
+        if not delta.widened(columns, exact):
+            break
+        columns = exact
+    return columns, stage.recast(lambda rows: recast(rows, columns), stale, live) if stale or live else parts
 
 
 def append(
@@ -114,7 +132,7 @@ def append(
                 rows_out=stage.rows,
                 unchanged=rows_in - stage.rows,
             )
-            return land(stage, schema, receipt) if made or stage.rows else receipt
+            return land(stage, schema, stage.close(), receipt) if made or stage.rows else receipt
         except BaseException:
             abandon(stage)
             raise

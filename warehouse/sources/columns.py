@@ -6,9 +6,15 @@ letter nor digit is a space between words; words are joined by ``_`` in lower ca
 1; a second of the same name gets ``_2``. The name as it came is kept in the field's metadata under ``comment``.
 
 Types of text, where nothing is declared, over the whole object and ignoring blank cells (a blank cell is null in
-every type): bool (true, false), int64 (at most 18 digits, no leading zero), double, ISO date, ISO timestamp, else
-string. A value that is not exactly one of these, say for a blank around it, makes its column a string. Timestamps
-without a zone are UTC; digits beyond the microsecond are cut off, so that no event moves to a later day.
+every type): bool (true, false), int64, double, ISO date, ISO timestamp, else string. A value that is not exactly one of
+these, say for a blank around it, makes its column a string. Timestamps without a zone are UTC; digits beyond the
+microsecond are cut off, so that no event moves to a later day.
+
+Numbers are what reads back as it was written, so that no code becomes one: int64 has at most 18 digits, no plus and no
+zero before them. A double is written without a plus, zeros before it or after its point (``.0`` may stand), and to no
+more digits than a double tells apart, with an exponent only beside a point or a sign (``1.5e9``, ``9e-04``; ``1e5`` is
+a code); or all values of the column have equally many digits after the point (``1.10`` beside ``2.25``). ``007``,
+``+49``, ``1.10`` beside ``1.9``, ``.5`` make their column a string.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ import re
 import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -37,15 +44,22 @@ ARROW: dict[str, pa.DataType] = {
 }
 
 YEARS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
-NUMBER = r"[+-]?((0|[1-9][0-9]{0,17})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?"
+_DIGITS, _SHORT = r"-?(0|[1-9][0-9]{0,17})", r"(\.[0-9]*[1-9]|\.0)"
+FIXED = "fixed"
+"""The type of text that is a double with equally many digits after the point in the whole column: their number after
+it (``fixed2``) once a value was seen.
+"""
 PATTERNS: dict[str, str] = {
     "bool": r"^(?i:true|false)$",
-    "int64": r"^[+-]?(0|[1-9][0-9]{0,17})$",
-    "double": rf"^{NUMBER}$",
+    "int64": r"^(0|-?[1-9][0-9]{0,17})$",
+    "double": rf"^{_DIGITS}({_SHORT}?|{_SHORT}[eE][+-]?[0-9]{{1,3}}|[eE][+-][0-9]{{1,3}})$",
+    FIXED: rf"^{_DIGITS}\.[0-9]+$",
     "date": r"^\d{4}-\d{2}-\d{2}$",
     "timestamp": r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?$",
 }
 
+EXACT_DIGITS = 15
+"""Significant decimal digits that every double keeps (IEEE 754, binary64)."""
 WORD_STARTS = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
@@ -134,22 +148,57 @@ def clashing(originals: Sequence[str], declared: Mapping[str, Column]) -> str:
     return ""
 
 
+def record_names(prefix: str, numbers: Sequence[int]) -> pa.Array:
+    """``_record`` of rows of a member: its prefix and the number of each row."""
+    at = np.arange(numbers.start, numbers.stop) if isinstance(numbers, range) and numbers.step == 1 else numbers
+    texts = pc.cast(pa.array(at, pa.int64()), pa.string())
+    return pc.binary_join_element_wise(prefix, texts, "") if prefix else texts
+
+
 def commented(name: str, kind: pa.DataType, original: str) -> pa.Field:
     """The field of a column, which remembers its original name."""
     return pa.field(name, kind, metadata={b"comment": original.encode("utf-8", "replace")})
 
 
 def possible_types(values: pa.Array, among: Iterable[str]) -> list[str]:
-    """Those of the types that every value (nulls aside) can have."""
-    return [kind for kind in among if _all_are(values, kind)]
+    """Those of the types that every value (nulls aside) can have; FIXED with its number of digits."""
+    return [kind for kind in (_narrowed(values, each) for each in among) if _all_are(values, kind)]
+
+
+def _narrowed(values: pa.Array, kind: str) -> str:
+    """FIXED with the digits that the first value has after its point; any other type as it is."""
+    if kind != FIXED:
+        return kind
+    first = values.drop_null()
+    return f"{FIXED}{len(first[0].as_py().partition('.')[2]) or ''}" if len(first) else FIXED
+
+
+def found_type(possible: Sequence[str]) -> str:
+    """The type of a column whose values can have all of these."""
+    return next(("double" if kind.startswith(FIXED) else kind for kind in possible), "string")
 
 
 def _all_are(values: pa.Array, kind: str) -> bool:
-    if pc.all(pc.match_substring_regex(values, PATTERNS[kind])).as_py() is False:
+    fixed = kind.startswith(FIXED)
+    pattern = rf"^{_DIGITS}\.[0-9]{{{kind.removeprefix(FIXED)}}}$" if kind not in PATTERNS else PATTERNS[kind]
+    if pc.all(pc.match_substring_regex(values, pattern)).as_py() is False:
         return False
     if kind in ("date", "timestamp"):
         return bool(cast_text(values, Column(kind)).null_count == values.null_count)
-    return True
+    return _read_back(values, fixed=fixed) if fixed or kind == "double" else True
+
+
+def _read_back(values: pa.Array, *, fixed: bool) -> bool:
+    """Whether each number, written as a double again, has the digits that it came with. All of 15 digits have."""
+    long = values.filter(pc.greater(pc.binary_length(values), EXACT_DIGITS + 1))
+    doubles = pc.cast(long, pa.float64())
+    other = pc.not_equal(pc.cast(doubles, pa.string()), long)
+    pairs = zip(long.filter(other).to_pylist(), doubles.filter(other).to_pylist(), strict=True)
+    return all(Decimal(text) == Decimal(_written(number, text, fixed=fixed)) for text, number in pairs)
+
+
+def _written(number: float, text: str, *, fixed: bool) -> str:
+    return f"{number:.{len(text.partition('.')[2])}f}" if fixed else repr(number)
 
 
 def cast_text(values: pa.Array, column: Column) -> pa.Array:

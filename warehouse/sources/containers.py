@@ -1,47 +1,43 @@
-"""What lies inside an object: gzip and zstd around anything, zip with many members; bounded at every step.
+"""What lies inside an object: packed streams around anything, zip and tar with many members; bounded at every step.
 
-Containers are known by their magic bytes; a member's format by its name (``a.jsonl.gz`` is JSON Lines). A zip is
-opened where its name says zip or says nothing, so that a .docx stays one object of unknown format; its hidden members
-(``is_bookkeeping``) are left out, and one that holds a Delta table is a Reject. Unpacked bytes are
-counted as they come out, so a bomb costs at most one block beyond the limit. zstandard's own stream reader takes a
-cut frame for a whole one, hence the reader here, which feeds 2 kB at a time: a block of repeated bytes grows 32,000
-times.
+Containers are known by their magic bytes, a tar by the checksum of its first header; a member's format by its name
+(``a.jsonl.gz`` is JSON Lines). A zip is opened where its name says zip or says nothing, so that a .docx stays one
+object of unknown format. Hidden members (``is_bookkeeping``) are left out, and an archive that holds a Delta table is
+a Reject. Nothing is ever written under a member's name, and no link is followed: one within the archive is Dropped,
+one that leads out of it a Reject, as is a member whose name does.
 """
 
 from __future__ import annotations
 
-import gzip
-import io
+import posixpath
 import shutil
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import zstandard
-
-from warehouse.contracts import Reject
-from warehouse.sources.guard import TooLarge, guarded
+from warehouse.contracts import Dropped, Reject
+from warehouse.sources import tars, zips
+from warehouse.sources.guard import guarded
 from warehouse.sources.recipe import DELTA_LOG, Limits, file_name, is_bookkeeping
+from warehouse.sources.unpacking import BLOCK, Bounded, Budget, Meter, Wrapper, stripped, wrapper_of
 
-GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
-WRAPPERS = (".gz", ".gzip", ".zst", ".zstd")
-BLOCK = 1 << 20
-FREE_BYTES = 16 << 20  # below this much output no ratio is a bomb
-MAX_DEPTH = 3
-DAMAGE = (EOFError, OSError, zlib.error, zstandard.ZstdError, zipfile.BadZipFile, TooLarge)
+ZIP = b"PK\x03\x04"
+HEAD = 512
+MAX_DEPTH = 5  # .tar.gz with members that are .tar.gz of .gz
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """A stream of records: an object, or one inside it. ``open`` starts it from its first byte, as often as asked.
 
-    uri: the object's, with ``!/`` and the member's path for one inside a zip; name: without .gz and .zst, tells the
-    format; prefix: of ``_record`` in typed tables, so that two members of an object never share one.
+    uri: the object's, with ``!/`` and the member's path for one inside an archive; name: without .gz, .zst and their
+    like, tells the format; prefix: of ``_record`` in typed tables, so that two members of an object never share one.
+    A member of an archive is to be used before the next one is asked for.
     """
 
     uri: str
@@ -50,149 +46,120 @@ class Member:
     prefix: str = ""
 
 
-class Bounded(io.RawIOBase):
-    """An unpacked stream that raises TooLarge past its limits, and gives all that came before a cut or a bad byte."""
-
-    def __init__(self, inner: BinaryIO, packed: int, limits: Limits, *, source: BinaryIO | None = None) -> None:
-        self.inner, self.source, self.count = inner, source, 0
-        self.packed, self.limits = packed, limits
-        self.damage: BaseException | None = None
-        self.once: Callable[[object], int] = getattr(inner, "readinto1", None) or inner.readinto  # type: ignore[attr-defined]  # every stream given here has one
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        if self.damage is not None:
-            raise self.damage
-        target, got = memoryview(cast(bytearray, buffer)), 0
-        try:
-            while got < len(target) and (size := self.once(target[got:])):
-                got += size
-                self.count += size
-                check_ratio(self.count, self.packed, self.limits)
-        except DAMAGE as error:
-            self.damage = error
-            if not got:
-                raise
-        return got
-
-    def close(self) -> None:
-        self.inner.close()
-        if self.source is not None:
-            self.source.close()
-        super().close()
+Inside = Iterator[Member | Reject | Dropped]
 
 
-def check_ratio(unpacked: int, packed: int, limits: Limits) -> None:
-    """Raises TooLarge where so many bytes out of so many are more than the limits allow."""
-    allowed = min(limits.max_object_bytes, max(FREE_BYTES, packed * limits.max_ratio))
-    if unpacked > allowed:
-        raise TooLarge(f"unpacks to more than {allowed} bytes from {packed}")
-
-
-class Unzstd(io.RawIOBase):
-    """Unpacked bytes of one or more zstd frames; EOFError where the last one is cut."""
-
-    def __init__(self, inner: BinaryIO) -> None:
-        self.inner, self.ready, self.rest = inner, memoryview(b""), b""
-        self.frame = zstandard.ZstdDecompressor().decompressobj()
-        self.started = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: object) -> int:
-        target = memoryview(cast(bytearray, buffer))
-        while not self.ready and self._more():
-            pass
-        size = min(len(target), len(self.ready))
-        target[:size] = self.ready[:size]
-        self.ready = self.ready[size:]
-        return size
-
-    def _more(self) -> bool:
-        """Unpack some input; False at its end."""
-        packed = self.rest or self.inner.read(2048)
-        self.rest = b""
-        if not packed:
-            if self.started:
-                raise EOFError("the zstd stream ended before its end marker")
-            return False
-        self.started = True
-        self.ready = memoryview(self.frame.decompress(packed))
-        if self.frame.eof:
-            self.rest, self.started = self.frame.unused_data, False
-            self.frame = zstandard.ZstdDecompressor().decompressobj()
-        return True
-
-    def close(self) -> None:
-        self.inner.close()
-        super().close()
-
-
-def members(uri: str, path: Path, *, limits: Limits) -> Iterator[Member | Reject]:
-    """The object itself, or what it holds, in order of name; a Reject for each part that cannot be opened."""
+def members(uri: str, path: Path, *, limits: Limits) -> Inside:
+    """The object itself, or what it holds: of a zip in order of name, of a tar as it comes. A Reject for each part
+    that cannot be opened, a Dropped for each link.
+    """
+    size = path.stat().st_size
     whole = Member(uri, file_name(uri), lambda: path.open("rb", buffering=0))
-    yield from guarded(_opened(whole, path.stat().st_size, limits, 0), uri=uri)
+    yield from guarded(_opened(whole, size, Budget(size, limits), 0), uri=uri)
 
 
-def _opened(member: Member, size: int, limits: Limits, depth: int) -> Iterator[Member | Reject]:
+def _opened(member: Member, size: int, budget: Budget, depth: int) -> Inside:
     with closing(member.open()) as stream:
-        magic = stream.read(4)
-    if magic[:2] == GZIP or magic == ZSTD:
-        yield from _unwrapped(member, magic, size, limits, depth)
-    elif magic == ZIP and _plain_zip(member.name):
-        yield from _zip_members(member, limits, depth)
-    else:
-        yield Member(member.uri, _stripped(member.name), member.open, member.prefix)
-
-
-def _unwrapped(member: Member, magic: bytes, size: int, limits: Limits, depth: int) -> Iterator[Member | Reject]:
-    if depth >= MAX_DEPTH:
+        head = stream.read(HEAD)
+    wrapper = wrapper_of(head)
+    archive = head.startswith(ZIP) and _plain_zip(member.name)
+    if depth >= MAX_DEPTH and (wrapper or archive or tars.is_tar(head)):
         yield Reject(member.uri, "", "too_deep", f"more than {MAX_DEPTH} containers in each other")
-        return
+    elif wrapper is not None:
+        yield from _unwrapped(member, wrapper, size, budget, depth)
+    elif archive:
+        yield from _zip_members(member, budget, depth)
+    elif tars.is_tar(head):
+        yield from _tar_members(member, budget, depth)
+    else:
+        yield Member(member.uri, stripped(member.name), member.open, member.prefix)
+
+
+def _unwrapped(member: Member, wrapper: Wrapper, size: int, budget: Budget, depth: int) -> Inside:
+    meter = Meter(budget)
 
     def unpack() -> BinaryIO:
         packed = member.open()
-        inner = gzip.GzipFile(fileobj=packed) if magic[:2] == GZIP else Unzstd(packed)
-        return cast(BinaryIO, Bounded(cast(BinaryIO, inner), size, limits, source=packed))
+        return cast(BinaryIO, Bounded(wrapper.open(packed), size, meter, source=packed))
 
-    inside = Member(member.uri, _stripped(member.name, once=True), unpack, member.prefix)
-    yield from _opened(inside, size, limits, depth + 1)
+    inside = Member(member.uri, stripped(member.name, once=True), unpack, member.prefix)
+    yield from _opened(inside, size, budget, depth + 1)
 
 
-def _zip_members(member: Member, limits: Limits, depth: int) -> Iterator[Member | Reject]:
-    if depth >= MAX_DEPTH:
-        yield Reject(member.uri, "", "too_deep", f"more than {MAX_DEPTH} containers in each other")
-        return
-    with seekable(member) as file, zipfile.ZipFile(file) as archive:
-        entries = sorted((item for item in archive.infolist() if not item.is_dir()), key=lambda item: item.filename)
-        if sum(item.file_size for item in entries) > limits.max_object_bytes:
-            raise TooLarge(f"unpacks to more than {limits.max_object_bytes} bytes")
-        if any(DELTA_LOG in entry.filename.split("/")[:-1] for entry in entries):
-            message = "a Delta table in a zip is not read: its files hold removed rows and no partition columns"
-            yield Reject(member.uri, "", "delta_table", message)
+def _zip_members(member: Member, budget: Budget, depth: int) -> Inside:
+    with seekable(member) as file:
+        if _delta(zips.names(file)):
+            yield _delta_refused(member)
             return
-        for entry in entries:
-            if is_bookkeeping(entry.filename):
-                continue
-            yield from _zip_member(member, archive, entry, limits, depth)
+        met: set[str] = set()
+        for entry in zips.entries(file, budget.limits):
+            unpack = partial(_bounded, entry, Meter(budget))
+            yield from _entry(member, replace(entry, open=unpack), met, budget, depth)
 
 
-def _zip_member(
-    member: Member, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, depth: int
-) -> Iterator[Member | Reject]:
-    uri = f"{member.uri}!/{entry.filename}"
-    if entry.flag_bits & 1:
-        yield Reject(uri, "", "encrypted", "the zip member is encrypted")
+def _tar_members(member: Member, budget: Budget, depth: int) -> Inside:
+    """As they come. Whether the tar holds a Delta table, which its names alone tell, is asked at the first Parquet
+    file: that is a second pass.
+    """
+    met: set[str] = set()
+    asked = False
+    with closing(member.open()) as stream:
+        for entry in tars.entries(stream):
+            if not asked and entry.name.endswith(".parquet"):
+                asked = True
+                with closing(member.open()) as again:
+                    if _delta(tars.names(again)):
+                        yield _delta_refused(member)
+                        return
+            yield from _entry(member, entry, met, budget, depth)
+
+
+def _bounded(entry: tars.Entry, meter: Meter) -> BinaryIO:
+    return cast(BinaryIO, Bounded(entry.open(), entry.packed, meter))
+
+
+def _delta(names: Iterable[str]) -> bool:
+    return any(DELTA_LOG in name.split("/")[:-1] for name in names)
+
+
+def _delta_refused(member: Member) -> Reject:
+    message = "a Delta table in an archive is not read: its files hold removed rows and no partition columns"
+    return Reject(member.uri, "", "delta_table", message)
+
+
+def _entry(member: Member, entry: tars.Entry, met: set[str], budget: Budget, depth: int) -> Inside:
+    """What one entry of the archive ``member`` is; met: the names of those before it."""
+    budget.take(0)
+    path = posixpath.normpath(entry.name)
+    outside = leads_out(entry.name)
+    if is_bookkeeping(path) and not outside:
         return
+    name = next(each for each in _numbered(path) if each not in met)
+    met.add(name)
+    uri = f"{member.uri}!/{name}"
+    if outside:
+        yield Reject(uri, "", "name_outside", f"the name {entry.name!r} leads out of the archive")
+    elif entry.target is not None and leads_out(entry.target):
+        yield Reject(uri, "", "link_outside", f"a link to {entry.target!r}, out of the archive")
+    elif entry.target is not None:
+        yield Dropped(uri, "", "link")
+    elif entry.refused is not None:
+        yield Reject(uri, "", *entry.refused)
+    else:
+        inside = Member(uri, posixpath.basename(path), entry.open, f"{member.prefix}{name}!")
+        yield from guarded(_opened(inside, entry.packed, budget, depth + 1), uri=uri)
 
-    def unpack() -> BinaryIO:
-        return cast(BinaryIO, Bounded(cast(BinaryIO, archive.open(entry)), entry.compress_size, limits))
 
-    inside = Member(uri, Path(entry.filename).name, unpack, f"{member.prefix}{entry.filename}!")
-    yield from guarded(_opened(inside, entry.compress_size, limits, depth + 1), uri=uri)
+def _numbered(path: str) -> Iterator[str]:
+    """The path, and for further entries of the same name path#2 and on."""
+    yield path
+    yield from (f"{path}#{at}" for at in count(2))
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path, taken from some folder, leads out of it: absolute here or on Windows, or by ``..``."""
+    plain = path.replace("\\", "/")
+    return plain.startswith("/") or plain[1:3] == ":/" or posixpath.normpath(plain).split("/")[0] == ".."
 
 
 def seekable(member: Member) -> BinaryIO:
@@ -208,13 +175,4 @@ def seekable(member: Member) -> BinaryIO:
 
 
 def _plain_zip(name: str) -> bool:
-    return Path(name).suffix.lower() in ("", ".zip") or name.lower().endswith((".zip.gz", ".zip.zst"))
-
-
-def _stripped(name: str, *, once: bool = False) -> str:
-    """The name without .gz and .zst; ``once`` takes one of them away."""
-    while name.lower().endswith(WRAPPERS):
-        name = name[: name.rindex(".")]
-        if once:
-            break
-    return name
+    return Path(stripped(name)).suffix.lower() in ("", ".zip")

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import gzip
+import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
 from typing import TypeVar
 
 import pyarrow as pa
-import zstandard
 
 from warehouse.contracts import Reject
 from warehouse.errors import WarehouseError
 from warehouse.sources.columns import ColumnClash
+from warehouse.sources.parsing import ParserDied
 
 Item = TypeVar("Item")
 
 REASONS: tuple[tuple[type[BaseException], str], ...] = (
     (EOFError, "truncated"),
-    (gzip.BadGzipFile, "corrupt"),
     (zlib.error, "corrupt"),
-    (zstandard.ZstdError, "corrupt"),
+    (lzma.LZMAError, "corrupt"),
     (zipfile.BadZipFile, "not_zip"),
+    (NotImplementedError, "unsupported"),
     (UnicodeError, "invalid_encoding"),
     (ColumnClash, "column_clash"),
     (RecursionError, "too_deep"),
+    (ParserDied, "parser_died"),
 )
 
 
 class TooLarge(Exception):
     """An object that unpacks to more than its source's limits allow."""
+
+
+class Corrupt(Exception):
+    """Packed bytes that are not what their format says."""
 
 
 def guarded(
@@ -46,7 +51,7 @@ def guarded(
     except WarehouseError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) and error.errno is not None and not isinstance(error, gzip.BadGzipFile):
+        if isinstance(error, OSError) and error.errno is not None:
             raise
         yield rejected(error, uri=uri, record=record, reason=reason)
 
@@ -56,6 +61,8 @@ def rejected(error: Exception, *, uri: str, record: str, reason: str) -> Reject:
     named = next((word for kind, word in REASONS if isinstance(error, kind)), reason)
     if isinstance(error, TooLarge):
         named = "too_large"
+    if isinstance(error, Corrupt):
+        named = "corrupt"
     if isinstance(error, pa.ArrowNotImplementedError):
         named = "unsupported"
     message = str(error).splitlines()[0][:300] if str(error) else type(error).__name__

@@ -13,10 +13,11 @@ import pyarrow as pa
 from warehouse.contracts import RECORDS, Dropped, Readings, Reject
 from warehouse.sources import parsing
 from warehouse.sources.containers import Member
+from warehouse.sources.page import SIGNALS, directives, policy, reservation
 from warehouse.sources.records import TIMES, Documents
 from warehouse.sources.text import load
 
-Document = Mapping[str, str | None]
+Document = Mapping[str, str | bool | None]
 """Columns of contracts.RECORDS that a record states; times as ISO text."""
 
 
@@ -38,7 +39,7 @@ def page_document(
         said = parsing.parsed(raw, charset=charset, address=address)
     except (parsing.ParserDied, parsing.ParserFailed) as error:
         return refused(error, raw, uri=uri, record=str(number), position=position)
-    if not (said["text"] or "").strip():
+    if not str(said["text"] or "").strip():
         return Dropped(uri, str(number), "no_text")
     return {
         "text": said["text"],
@@ -46,19 +47,42 @@ def page_document(
         "stated_language": said["language"],
         "licence": said["licence"],
         "published_at": said["published"],
-        "uri": said["canonical"],
+        "uri": said["identity"],
+        **{name: said[name] for name in ("canonical", "robots", "tdm_reservation", "tdm_policy")},
+    }
+
+
+def with_headers(document: Document, fields: Mapping[str, str], address: str) -> Document:
+    """The document with what the headers of its HTTP response say to robots and of mining, beside what it says itself:
+    X-Robots-Tag, tdm-reservation, tdm-policy.
+    """
+    if not fields.keys() & {"x-robots-tag", *SIGNALS}:
+        return document
+    robots = (document.get("robots"), fields.get("x-robots-tag"))
+    said = (reservation(fields.get("tdm-reservation")), document.get("tdm_reservation"))
+    own = document.get("tdm_policy")
+    return {
+        **document,
+        "robots": directives(*(str(text) for text in robots if text)),
+        "tdm_reservation": next((each for each in (True, False) if each in said), None),
+        "tdm_policy": own or policy(address, fields.get("tdm-policy")),
     }
 
 
 def refused(
-    error: parsing.ParserDied | parsing.ParserFailed, raw: bytes, *, uri: str, record: str, position: int
+    error: parsing.ParserDied | parsing.ParserFailed,
+    raw: bytes,
+    *,
+    uri: str,
+    record: str,
+    position: int,
+    reason: str = "not_html",
 ) -> Reject:
     """The Reject of a page that its parser refused or did not survive."""
     died = isinstance(error, parsing.ParserDied)
     message = f"the parser of this page did not survive it: {error}" if died else str(error)
     name = error.name if isinstance(error, parsing.ParserFailed) else "ParserDied"
-    reason = "parser_died" if died else "not_html"
-    return Reject(uri, record, reason, message, position, name, raw[:200])
+    return Reject(uri, record, "parser_died" if died else reason, message, position, name, raw[:200])
 
 
 def columns(found: Sequence[Document]) -> dict[str, pa.Array]:

@@ -2,10 +2,12 @@
 
 A server that gives an ETag or Last-Modified is asked with it the next time, so that an unchanged object costs one
 request of some 300 bytes. What may pass (a refused or broken connection, a timeout, a cut body, 408, 425, 429, 5xx)
-is a NetworkError; nothing is tried again here, a run does that. Not won: a broken transfer begins anew, and a server
-that names the same bytes anew each time sends them each time. No content coding is asked for; a .gz or .zst stays
-one. The proxies of the environment are used. A redirect is looked up before it is followed: a server that names
-another address between the two (DNS rebinding), and a name that only a proxy knows, are not seen through.
+is a NetworkError, which a run tries again. A body that breaks off is gone on with from there (Range with If-Range,
+RFC 9110, 13.1.5 and 14), RESUMES times at most, if the server gave a strong ETag or Last-Modified; one that changed
+meanwhile is a NetworkError, and begins anew in the next try. Not won: a server that names the same bytes anew each
+time sends them each time. No content coding is asked for; a .gz or .zst stays one. The proxies of the environment are
+used. A redirect is looked up before it is followed: a server that names another address between the two (DNS
+rebinding), and a name that only a proxy knows, are not seen through.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from warehouse.errors import InputError, NetworkError, WarehouseError
@@ -31,7 +34,9 @@ from warehouse.sources.recipe import Source
 
 TRANSIENT = frozenset((408, 425, 429))
 CHUNK = 1 << 18
+RESUMES, RESUME_WAIT_S = 4, 1.0
 ETAG = re.compile(r'(W/)?"[^"]*"')
+RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,20 @@ def fetched(source: Source, located: Located, *, version: str | None = None) -> 
     if answer is None:
         yield None
         return
-    with answer:
-        etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
-        chunks = _chunks(source, located.uri, answer, until)
-        yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), chunks)
+    transfer = _Transfer(source, located, answer, until)
+    etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+    try:
+        yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), transfer.chunks())
+    finally:
+        transfer.answer.close()
 
 
-def _opened(source: Source, located: Located, version: str | None) -> http.client.HTTPResponse | None:
+def _opened(
+    source: Source, located: Located, version: str | None, ask: Mapping[str, str] = MappingProxyType({})
+) -> http.client.HTTPResponse | None:
+    """The answer, None for one that is not modified; ask: further headers."""
     url = _checked(located)
-    request = urllib.request.Request(url, headers={"User-Agent": "ml-warehouse", **_conditional(version)})  # noqa: S310 # checked
+    request = urllib.request.Request(url, headers={"User-Agent": "ml-warehouse", **_conditional(version), **ask})  # noqa: S310 # checked
     for name, value in source.http.headers.items():
         request.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
     try:
@@ -153,19 +163,80 @@ def _told(uri: str) -> Iterator[None]:
         raise NetworkError(f"{uri} cannot be fetched: {said}", do="check the network, then run it again") from None
 
 
-def _chunks(source: Source, uri: str, answer: http.client.HTTPResponse, until: float) -> Iterator[bytes]:
-    """The body as it comes, neither longer nor shorter than it may be."""
-    limit, size = source.limits.max_object_bytes, 0
-    stated = answer.length  # from Content-Length; None where the server does not say
-    while chunk := _next(uri, answer):
-        size += len(chunk)
-        if size > limit:
-            raise InputError(f"{uri} is longer than {limit:,} bytes", allowed="limits.max_object_bytes of the source")
-        if time.monotonic() > until:
-            raise NetworkError(f"{uri} took longer than {source.http.max_fetch_s} s", allowed="http.max_fetch_s")
-        yield chunk
-    if stated is not None and size != stated:
-        raise NetworkError(f"{uri} ended after {size:,} of {stated:,} bytes", do="run it again")
+@dataclass(slots=True)
+class _Transfer:
+    """A body as it comes, neither longer nor shorter than it may be. until: when it must have come, monotonic."""
+
+    source: Source
+    located: Located
+    answer: http.client.HTTPResponse
+    until: float
+    size: int = 0
+    tries: int = 0
+
+    def chunks(self) -> Iterator[bytes]:
+        uri, limit = self.located.uri, self.source.limits.max_object_bytes
+        stated, validator = self.answer.length, _validator(self.answer)  # None where the server does not say
+        while True:
+            try:
+                chunk = _next(uri, self.answer)
+                if not chunk and stated is not None and self.size != stated:
+                    raise NetworkError(f"{uri} ended after {self.size:,} of {stated:,} bytes", do="run it again")
+            except NetworkError as error:
+                self._go_on(validator, stated, error)
+                continue
+            self.size += len(chunk)
+            if self.size > limit:
+                raise InputError(
+                    f"{uri} is longer than {limit:,} bytes", allowed="limits.max_object_bytes of the source"
+                )
+            if time.monotonic() > self.until:
+                allowed = "http.max_fetch_s"
+                raise NetworkError(f"{uri} took longer than {self.source.http.max_fetch_s} s", allowed=allowed)
+            if not chunk:
+                return
+            yield chunk
+
+    def _go_on(self, validator: str | None, stated: int | None, error: NetworkError) -> None:
+        """Ask for the rest, after a wait that doubles. Raises ``error`` where it cannot be had."""
+        self.answer.close()
+        while validator is not None and self.tries < RESUMES:
+            wait_s = RESUME_WAIT_S * 2**self.tries
+            self.tries += 1
+            if time.monotonic() + wait_s > self.until:
+                break
+            time.sleep(wait_s)
+            try:
+                with _told(self.located.uri):
+                    rest = {"Range": f"bytes={self.size}-", "If-Range": validator}
+                    answer = _opened(self.source, self.located, None, rest)
+            except NetworkError:
+                continue
+            except InputError:
+                break
+            if answer is not None and _is_rest(answer, self.size, stated):
+                self.answer = answer
+                return
+            if answer is not None:
+                answer.close()
+            break
+        raise error
+
+
+def _validator(answer: http.client.HTTPResponse) -> str | None:
+    """What names these very bytes, for If-Range: a strong ETag, else Last-Modified; None where ranges are refused."""
+    etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+    if answer.headers.get("Accept-Ranges", "").strip().lower() == "none":
+        return None
+    return etag if ETAG.fullmatch(etag) and not etag.startswith("W/") else modified
+
+
+def _is_rest(answer: http.client.HTTPResponse, size: int, stated: int | None) -> bool:
+    """Whether an answer is what follows the first ``size`` bytes of a body of ``stated`` bytes."""
+    found = RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+    if answer.status != http.HTTPStatus.PARTIAL_CONTENT or found is None or int(found[1]) != size:
+        return False
+    return found[2] == "*" or stated is None or int(found[2]) == stated
 
 
 def _next(uri: str, answer: http.client.HTTPResponse) -> bytes:

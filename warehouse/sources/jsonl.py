@@ -1,32 +1,42 @@
-"""JSON Lines (and small .json files) through orjson: one object a line is one record.
+"""JSON Lines, and JSON in any other layout, through orjson: one value a line is one record.
 
-What is not JSON as RFC 8259 has it (NaN, raw control characters), not UTF-8, or not an object is a Reject with its
-line and byte offset. Half a surrogate pair, which JSON can spell and UTF-8 cannot, is read as U+FFFD, as decoders of
-UTF-16 do (Unicode, section 3.9). Of a name that one object has twice the last value counts, as orjson and Python have
-it (RFC 8259, section 4, leaves it open). An integer beyond 64 bits, which orjson makes a double, is a Reject of its
-row in a typed table. A block of 1 MiB is parsed at once and line by line only where a line of it fails.
+What is not JSON as RFC 8259 has it (NaN, raw control characters) or not UTF-8 is a Reject with its line and byte
+offset. Half a surrogate pair, which JSON can spell and UTF-8 cannot, is read as U+FFFD, as decoders of UTF-16 do
+(Unicode, section 3.9). Of a name that one object has twice the last value counts, as orjson and Python have it (RFC
+8259, section 4, leaves it open). An integer beyond 64 bits, which orjson makes a double, is a Reject of its row in a
+typed table. A block of 1 MiB is parsed at once and line by line only where a line of it fails.
+
+Layouts: a .json file of at most a record's size that is one value is that value, and the elements of an array are its
+records; one of objects after one another is those. Any other file is read a line at a time, unless its first value
+does not end with its first line (``json_values``): then it is a value after another, or the elements of its array.
+UTF-16 is told by its mark or zero bytes.
+
+A record that is no object has one field, ``value``. In a typed table it keeps its type where the values of the first
+batch have one in common, else it is JSON text; null is null either way.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import orjson
 import pyarrow as pa
 
-from warehouse.contracts import BATCH_BYTES, Reject
+from warehouse.contracts import BATCH_BYTES, Dropped, Readings, Reject
 from warehouse.sources.columns import opening
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
-from warehouse.sources.lines import Block, LongLine, line_blocks
+from warehouse.sources.json_values import Utf8, Value, layout, values
+from warehouse.sources.lines import BLOCK, Block, LongLine, line_blocks
 from warehouse.sources.recipe import Limits
 from warehouse.sources.records import Documents
-from warehouse.sources.rows import Rows
+from warehouse.sources.rows import Rows, common_type
 
 Row = dict[str, Any]
 Loads = Callable[[bytes], Any]
@@ -41,51 +51,79 @@ _LONG = re.compile(rb"[\[:,\s-][1-9][0-9]{18,}(?![0-9.eE])")
 TABLE_BYTES = BATCH_BYTES // 4  # of JSON text; four times that as Python objects and Arrow columns
 
 
+class Bare(dict[str, Any]):
+    """The object that stands for a value that is none: the value as its one field."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__(value=value)
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Consecutive records: their line numbers (or indices in an array), the objects, and the bytes they took."""
+    """Consecutive records: their line numbers (or indices of values), the objects, and the bytes they took."""
 
     numbers: Sequence[int]
     rows: list[Row]
     size: int
 
 
-def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
+def read_documents(member: Member, documents: Documents) -> Readings:
     """Documents of the member in batches of about BATCH_BYTES."""
     names = documents.names
     for parsed in _batched(member, documents.source.limits, BATCH_BYTES, orjson.loads):
-        if isinstance(parsed, Reject):
+        if not isinstance(parsed, Parsed):
             yield parsed
         else:
             yield from _documents(parsed, names, documents)
 
 
-def read_table(member: Member, table: Rows) -> Iterator[pa.RecordBatch | Reject]:
+def read_table(member: Member, table: Rows) -> Readings:
     """Rows of a typed table in batches of about BATCH_BYTES."""
+    as_text: bool | None = None
     for parsed in _batched(member, table.source.limits, TABLE_BYTES, _exact):
-        if isinstance(parsed, Reject):
+        if not isinstance(parsed, Parsed):
             yield parsed
-        else:
-            yield from table.batch(parsed.numbers, parsed.rows)
+            continue
+        bare = [row for row in parsed.rows if type(row) is Bare]
+        if as_text is None and any(row["value"] is not None for row in bare):
+            as_text = common_type([row["value"] for row in bare]) is None
+        for row in bare if as_text else ():
+            row["value"] = _text(row["value"])
+        yield from table.batch(parsed.numbers, parsed.rows)
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _exact(raw: bytes) -> Any:
     """The value as orjson has it, but integers as long as they are."""
     value = orjson.loads(raw)
     try:
-        return json.loads(raw) if _LONG.search(raw) else value
+        return json.loads(raw) if type(value) is float or _LONG.search(raw) else value
     except RecursionError:  # some 900 levels, which no table holds: its row will be a Reject
         return value
 
 
-def parse(member: Member, loads: Loads, *, max_bytes: int) -> Iterator[Parsed | Reject]:
-    """The member's records as Python objects, a block at a time. A .json file of one value is read as that value."""
+def parse(member: Member, loads: Loads, *, max_bytes: int) -> Iterator[Parsed | Reject | Dropped]:
+    """The member's records as Python objects, a block at a time, in the layout that it has."""
+    how = "lines"
     if member.name.lower().endswith(".json"):
-        whole = _whole(member, loads, max_bytes)
-        if whole is not None:
-            yield from whole
+        found = _whole(member, loads, max_bytes)
+        if isinstance(found, list):
+            yield from found
             return
-    with closing(member.open()) as stream:
+        how = found or how
+    else:
+        head, whole = _head(member, BLOCK)
+        if whole and not head.strip() and len(head) < BLOCK:
+            yield Dropped(member.uri, "", "empty_object")
+            return
+        how = layout(head)
+    with closing(Utf8(member.open())) as stream:
+        if how != "lines":
+            yield from _parse_values(values(stream, max_bytes=max_bytes, array=how == "array"), member.uri, loads)
+            return
         for block in line_blocks(stream, max_bytes=max_bytes):
             if isinstance(block, LongLine):
                 message = f"a line of {block.size} bytes, at most {max_bytes} allowed"
@@ -96,6 +134,31 @@ def parse(member: Member, loads: Loads, *, max_bytes: int) -> Iterator[Parsed | 
                 yield from _parse_block(block, member.uri, loads)
 
 
+def _head(member: Member, size: int) -> tuple[bytes, bool]:
+    """The first ``size`` bytes in UTF-8, fewer where it has no more, and whether it is undamaged so far."""
+    parts = list(guarded(_parts(member, size), uri=member.uri))
+    found = [part for part in parts if isinstance(part, bytes)]
+    return b"".join(found), len(found) == len(parts)
+
+
+def _parts(member: Member, size: int) -> Iterator[bytes]:
+    with closing(Utf8(member.open())) as stream:
+        while size > 0 and (part := stream.read(size)):
+            yield part
+            size -= len(part)
+
+
+def _parse_values(found: Iterable[Value], uri: str, loads: Loads) -> Iterator[Parsed | Reject]:
+    for value in found:
+        if value.refused:
+            reason = "record_too_large" if "bytes" in value.refused else "invalid_json"
+            yield Reject(uri, str(value.number), reason, value.refused, value.offset, None, value.raw[:200])
+            continue
+        row = _object(value.raw, uri, loads, value.number, value.offset)
+        if row is not None:
+            yield row if isinstance(row, Reject) else Parsed([value.number], [row], len(value.raw))
+
+
 def _parse_block(block: Block, uri: str, loads: Loads) -> Iterator[Parsed | Reject]:
     size = sum(map(len, block.lines))
     try:
@@ -103,10 +166,9 @@ def _parse_block(block: Block, uri: str, loads: Loads) -> Iterator[Parsed | Reje
     except orjson.JSONDecodeError:
         yield from _parse_lines(block, uri, loads)
         return
-    if all(type(row) is dict for row in rows):
-        yield Parsed(range(block.number, block.number + len(rows)), rows, size)
-    else:
-        yield from _parse_lines(block, uri, loads)
+    if not all(type(row) is dict for row in rows):
+        rows = [row if type(row) is dict else Bare(row) for row in rows]
+    yield Parsed(range(block.number, block.number + len(rows)), rows, size)
 
 
 def _parse_lines(block: Block, uri: str, loads: Loads) -> Iterator[Parsed | Reject]:
@@ -131,9 +193,7 @@ def _object(line: bytes, uri: str, loads: Loads, number: int, offset: int) -> Ro
         row = _mended(line, loads)
     except orjson.JSONDecodeError as error:
         return Reject(uri, str(number), _reason(line), str(error), offset, type(error).__name__, line[:200])
-    if type(row) is dict:
-        return row
-    return Reject(uri, str(number), "not_an_object", f"a JSON {_kind(row)}, not an object", offset, None, line[:200])
+    return row if type(row) is dict else Bare(row)
 
 
 def _mended(raw: bytes, loads: Loads) -> Any:
@@ -156,26 +216,31 @@ def _reason(line: bytes) -> str:
     return "invalid_json"
 
 
-def _kind(value: Any) -> str:
-    return {list: "array", str: "string", type(None): "null", bool: "boolean"}.get(type(value), "number")
-
-
-def _whole(member: Member, loads: Loads, max_bytes: int) -> list[Parsed | Reject] | None:
-    """Records of a file that holds one JSON value; None where it is too large for that or holds a value a line."""
-    with closing(member.open()) as stream:
-        raw = (
-            b"".join(iter(lambda: stream.read(min(1 << 20, max_bytes + 1)), b"")) if _small(member, max_bytes) else b""
-        )
-    if not raw:
-        return None
-    raw = raw.removeprefix(b"\xef\xbb\xbf")
-    first = raw.lstrip().split(b"\n", 1)[0]
+def _whole(member: Member, loads: Loads, max_bytes: int) -> list[Parsed | Reject] | str | None:
+    """Records of a file that holds one JSON value, or objects after one another; the layout of one that is too large
+    for that, None where it holds a value a line.
+    """
+    if not _small(member, max_bytes):
+        return layout(_head(member, BLOCK)[0])
+    raw = b"".join(_parts(member, 2 * max_bytes)).removeprefix(b"\xef\xbb\xbf")
     value = _value(raw, loads)
-    if isinstance(value, orjson.JSONDecodeError):
-        if not isinstance(_value(first, loads), orjson.JSONDecodeError):
-            return None
-        return [Reject(member.uri, "0", _reason(raw), str(value), value.pos, type(value).__name__, raw[:200])]
-    return _records(value if isinstance(value, list) else [value], member.uri, len(raw))
+    if not isinstance(value, orjson.JSONDecodeError):
+        return _records(value if isinstance(value, list) else [value], len(raw))
+    if (rows := _objects(raw, loads, max_bytes)) is not None:
+        return _records(rows, len(raw))
+    first = raw.lstrip().split(b"\n", 1)[0]
+    if not isinstance(_value(first, loads), orjson.JSONDecodeError):
+        return None
+    return [Reject(member.uri, "0", _reason(raw), str(value), value.pos, type(value).__name__, raw[:200])]
+
+
+def _objects(raw: bytes, loads: Loads, max_bytes: int) -> list[Any] | None:
+    """The objects that the text consists of, one after another; None where it is not that to its end."""
+    if layout(raw) != "values":
+        return None
+    found = list(values(Utf8(cast(BinaryIO, io.BytesIO(raw))), max_bytes=max_bytes))
+    rows = [_value(each.raw, loads) for each in found if not each.refused]
+    return rows if len(rows) == len(found) and all(type(row) is dict for row in rows) else None
 
 
 def _small(member: Member, max_bytes: int) -> bool:
@@ -194,32 +259,18 @@ def _value(raw: bytes, loads: Loads) -> Any:
         return error
 
 
-def _records(values: list[Any], uri: str, size: int) -> list[Parsed | Reject]:
-    good = [number for number, value in enumerate(values) if type(value) is dict]
-    bad: list[Parsed | Reject] = [
-        Reject(
-            uri,
-            str(number),
-            "not_an_object",
-            f"a JSON {_kind(value)}, not an object",
-            -1,
-            None,
-            opening(value),
-        )
-        for number, value in enumerate(values)
-        if type(value) is not dict
-    ]
-    return [*bad, Parsed(good, [values[number] for number in good], size)]
+def _records(values: list[Any], size: int) -> list[Parsed | Reject]:
+    return [Parsed(range(len(values)), [value if type(value) is dict else Bare(value) for value in values], size)]
 
 
-def _batched(member: Member, limits: Limits, size: int, loads: Loads) -> Iterator[Parsed | Reject]:
+def _batched(member: Member, limits: Limits, size: int, loads: Loads) -> Iterator[Parsed | Reject | Dropped]:
     """Blocks joined until they took ``size`` bytes; Rejects pass at once, and a cut object keeps what was readable."""
     numbers: list[int] = []
     rows: list[Row] = []
     taken = 0
     items = parse(member, loads, max_bytes=limits.max_record_bytes)
     for item in guarded(items, uri=member.uri, reason="not_jsonl"):
-        if isinstance(item, Reject):
+        if not isinstance(item, Parsed):
             yield item
             continue
         numbers += item.numbers

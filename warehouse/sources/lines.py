@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Protocol
 
 BLOCK = 1 << 20
 BOM = b"\xef\xbb\xbf"
+
+
+class Readable(Protocol):
+    """A file, or what recodes one."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, none at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +39,7 @@ class LongLine:
     first_bytes: bytes
 
 
-def line_blocks(stream: BinaryIO, *, max_bytes: int) -> Iterator[Block | LongLine]:
+def line_blocks(stream: Readable, *, max_bytes: int) -> Iterator[Block | LongLine]:
     """Every line of ``stream`` once, in order. A UTF-8 byte order mark at the start belongs to no line."""
     number, offset, tail = 0, 0, b""
     dropped = 0  # bytes already let go of the long line that ``tail`` begins
@@ -56,6 +63,6 @@ def line_blocks(stream: BinaryIO, *, max_bytes: int) -> Iterator[Block | LongLin
         yield Block(number, offset, [tail])
 
 
-def _chunks(stream: BinaryIO, size: int) -> Iterator[bytes]:
+def _chunks(stream: Readable, size: int) -> Iterator[bytes]:
     while chunk := stream.read(size):
         yield chunk

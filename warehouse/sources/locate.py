@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import InputError
-from warehouse.sources import inbox, python_env
-from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Source, is_bookkeeping, is_url
+from warehouse.sources import folders, inbox, python_env
+from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Column, Source, is_bookkeeping, is_url
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 
@@ -21,7 +21,8 @@ class Located:
     """One object: its uri (relative to the project in POSIX form, else ``file:///``), its place and size in bytes.
 
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
-    source states it.
+    source states it. link: of a link that leads out of its folder or nowhere, and is not followed, where it leads.
+    folders: the types of the columns that its folders state, among all objects of the source.
     """
 
     uri: str
@@ -30,13 +31,16 @@ class Located:
     licence: str | None = None
     title: str | None = None
     url: str | None = None
+    link: str | None = None
+    folders: Mapping[str, Column] = field(default_factory=dict)
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
     """Every object of ``source`` once, in order of uri.
 
-    A folder stands for all files below it. Hidden files, what programs keep for themselves (``is_bookkeeping``), and
-    symlinks that lead out of a globbed folder, are left out. What lies complete in the source's inbox is among them.
+    A folder stands for all files below it. Hidden files and what programs keep for themselves (``is_bookkeeping``) are
+    left out; symlinks that lead out of a globbed folder come as links. What lies complete in the source's inbox is
+    among them.
     Raises InputError for a pattern that matches nothing, and for files of a Delta table.
     """
     if source.reader == "python_env":
@@ -44,13 +48,18 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
             yield Located(item.uri, item.path, item.size, item.licence)
         return
     patterns = [uri for uri in source.uri if not is_url(uri)]
-    paths = [path for pattern in patterns for path in _matches(pattern, folder)]
+    links = {path: link for pattern in patterns for path, link in _matches(pattern, folder).items()}
     dropped = list(inbox.complete(source, folder))
     _refuse_delta(dropped, folder, f"the inbox of {source.name}")
-    found = {uri_of(path, folder): path for path in (*paths, *dropped)}
-    located = {uri: Located(uri, path, path.stat().st_size) for uri, path in found.items()}
+    found = {uri_of(path, folder): path for path in (*links, *dropped)}
+    kinds = folders.kinds(found, source)
+    located = {uri: replace(_located(uri, path, links.get(path)), folders=kinds) for uri, path in found.items()}
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
     yield from (located[uri] for uri in sorted(located))
+
+
+def _located(uri: str, path: Path, link: str | None) -> Located:
+    return Located(uri, path, path.stat().st_size if link is None else 0, link=link)
 
 
 def plan_known_at(source: Source, located: Located, *, modified: datetime | None = None) -> datetime | None:
@@ -75,17 +84,22 @@ def plan_known_at(source: Source, located: Located, *, modified: datetime | None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _matches(pattern: str, folder: Path) -> list[Path]:
-    """The files of one path, folder or glob; never none."""
+def _matches(pattern: str, folder: Path) -> dict[Path, str | None]:
+    """The files of one path, folder or glob, never none; with each link that leads out of there where it leads."""
     path = Path(expanded(pattern))
     if (folder / path).is_file():
         _refuse_delta([folder / path], folder / path.parent, pattern)
-        return [folder / path]
+        return {folder / path: None}
     start, rest = (path, "**/*") if (folder / path).is_dir() else _split(path)
     base = folder / start
-    met = [] if rest is None else [item for item in base.glob(rest) if _inside(item, base)]
-    _refuse_delta(met, base, pattern)
-    files = [item for item in met if not is_bookkeeping(item.relative_to(base).as_posix())]
+    led = (
+        {}
+        if rest is None
+        else {item: _led_out(item, base) for item in base.glob(rest) if item.is_file() or item.is_symlink()}
+    )
+    met = {item: link for item, link in led.items() if link is not None or item.is_file()}
+    _refuse_delta([item for item, link in met.items() if link is None], base, pattern)
+    files = {item: link for item, link in met.items() if not is_bookkeeping(item.relative_to(base).as_posix())}
     if not files:
         raise InputError(f"{pattern} matches no file", do=f"check uri, which is relative to {folder}")
     return files
@@ -100,8 +114,11 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return Path(*parts[:first]), "/".join(parts[first:])
 
 
-def _inside(path: Path, base: Path) -> bool:
-    return path.is_file() and path.resolve().is_relative_to(base.resolve())
+def _led_out(path: Path, base: Path) -> str | None:
+    """Where a link leads that is not followed: out of ``base``, or to nothing."""
+    real = os.path.realpath(path)
+    inside = Path(real).is_relative_to(os.path.realpath(base))
+    return None if inside and os.path.exists(path) else real
 
 
 def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:

@@ -51,6 +51,7 @@ def begins(head: bytes) -> bool:
 
 def read_documents(member: Member, documents: Documents) -> Readings:
     """Documents of the member's messages."""
+    number = -1
     for number, item in enumerate(guarded(_messages(member, documents), uri=member.uri, reason="not_mail")):
         if isinstance(item, Reject):
             yield item
@@ -58,6 +59,8 @@ def read_documents(member: Member, documents: Documents) -> Readings:
             offset, raw = item
             read = _message(raw, number, offset, documents)
             yield from guarded(read, uri=member.uri, record=str(number), reason="not_mail")
+    if number < 0:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def _messages(member: Member, documents: Documents) -> Iterator[tuple[int, bytes] | Reject]:
@@ -147,7 +150,7 @@ def _text(part: Message) -> str:
     content = raw if isinstance(raw, bytes) else b""
     charset = part.get_content_charset()
     if part.get_content_type() == "text/html":
-        return parsing.parsed(content, charset=charset, whole=True)["text"] or ""
+        return str(parsing.parsed(content, charset=charset, whole=True)["text"] or "")
     return _decoded(content, charset).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
-import pyarrow.parquet as pq
 
 from warehouse.contracts import Reject
-from warehouse.sources import arrow, delimited, jsonl
+from warehouse.sources import arrow, delimited, jsonl, parquet
 from warehouse.sources.columns import clashing
-from warehouse.sources.containers import Member, seekable
+from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
 from warehouse.sources.recipe import Source, hint
 
@@ -86,11 +85,6 @@ def _once(
     yield columns(member, source)
 
 
-def _parquet(member: Member, source: Source) -> tuple[str, ...]:
-    with seekable(member) as file, pq.ParquetFile(file) as parquet:
-        return tuple(parquet.schema_arrow.names)
-
-
 def _json(member: Member, source: Source) -> tuple[str, ...]:
     return next(_keys(member, source), ())
 
@@ -109,7 +103,7 @@ def _later(member: Member, source: Source, reader: str, name: str) -> bool:
 
 COLUMNS: dict[str, Callable[[Member, Source], tuple[str, ...]]] = {
     "csv": delimited.header,
-    "parquet": _parquet,
+    "parquet": parquet.header,
     "arrow": arrow.header,
     "jsonl": _json,
 }

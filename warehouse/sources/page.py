@@ -15,21 +15,15 @@ contents) are mostly taken for navigation.
 
 from __future__ import annotations
 
-import json
 import re
-import resource
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import bytes_to_str, detect_encoding, map_encoding_to_html5
 from resiliparse.parse.html import ElementNode, HTMLTree
-
-MAX_MEMORY = 4 << 30
 
 MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 META_CHARSET = re.compile(
@@ -78,11 +72,17 @@ DATES = (
     ),
 )
 """Where a page states when it was published; the first of these that is a date wins."""
+SIGNALS = ("robots", "tdm-reservation", "tdm-policy")
+MAX_DIRECTIVES = 1000
+BLANK = re.compile(r"[\s\x00-\x1f]")
 FIRST_YEAR = 1990  # of the web; an earlier date is a template's default
 
 
-def page(raw: bytes, charset: str | None, *, address: str = "", whole: bool = False) -> dict[str, str | None]:
-    """text, title, language, licence, canonical and published (ISO 8601, UTC) of a page; null for what it does not say.
+def page(
+    raw: bytes, charset: str | None = None, *, address: str = "", whole: bool = False
+) -> dict[str, str | bool | None]:
+    """text, title, language, licence, canonical, identity (a canonical address that can stand for the page), published
+    (ISO 8601, UTC), robots, tdm_reservation and tdm_policy of a page; null for what it does not say.
 
     charset: as the transport states it; address: of the page, for relative links; whole: all visible text instead of
     the main text. Raises what resiliparse raises.
@@ -160,21 +160,55 @@ def tag(stated: str | None) -> str | None:
     return first if len(first) <= 35 and TAG.fullmatch(first) else None
 
 
-def _said(tree: HTMLTree, address: str) -> dict[str, str | None]:
-    """licence, canonical and published. Selectors that find little: to go through a thousand elements takes a
+def _said(tree: HTMLTree, address: str) -> dict[str, str | bool | None]:
+    """What the elements that ``page`` names say. Selectors that find little: to go through a thousand elements takes a
     second.
     """
     if tree.document is None:
-        return dict.fromkeys(("licence", "canonical", "published"))
+        return dict.fromkeys(
+            ("licence", "canonical", "identity", "published", "robots", "tdm_reservation", "tdm_policy")
+        )
     find = tree.document.query_selector_all
     licences = {_absolute(address, node.getattr("href")) for node in find('[rel~="license" i]')}
     canonicals = {_absolute(address, node.getattr("href")) for node in find('link[rel~="canonical" i]')}
     stated = (_stated(node) for selector in DATES for node in find(selector))
+    canonical = canonicals.pop() if len(canonicals) == 1 else ""
+    signals: dict[str, list[str]] = {name: [] for name in SIGNALS}
+    for node in find(", ".join(f'meta[name="{name}" i]' for name in SIGNALS)):
+        signals[(node.getattr("name") or "").strip().lower()].append(node.getattr("content") or "")
     return {
         "licence": licence(licences.pop()) if len(licences) == 1 else None,
-        "canonical": _page_address(canonicals.pop()) if len(canonicals) == 1 else None,
+        "canonical": canonical if _is_web(canonical) else None,
+        "identity": _page_address(canonical),
         "published": next((found for text in stated if text and (found := moment(text))), None),
+        "robots": directives(*signals["robots"]),
+        "tdm_reservation": reservation(*signals["tdm-reservation"]),
+        "tdm_policy": next((found for text in signals["tdm-policy"] if (found := policy(address, text))), None),
     }
+
+
+def directives(*stated: str | None) -> str | None:
+    """What robots are told, such as ``noindex, noai``: in lower case, each once, in order; null for nothing."""
+    words = (" ".join(word.lower().split()) for text in stated if text for word in text[:MAX_DIRECTIVES].split(","))
+    return ", ".join(dict.fromkeys(word for word in words if word)) or None
+
+
+def reservation(*stated: str | None) -> bool | None:
+    """Whether the rights to text and data mining are reserved (TDMRep, W3C Community Group 2024): true where anything
+    says 1, false where it says 0 only.
+    """
+    said = {text.strip() for text in stated if text}
+    return True if "1" in said else False if "0" in said else None
+
+
+def policy(address: str, stated: str | None) -> str | None:
+    """The address of a policy of text and data mining; null for none."""
+    found = _absolute(address, stated) if stated else ""
+    return found if _is_web(found) else None
+
+
+def _is_web(address: str) -> bool:
+    return address.startswith(("http://", "https://")) and len(address) <= 2000 and not BLANK.search(address)
 
 
 def _stated(node: ElementNode) -> str | None:
@@ -211,7 +245,7 @@ def _page_address(address: str) -> str | None:
     except ValueError:
         return None
     whole = parts.scheme in ("http", "https") and "." in host and (parts.path not in ("", "/") or parts.query)
-    clean = len(address) <= 2000 and not re.search(r"[\s\x00-\x1f]", address)
+    clean = len(address) <= 2000 and not BLANK.search(address)
     return address.partition("#")[0] if whole and clean else None
 
 
@@ -227,30 +261,3 @@ def moment(text: str) -> str | None:
             continue
         return utc.isoformat() if utc.year >= FIRST_YEAR else None
     return None
-
-
-def serve(requests: BinaryIO, answers: BinaryIO, *, page_cpu_s: int) -> None:
-    """Answer each request until the requests end.
-
-    A request is a line of JSON, ``{"size", "charset", "address", "whole"}``, and as many bytes of page; an answer is a
-    line of JSON, ``page``'s or ``{"error", "message"}``. The kernel ends this process where a page takes more than
-    page_cpu_s.
-    """
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for line in requests:
-        asked = json.loads(line)
-        raw = requests.read(asked.pop("size"))
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        limit = int(used.ru_utime + used.ru_stime) + page_cpu_s
-        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
-        try:
-            said: dict[str, str | None] = page(raw, **asked)
-        except Exception as error:  # noqa: BLE001 # the parser's, told to the process that asked
-            said = {"error": type(error).__name__, "message": str(error)[:300]}
-        answers.write(json.dumps(said).encode() + b"\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    serve(sys.stdin.buffer, sys.stdout.buffer, page_cpu_s=int(sys.argv[1]))

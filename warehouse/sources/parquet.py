@@ -2,7 +2,7 @@
 
 Types that a Delta table has not are widened as warehouse.sources.arrays says; a value that does not survive that is a
 Reject of its row. A file that is broken, encrypted, of an unknown type or not as its page checksums say is one Reject
-after the batches that were readable; a file that makes the decoder itself crash would take the process.
+after the batches that were readable, and so is one that makes the decoder crash (``arrow_parsing``).
 """
 
 from __future__ import annotations
@@ -11,51 +11,40 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from warehouse.contracts import BATCH_BYTES, TIMESTAMP, Reject
+from warehouse.contracts import TIMESTAMP, Reject
 from warehouse.sources.arrays import decoded, simple
-from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named, shown
-from warehouse.sources.containers import Member, check_ratio, seekable
-from warehouse.sources.recipe import Column, Limits, Source
+from warehouse.sources.arrow_parsing import batches, names
+from warehouse.sources.columns import ARROW, cast_text, cast_where_possible, commented, named, record_names, shown
+from warehouse.sources.containers import Member
+from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import Documents, moments
-
-MAX_ROWS = 65_536
 
 
 def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
     """Documents of the member."""
-    for start, batch in _batches(member, list(documents.names.values()), documents.source.limits):
+    found = batches(member, "parquet", documents.source.limits, columns=list(documents.names.values()))
+    for start, batch in numbered(found):
         yield from documents_of(batch, start, documents)
 
 
 def read_table(member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
     """Rows of a typed table."""
-    for start, batch in _batches(member, None, source.limits):
+    for start, batch in numbered(batches(member, "parquet", source.limits)):
         yield from rows_of(batch, start, member, source)
 
 
-def _batches(member: Member, columns: list[str] | None, limits: Limits) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Row number of the first row, and the rows."""
-    with seekable(member) as file, pq.ParquetFile(file, page_checksum_verification=True) as parquet:
-        check_ratio(_unpacked(parquet.metadata), file.seek(0, 2), limits)
-        wanted = None if columns is None else [name for name in columns if name in parquet.schema_arrow.names]
-        start = 0
-        for batch in parquet.iter_batches(batch_size=_rows_a_batch(parquet.metadata), columns=wanted):
-            yield start, batch
-            start += batch.num_rows
-        if start < parquet.metadata.num_rows:
-            raise pa.ArrowInvalid(f"the file states {parquet.metadata.num_rows:,} rows and holds {start:,}")
+def header(member: Member, source: Source) -> tuple[str, ...]:
+    """The names of the member's columns."""
+    return names(member, "parquet", source.limits)
 
 
-def _unpacked(metadata: pq.FileMetaData) -> int:
-    """Bytes of the column chunks before compression."""
-    return sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups))
-
-
-def _rows_a_batch(metadata: pq.FileMetaData) -> int:
-    a_row = max(1, _unpacked(metadata) // max(1, metadata.num_rows))
-    return int(min(MAX_ROWS, max(64, BATCH_BYTES // a_row)))
+def numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the row number of its first row."""
+    start = 0
+    for batch in batches:
+        yield start, batch
+        start += batch.num_rows
 
 
 def documents_of(batch: pa.RecordBatch, start: int, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
@@ -74,22 +63,22 @@ def _whole(array: pa.Array) -> pa.Array:
 
 def rows_of(batch: pa.RecordBatch, start: int, member: Member, source: Source) -> Iterator[pa.RecordBatch | Reject]:
     """Rows of a typed table from Arrow rows, of which the first is row ``start``."""
-    names = batch.schema.names
+    originals = batch.schema.names
     olds = [decoded(column) for column in batch.columns]
-    new = [_column(old, source.columns.get(name)) for old, name in zip(olds, names, strict=True)]
+    new = [_column(old, source.columns.get(name)) for old, name in zip(olds, originals, strict=True)]
     known, stated = _known_at(batch, source)
     bad: dict[int, str] = {}
-    for array, old, name in [*zip(new, olds, names, strict=True), (known, stated, "known_at")]:
+    for array, old, name in [*zip(new, olds, originals, strict=True), (known, stated, "known_at")]:
         if array.null_count > old.null_count:
             lost = pc.indices_nonzero(pc.and_(pc.is_null(array), pc.is_valid(old))).to_pylist()
             bad |= {at: f"column {name!r} has {str(shown(old[at]))[:80]}" for at in lost if at not in bad}
     for at in sorted(bad):
         yield Reject(member.uri, str(start + at), "type_mismatch", bad[at], start + at)
     if len(bad) < batch.num_rows:
-        record = pa.array([f"{member.prefix}{start + at}" for at in range(batch.num_rows)], pa.string())
+        record = record_names(member.prefix, range(start, start + batch.num_rows))
         fields = [
             commented(name, array.type, was)
-            for name, array, was in zip(named(names, source.columns), new, names, strict=True)
+            for name, array, was in zip(named(originals, source.columns), new, originals, strict=True)
         ]
         fields += [pa.field("_record", pa.string()), pa.field("_known_at", TIMESTAMP)]
         rows = pa.RecordBatch.from_arrays([*new, record, known], schema=pa.schema(fields))

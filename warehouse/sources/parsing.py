@@ -1,8 +1,8 @@
-"""HTML pages read by a process of its own, so that a page that hangs or kills its parser costs a Reject alone.
+"""Pages and PDF read by processes of their own, so that one that hangs or kills its parser costs a Reject alone.
 
-One process serves until ``closing_parser`` ends; where a page ends it (``PAGE_CPU_S``, 4 GB of memory, a crash),
-the next page gets a new one (0.1 CPU seconds). It ends with its input, so also where this process is killed. Cost of
-the way there and back: 0.1 ms a page, where a page of 170 kB takes 5.
+One process a format serves until ``closing_parser`` ends; where a page ends it (``PAGE_CPU_S``, 4 GB of memory, a
+crash), the next page gets a new one (0.1 CPU seconds). It ends with its input, so also where this process is killed.
+Cost of the way there and back: 0.1 ms a page, where a page of 170 kB takes 5.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-SERVED = Path(__file__).with_name("page.py")
+from warehouse.sources.serving import Parsed
+
+FOLDER = Path(__file__).parent
 PAGE_CPU_S = 20
 """CPU seconds that one page may take; 8 MB of nothing but ``<p>x``, the slowest page that ends by itself, take 11."""
 
@@ -37,14 +39,17 @@ class ParserFailed(Exception):
 
 
 class _Parser:
-    """The process, started when it is first asked and after it died or this process was forked."""
+    """The process, started when it is first asked and after it died or this process was forked; what it runs: a
+    function of a file.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str, function: str) -> None:
+        self._module, self._function = FOLDER / module, function
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._lock = threading.Lock()
 
-    def ask(self, raw: bytes, asked: dict[str, Any]) -> dict[str, str | None]:
+    def ask(self, raw: bytes, asked: dict[str, Any]) -> Parsed:
         with self._lock:
             process = self._running()
             try:
@@ -53,7 +58,10 @@ class _Parser:
                 answer = b""
             if not answer.endswith(b"\n"):
                 raise ParserDied(self._ended())
-        return cast(dict[str, str | None], json.loads(answer))
+        said = cast(Parsed, json.loads(answer))
+        if "error" in said:
+            raise ParserFailed(str(said["error"]), str(said["message"]))
+        return said
 
     def stop(self) -> None:
         with self._lock:
@@ -62,7 +70,8 @@ class _Parser:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._owner != os.getpid():
-            argv = [sys.executable, "-P", str(SERVED), str(PAGE_CPU_S)]
+            served = [str(FOLDER / "serving.py"), str(PAGE_CPU_S), str(self._module), self._function]
+            argv = [sys.executable, "-P", *served]
             self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0)
             self._owner = os.getpid()
         return self._process
@@ -85,22 +94,35 @@ def _exchanged(process: subprocess.Popen[bytes], head: bytes, raw: bytes) -> byt
     return answers.readline()
 
 
-_parser = _Parser()
-atexit.register(_parser.stop)
+_pages, _pdfs = _Parser("page.py", "page"), _Parser("pdf_text.py", "document")
+_stops: list[Callable[[], None]] = []
 
 
-def parsed(raw: bytes, *, charset: str | None = None, address: str = "", whole: bool = False) -> dict[str, str | None]:
+def at_close(stop: Callable[[], None]) -> None:
+    """Have ``stop`` called where ``closing_parser`` ends, and at the end of this process."""
+    _stops.append(stop)
+    atexit.register(stop)
+
+
+at_close(_pages.stop)
+at_close(_pdfs.stop)
+
+
+def parsed(raw: bytes, *, charset: str | None = None, address: str = "", whole: bool = False) -> Parsed:
     """``page.page`` of the bytes. Raises ParserDied, ParserFailed."""
-    said = _parser.ask(raw, {"charset": charset, "address": address, "whole": whole})
-    if "error" in said:
-        raise ParserFailed(said["error"] or "", said["message"] or "")
-    return said
+    return _pages.ask(raw, {"charset": charset, "address": address, "whole": whole})
+
+
+def pdf(raw: bytes, *, max_chars: int) -> Parsed:
+    """``pdf_text.document`` of the bytes. Raises ParserDied, ParserFailed."""
+    return _pdfs.ask(raw, {"max_chars": max_chars})
 
 
 @contextmanager
 def closing_parser() -> Iterator[None]:
-    """A block at whose end the process ends, so that what it used counts as this process's (children waited for)."""
+    """A block at whose end the processes end, so that what they used counts as this one's (children waited for)."""
     try:
         yield
     finally:
-        _parser.stop()
+        for stop in _stops:
+            stop()

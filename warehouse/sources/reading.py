@@ -7,27 +7,46 @@ each reader.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
 
 from warehouse.contracts import Readings, Reject
 from warehouse.errors import InputError
-from warehouse.sources import arrow, benchmarks, delimited, html, jsonl, mail, parquet, python_env, text, warc
+from warehouse.sources import (
+    arrow,
+    benchmarks,
+    code,
+    delimited,
+    folders,
+    html,
+    jsonl,
+    mail,
+    parquet,
+    pdf,
+    python_env,
+    text,
+    warc,
+    warc_table,
+    xml,
+)
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
 from warehouse.sources.locate import Located
 from warehouse.sources.names import Names
-from warehouse.sources.recipe import Limits, Source, file_name
+from warehouse.sources.recipe import Column, Limits, Source, file_name
 from warehouse.sources.records import Documents
 from warehouse.sources.rows import Rows
+from warehouse.sources.unpacking import SUFFIXES, stripped
+from warehouse.sources.warc_records import STARTS
 
 HEAD_BYTES = 1 << 12
-UNSTRUCTURED = ("html", "warc", "mail")
+UNSTRUCTURED = ("html", "xml", "pdf", "warc", "mail", "code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +66,40 @@ def _json_table(member: Member, source: Source) -> Readings:
 
 READERS: dict[str, Reader] = {
     "jsonl": Reader(
-        1, "JSON Lines, and .json files of one value", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
+        2, "JSON Lines, and JSON in other layouts", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(2, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
-    "parquet": Reader(1, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
+    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "parquet": Reader(2, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
-        1,
+        2,
         "Arrow IPC, file and stream",
         (".arrow", ".arrows", ".feather", ".ipc"),
         arrow.read_documents,
         arrow.read_table,
     ),
-    "html": Reader(1, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
-    "warc": Reader(2, "web archives: WARC, WET", (".warc", ".wet"), warc.read_documents),
+    "html": Reader(2, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "xml": Reader(1, "XML", (".xml", ".rss", ".atom", ".tei"), xml.read_documents),
+    "pdf": Reader(1, "PDF, with the extra pdf", (".pdf",), pdf.read_documents),
+    "warc": Reader(
+        3,
+        "web archives: WARC, WET, WAT, ARC",
+        (".warc", ".wet", ".wat", ".arc"),
+        warc.read_documents,
+        warc_table.read_table,
+    ),
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
+    "code": Reader(1, "source code", (*code.SUFFIXES, *code.NAMES), code.read_documents),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
 
 def reader_id(source: Source, located: Located, path: Path) -> str:
-    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell."""
+    """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell,
+    ``link/1`` for a link that is not followed.
+    """
+    if located.link is not None:
+        return "link/1"
     file = _plain(file_name(located.uri))
     name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):
@@ -92,15 +124,28 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
     hold raises. names: takes up what the object's columns are called.
     """
     names = names or Names()
+    if located.link is not None:
+        message = f"a link to {located.link!r}, which is out of the folder or not there, and is not followed"
+        yield Reject(located.uri, "", "link_outside", message)
+        return
     if source.reader == "python_env":
         whole = Member(located.uri, Path(located.uri).name, lambda: path.open("rb"))
         yield from _read_member(whole, source, located, names)
         return
+    inside: dict[str, Column] | None = None
     for member in members(located.uri, path, limits=source.limits):
-        if isinstance(member, Reject):
+        if not isinstance(member, Member):
             yield member
-        else:
-            yield from _read_member(member, source, located, names)
+            continue
+        if inside is None and "=" in member.prefix:
+            inside = _inside(source, located, path)
+        yield from _read_member(member, source, replace(located, folders={**located.folders, **(inside or {})}), names)
+
+
+def _inside(source: Source, located: Located, path: Path) -> dict[str, Column]:
+    """The types of the columns that the folders in a zip state."""
+    found = members(located.uri, path, limits=source.limits)
+    return folders.kinds((item.uri for item in found if isinstance(item, Member)), source)
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
@@ -120,7 +165,8 @@ def _read_member(member: Member, source: Source, located: Located, names: Names)
     elif not source.typed:
         items = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
     elif reader.table is not None:
-        items = reader.table(member, source)
+        names.met |= dict.fromkeys(folders.stated(member.uri))
+        items = folders.added(reader.table(member, source), member.uri, located.folders)
     else:
         yield Reject(member.uri, "", "not_a_table", f"reader {name} reads documents, not rows of table {source.table}")
         return
@@ -141,7 +187,8 @@ def _refused(path: Path) -> InputError:
     if broken is not None:
         return InputError(f"{path} cannot be opened: {broken.reason}, {broken.message}", do="get a whole copy of it")
     known = ", ".join(suffix for reader in READERS.values() for suffix in reader.suffixes)
-    return InputError(f"{path} is of no known format", allowed=f"{known}; .gz, .zst, .zip around them")
+    around = f"{', '.join(SUFFIXES)}, .zip, .tar around them"
+    return InputError(f"{path} is of no known format", allowed=f"{known}; {around}")
 
 
 def sniff_table(path: Path, *, reader: str | None = None) -> str:
@@ -174,10 +221,7 @@ def _is_text(array: pa.Array) -> bool:
 
 
 def _plain(name: str) -> str:
-    lowered = name.lower()
-    while lowered.endswith((".gz", ".gzip", ".zst", ".zstd")):
-        lowered = lowered[: lowered.rindex(".")]
-    return lowered
+    return stripped(name.lower())
 
 
 def _by_suffix(name: str) -> str | None:
@@ -206,7 +250,10 @@ def _by_bytes(head: bytes) -> str | None:
 SIGNS: tuple[tuple[str, Callable[[bytes], bool]], ...] = (
     ("parquet", lambda head: head.startswith(b"PAR1")),
     ("arrow", arrow.begins),
-    ("warc", lambda head: head.startswith(b"WARC/")),
+    ("warc", lambda head: head.startswith(STARTS)),
     ("mail", mail.begins),
     ("html", lambda head: warc.HTML_START.match(head) is not None),
+    ("xml", lambda head: head.removeprefix(b"\xef\xbb\xbf").startswith(b"<?xml")),
+    ("pdf", lambda head: head.startswith(b"%PDF-")),
+    ("code", lambda head: re.match(rb"#![ \t]*/", head) is not None),
 )

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
-from warehouse.contracts import Freshness
+from warehouse.contracts import EVOLVE, Contract, Freshness, Keyed
 from warehouse.errors import RecipeError
 
-READER_NAMES = ("jsonl", "csv", "parquet", "arrow", "text", "html", "warc", "mail", "python_env")
+READER_NAMES = ("jsonl", "csv", "parquet", "arrow", "text", "html", "xml", "pdf", "warc", "mail", "code", "python_env")
 TYPES = ("string", "int64", "double", "bool", "date", "timestamp", "decimal")
 DOCUMENT_FIELDS = ("text", "title", "uri", "licence", "published_at", "known_at")
 SNAKE = re.compile(r"[a-z][a-z0-9_]*")
@@ -38,12 +38,27 @@ DELTA_LOG = "_delta_log"
 """The folder that makes the one around it a Delta table."""
 BENCHMARKS = "benchmarks"
 """The table of evaluation sets: its sources' records are items to keep out of training, never documents."""
-WRITTEN_HERE = ("rejects", "runs", "signals", "paragraphs", "pii", "minhash", "pairs", "contamination", "runway")
+WRITTEN_HERE = (
+    "rejects",
+    "runs",
+    "signals",
+    "paragraphs",
+    "pii",
+    "minhash",
+    "pairs",
+    "contamination",
+    "runway",
+    "schema_changes",
+    "resolved_rejects",
+)
 """Tables that every project has and no source may write to."""
 SCORED_HERE = ("score_models", "scores")
 """Tables of a project with recipes of scores; no source may write to them either."""
 LISTED_HERE = ("lists",)
 """Tables of a project with recipes of lists."""
+MODES = ("append", "upsert", "snapshot", "scd2")
+"""What the rows of a typed table are: events, or (all others) what is known of their keys at a time."""
+ANSWERS = ("evolve", "freeze", "discard")
 PERIODS = {"daily": "%Y-%m-%d", "monthly": "%Y-%m"}
 """Partitions of time, and how their key is written in a uri unless ``format`` says otherwise."""
 
@@ -110,12 +125,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV is written, where the rule of the reader (see delimited) would guess wrong; encoding: of text too."""
+    """How a CSV is written, where the rules of the reader (see dialects) would guess wrong; encoding: of text
+    too; escape: of quotes inside quotes, ``doubled`` or ``backslash``.
+    """
 
     delimiter: str | None = None
     quote: str = '"'
     encoding: str | None = None
-    header: bool = True
+    header: bool | None = None
+    escape: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +165,16 @@ class Source:
     fresh_within: Freshness | None = None
     inbox: str | None = None
     http: Http = Http()
+    mode: str = "append"
+    keys: tuple[str, ...] = ()
+    contract: Contract = EVOLVE
+
+    @property
+    def keyed(self) -> Keyed | None:
+        """What its keys mean; None of mode append."""
+        if self.mode == "append":
+            return None
+        return Keyed(cast("Any", self.mode), self.keys, self.known_at.column is not None)
 
     @property
     def network(self) -> bool:
@@ -203,7 +231,7 @@ def load_source(path: Path) -> Source:
 def dump_source(source: Source) -> str:
     """YAML that ``load_source`` reads back as an equal Source; keys that have their default are left out."""
     plain: dict[str, Any] = {"name": source.name}
-    for item in ("description", "reader", "table", "licence", "origin", "max_reject_share", "inbox"):
+    for item in ("description", "reader", "table", "licence", "origin", "max_reject_share", "inbox", "mode"):
         if getattr(source, item) != _default(Source, item):
             plain[item] = getattr(source, item)
     if source.uri:
@@ -212,7 +240,9 @@ def dump_source(source: Source) -> str:
         plain["fields"] = dict(source.fields)
     if source.columns:
         plain["columns"] = {name: _short(column) for name, column in source.columns.items()}
-    for part in ("known_at", "limits", "dialect", "environment", "http"):
+    if source.keys:
+        plain["keys"] = list(source.keys)
+    for part in ("known_at", "limits", "dialect", "environment", "http", "contract"):
         if changed := _changed(getattr(source, part)):
             plain[part] = changed
     if source.partitions:
@@ -271,9 +301,23 @@ class _Checked:
         source = Source(**values)
         if source.benchmark and source.columns:
             raise self.refuse(keys["columns"], "columns for benchmarks, whose rows are passages", "another table")
+        self.refuse_modes(root, keys, source)
         if source.known_at.header and not source.network:
             raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for http and https only")
         return source
+
+    def refuse_modes(self, root: yaml.Node, keys: Mapping[str, yaml.Node], source: Source) -> None:
+        """Raise RecipeError for a mode, keys or a contract that the rest of the file gives no meaning."""
+        for key in ("mode", "keys", "contract"):
+            if key in keys and (not source.typed or source.benchmark):
+                raise self.refuse(keys[key], f"{key} for the table {source.table}", "a typed table of its own")
+        if source.keyed and not source.keys:
+            raise self.refuse(keys["mode"], f"mode {source.mode} without keys", "keys: [column, ...]")
+        if source.keys and not source.keyed:
+            raise self.refuse(keys["keys"], "keys of mode append", f"mode: {', '.join(MODES[1:])}")
+        if source.keyed and source.keyed.whole and (source.known_at.column or source.known_at.header):
+            came = f"mode {source.mode} with known_at of a {'column' if source.known_at.column else 'header'}"
+            raise self.refuse(keys["known_at"], came, "known_at of a path, or none: one time for a whole vintage")
 
     def mapping(self, node: yaml.Node, allowed: tuple[str, ...] | None) -> dict[str, yaml.Node]:
         """The node's entries, every key once and, unless ``allowed`` is None, one of those."""
@@ -346,6 +390,24 @@ class _Checked:
         if is_url(value) and (name := _credential(value)):
             raise self.refuse(node, f"the value of {name!r} in a URL", f"{name}=${{NAME}}, NAME from the environment")
         return value
+
+    def _mode(self, node: yaml.Node) -> str:
+        return self.choice(node, MODES, "mode")
+
+    def _keys(self, node: yaml.Node) -> tuple[str, ...]:
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        found = tuple(self.text(item, "a column") for item in items)
+        wrong = [name for name in found if not SNAKE.fullmatch(name)]
+        if not found or wrong or len(set(found)) != len(found):
+            came = f"keys {', '.join(map(repr, wrong or found)) or 'without one'}"
+            raise self.refuse(
+                node, came, "columns, each once, as the table calls them: lower-case letters, digits and _"
+            )
+        return found
+
+    def _contract(self, node: yaml.Node) -> Contract:
+        keys = self.mapping(node, tuple(item.name for item in fields(Contract)))
+        return Contract(**{key: cast("Any", self.choice(value, ANSWERS, "answer")) for key, value in keys.items()})
 
     def _fields(self, node: yaml.Node) -> Mapping[str, str]:
         found = self.mapping(node, DOCUMENT_FIELDS)
@@ -473,6 +535,8 @@ class _Checked:
                 raise self.refuse(keys[key], f"{key} {values[key]!r}", "one character")
         if "header" in keys:
             values["header"] = self.flag(keys["header"], "header")
+        if "escape" in keys:
+            values["escape"] = self.choice(keys["escape"], ("doubled", "backslash"), "escape")
         if "encoding" in keys:
             self.encoding(keys["encoding"])
         return Dialect(**values)

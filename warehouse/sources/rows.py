@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from warehouse.contracts import TIMESTAMP, Reject, misshapen
-from warehouse.sources.columns import ARROW, cast_text, commented, named, opening
+from warehouse.sources.columns import ARROW, cast_text, commented, named, opening, record_names
 from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import moments
 
@@ -42,7 +42,7 @@ class Rows:
             yield self._reject(numbers[at], rows[at], bad[at])
         good = pa.array([at not in bad for at in range(len(rows))])
         if len(bad) < len(rows):
-            record = pa.array([f"{self.prefix}{number}" for number in numbers], pa.string())
+            record = record_names(self.prefix, numbers)
             yield self._assembled(arrays, record, known, good)
 
     def _assembled(
@@ -161,6 +161,12 @@ def _widened(kind: pa.DataType | None, values: list[Any], *, grow: bool) -> pa.D
         return None
     wider = merged(kind, fresh, grow=grow)
     return None if wider is None or misshapen(wider) else wider
+
+
+def common_type(values: list[Any]) -> pa.DataType | None:
+    """The type of a column that holds the values; None where there is none, or they show none (null, {}, [])."""
+    kind = _merged_all(None, values)
+    return None if kind is None else _settled(kind)
 
 
 def _inferred(values: list[Any]) -> pa.DataType | None:

@@ -9,23 +9,22 @@ by one of = - ~ # *), else the file's name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 
 import pyarrow as pa
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.charset import MARKS, guessed
 from warehouse.sources.containers import Member
 from warehouse.sources.records import Documents
 
-CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+CONTROL = bytes([*range(0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 HEADING = re.compile(r"^#{1,6}[ \t]+(\S.*?)[ \t#]*$|^(\S[^\n]*)\n([=\-~#*])\3{2,}[ \t]*$", re.MULTILINE)
 HEAD_CHARS = 1 << 16
 
 
-def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBatch | Reject]:
-    """The member's document; none for a blank file."""
+def read_documents(member: Member, documents: Documents) -> Readings:
+    """The member's document; a blank file is dropped."""
     raw = load(member, max_bytes=documents.source.limits.max_record_bytes)
     encoding = documents.source.dialect.encoding
     text = raw if isinstance(raw, Reject) else decoded(raw, member.uri, encoding)
@@ -33,6 +32,8 @@ def read_documents(member: Member, documents: Documents) -> Iterator[pa.RecordBa
         yield text
     elif text.strip():
         yield from documents.batch([0], document(text, title(text) or member.name))
+    else:
+        yield Dropped(member.uri, "", "empty_object")
 
 
 def document(text: str, heading: str) -> dict[str, pa.Array]:
@@ -58,10 +59,10 @@ def decoded(raw: bytes, uri: str, encoding: str | None = None) -> str | Reject:
     Raises UnicodeError where it is not in the stated encoding.
     """
     text = raw.decode(encoding).removeprefix("\ufeff") if encoding else _decoded(raw)
-    head = text[:HEAD_CHARS] if text is not None else ""
-    if text is None or "\0" in text or len(CONTROL.findall(head)) * 100 > len(head):
+    head = text[:HEAD_CHARS].encode("utf-8", "replace") if text is not None else b""
+    if text is None or "\0" in text or (len(head) - len(head.translate(None, CONTROL))) * 100 > len(head):
         return Reject(uri, "0", "binary_content", "not text: NUL or control characters", 0, None, raw[:200])
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def _decoded(raw: bytes) -> str | None:
@@ -71,6 +72,11 @@ def _decoded(raw: bytes) -> str | None:
             return raw[len(mark) :].decode(name, "replace")
     if b"\0" in raw:
         return None
+    if b"\x1b" not in raw:  # of ISO 2022, whose bytes are ASCII
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            pass
     return raw.decode(guessed(raw) or "cp1252", "replace")
 
 

@@ -1,0 +1,261 @@
+"""Ingestion beside the bare parsers and peers: overhead in CPU seconds, main text of pages, memory of a large file.
+
+    make bench AREA=ingest
+    make bench AREA=ingest ARGS="--own"               without the peers
+    make bench AREA=ingest ARGS="--gigabytes 0"       without the large file
+
+Ours is the asset ``sources/<name>`` whole, as ``runs`` counts it: the raw archive, identities, rejects, receipts and
+the Delta commit. Bare is the parser under it and write_deltalake with our writer's properties (zstd, row groups of
+about 16 MB, no dictionaries and no statistics of text): orjson, pyarrow's Parquet and CSV readers, FastWARC with our
+page reader for HTML, FastWARC alone for text (WET). dlt 1.31.0 writes the same JSON Lines as Parquet, warcio 1.8.1 only
+iterates over the records of the same archive. Each in a process of its own, in turns, the best of two rounds: CPU
+seconds of it and its children, start-up apart.
+
+Input, made here from fixed seeds: 200 MB of text as JSON Lines and as Parquet, 100 MB of CSV with five types, the gold
+pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. Last line: one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pages
+import peers
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import route
+from deltalake import ColumnProperties, WriterProperties, write_deltalake
+from fastwarc.warc import ArchiveIterator, WarcRecordType
+
+from pipelines.run import run_assets
+from warehouse.contracts import BATCH_BYTES
+from warehouse.project import load
+from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.repository import Repository
+from warehouse.sources.page import page
+
+TEXT_BYTES, CSV_BYTES = 200_000_000, 100_000_000
+ADDRESSES = {"response": 4, "conversion": 100}
+ROUNDS = 2
+RECIPES = {
+    "jsonl": "reader: jsonl\nuri: texts.jsonl\n",
+    "parquet": "reader: parquet\nuri: texts.parquet\n",
+    "csv": "reader: csv\nuri: rows.csv\ntable: measurements\n",
+    "warc": "reader: warc\nuri: pages.warc.gz\n",
+    "wet": "reader: warc\nuri: pages.warc.wet.gz\n",
+}
+ROW_BYTES = {"jsonl": 17_000, "parquet": 17_000, "csv": 50, "warc": 5_000, "wet": 5_000}
+"""About so many bytes has a row in memory, for as many rows a group as ours makes."""
+
+
+def main() -> None:
+    """Make the input, measure, print a line a kind and the JSON."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--own", action="store_true", help="without the peers")
+    arguments.add_argument("--gigabytes", type=float, default=5.0, help="size of the large file")
+    arguments.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    given = arguments.parse_args()
+    if given.measure:
+        how, kind, folder = given.measure
+        print(json.dumps({"ours": ours, "bare": bare}[how](kind, Path(folder))))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=os.environ.get("BENCH_TMP")) as name:
+        figures = overheads(Path(name), own=given.own)
+        if given.gigabytes:
+            figures |= large(Path(name), given.gigabytes)
+    print(json.dumps(figures | html(own=given.own)))
+
+
+def overheads(folder: Path, *, own: bool) -> dict[str, float]:
+    """CPU seconds of ours over those of the bare parser with write_deltalake, by kind."""
+    files = made(folder)
+    asked = [(how, kind) for kind in RECIPES for how in ("ours", "bare")]
+    asked += [] if own else [("dlt", "jsonl"), ("warcio", "warc")]
+    spent: dict[tuple[str, str], list[float]] = {each: [] for each in asked}
+    rows = {}
+    for _ in range(ROUNDS):
+        for each in asked:
+            answer = measured(*each, folder)
+            spent[each].append(answer["cpu_s"])
+            rows[each] = answer["rows"]
+    figures = {}
+    print(f"{'input':10}{'MB':>6}{'by':>8}{'rows':>10}{'CPU s':>8}{'MB/CPU s':>10}")
+    for how, kind in asked:
+        best, size = min(spent[how, kind]), files[kind].stat().st_size / 1e6
+        print(f"{kind:10}{size:6.0f}{how:>8}{rows[how, kind]:10,}{best:8.2f}{size / best:10.1f}")
+        if how == "ours":
+            figures[f"{kind}_overhead"] = round(best / min(spent["bare", kind]), 2)
+    return figures
+
+
+def measured(how: str, kind: str, folder: Path) -> dict[str, Any]:
+    """What a process of its own says: cpu_s, rows, and of ours peak_rss."""
+    if how in ("ours", "bare"):
+        argv: list[object] = [sys.executable, __file__, "--measure", how, kind, folder]
+    else:
+        argv = [peers.interpreter(), Path(__file__).with_name("ingest_peers.py"), how, folder]
+    said: dict[str, Any] = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout.splitlines()[-1])
+    return said
+
+
+def ours(kind: str, folder: Path) -> dict[str, float]:
+    """The asset of a new project that has this source alone."""
+    with tempfile.TemporaryDirectory(prefix="project-", dir=folder) as name:
+        recipes = Path(name) / "recipes/sources"
+        recipes.mkdir(parents=True)
+        recipe = RECIPES[kind].replace("uri: ", f"uri: {folder}/")
+        (recipes / f"{kind}.yaml").write_text(f"{recipe}licence: PSF-2.0\nmax_reject_share: 0\n")
+        (Path(name) / "warehouse.toml").write_text('name = "bench"\n')
+        os.environ["WAREHOUSE_ROOT"] = f"{name}/root"
+        project = load(Path(name))
+        run_assets(project, [f"sources/{kind}"])
+        con = connect()
+        attach_repository(con, [Repository(project.root).snapshot("runs")])
+        sql = "SELECT cpu_s, rows, peak_rss FROM repository.runs WHERE asset = ?"
+        ((cpu_s, rows, peak),) = fetch_all(con, sql, [f"sources/{kind}"])
+        return {"cpu_s": cpu_s, "rows": rows, "peak_rss": peak}
+
+
+def bare(kind: str, folder: Path) -> dict[str, float]:
+    """The parser alone, into a Delta table."""
+    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+    properties = WriterProperties(
+        compression="ZSTD",
+        max_row_group_size=BATCH_BYTES // ROW_BYTES[kind],
+        default_column_properties=plain if kind != "csv" else None,
+    )
+    before = pages.used()
+    batches = PARSERS[kind](folder)
+    first = next(batches)
+    rows = first.num_rows
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        nonlocal rows
+        yield first
+        for batch in batches:
+            rows += batch.num_rows
+            yield batch
+
+    with tempfile.TemporaryDirectory(dir=folder) as table:
+        reader = pa.RecordBatchReader.from_batches(first.schema, counted())
+        write_deltalake(table, reader, writer_properties=properties)
+        return {"cpu_s": pages.used() - before, "rows": rows}
+
+
+def jsonl(folder: Path) -> Iterator[pa.RecordBatch]:
+    with (folder / "texts.jsonl").open("rb") as file:
+        while lines := file.readlines(BATCH_BYTES):
+            yield pa.RecordBatch.from_pylist([orjson.loads(line) for line in lines])
+
+
+def parquet(folder: Path) -> Iterator[pa.RecordBatch]:
+    yield from pq.ParquetFile(folder / "texts.parquet").iter_batches(BATCH_BYTES // ROW_BYTES["parquet"])
+
+
+def csv(folder: Path) -> Iterator[pa.RecordBatch]:
+    yield from pyarrow.csv.open_csv(folder / "rows.csv")
+
+
+def warc(folder: Path) -> Iterator[pa.RecordBatch]:
+    yield from documents(folder / "pages.warc.gz", "response", lambda raw: page(raw, None)["text"])
+
+
+def wet(folder: Path) -> Iterator[pa.RecordBatch]:
+    yield from documents(folder / "pages.warc.wet.gz", "conversion", bytes.decode)
+
+
+PARSERS: dict[str, Callable[[Path], Iterator[pa.RecordBatch]]] = {
+    **{"jsonl": jsonl, "parquet": parquet, "csv": csv, "warc": warc, "wet": wet}
+}
+
+
+def documents(path: Path, kind: str, text: Callable[[bytes], str | None]) -> Iterator[pa.RecordBatch]:
+    """Address, date and text of the records of a kind, by FastWARC."""
+    with path.open("rb") as file:
+        records = ArchiveIterator(file, record_types=getattr(WarcRecordType, kind))
+        rows = (
+            {
+                "uri": each.headers["WARC-Target-URI"],
+                "date": each.headers["WARC-Date"],
+                "text": text(each.reader.read()),
+            }
+            for each in records
+        )
+        while some := list(islice(rows, 256)):
+            yield pa.RecordBatch.from_pylist([row for row in some if row["text"]])
+
+
+def made(folder: Path) -> dict[str, Path]:
+    """The input by kind."""
+    texts = folder / "texts.jsonl"
+    with texts.open("w") as file:
+        file.writelines(route.lines(TEXT_BYTES))
+    table = pa.Table.from_pylist(list(map(orjson.loads, texts.read_bytes().splitlines())))
+    pq.write_table(table, folder / "texts.parquet", compression="zstd", row_group_size=1_000)
+    numbers, size = random.Random(0), 0
+    with (folder / "rows.csv").open("w") as file:
+        size += file.write("id,measured,value,station,day\n")
+        while size < CSV_BYTES:
+            number, value = numbers.randrange(10**9), numbers.random()
+            day = f"20{number % 25:02}-{number % 12 + 1:02}-{number % 28 + 1:02}"
+            size += file.write(f"{number},{number % 1_000},{value},station {number % 97},{day}\n")
+    given = [raw for raw in pages.pages().values()]
+    read = pages.ours()
+    archive(folder / "pages.warc.gz", "response", "application/http; msgtype=response", map(response, given))
+    archive(folder / "pages.warc.wet.gz", "conversion", "text/plain", ((read(raw) or "").encode() for raw in given))
+    return {"jsonl": texts, "parquet": folder / "texts.parquet", "csv": folder / "rows.csv"} | {
+        "warc": folder / "pages.warc.gz",
+        "wet": folder / "pages.warc.wet.gz",
+    }
+
+
+def response(raw: bytes) -> bytes:
+    """A page as a server sends it."""
+    return b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%b" % (len(raw), raw)
+
+
+def archive(path: Path, kind: str, media: str, blocks: Iterator[bytes]) -> None:
+    """A WARC of the blocks, each at several addresses, gzip around each record."""
+    with path.open("wb") as file:
+        for number, block in enumerate(blocks):
+            for copy in range(ADDRESSES[kind] if block else 0):
+                head = (
+                    f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: http://host{copy}.example/{number}\r\n"
+                    f"WARC-Record-ID: <urn:uuid:{copy:08}-0000-4000-8000-{number:012}>\r\n"
+                    "WARC-Date: 2026-01-02T03:04:05Z\r\n"
+                    f"Content-Type: {media}\r\nContent-Length: {len(block)}\r\n\r\n"
+                )
+                file.write(gzip.compress(head.encode() + block + b"\r\n\r\n", 6))
+
+
+def large(folder: Path, gigabytes: float) -> dict[str, float]:
+    """Peak memory of a JSON Lines file of this size."""
+    with (folder / "texts.jsonl").open("w") as file:
+        file.writelines(route.lines(int(gigabytes * 1e9)))
+    answer = measured("ours", "jsonl", folder)
+    print(f"{gigabytes:g} GB of JSON Lines: {answer['cpu_s']:.1f} CPU s, at most {answer['peak_rss'] / 1e6:.0f} MB")
+    return {f"peak_rss_mb_{gigabytes:g}gb": round(answer["peak_rss"] / 1e6)}
+
+
+def html(*, own: bool) -> dict[str, float]:
+    """F1 of main text and MB of HTML a CPU second, ours beside resiliparse and trafilatura."""
+    found = pages.compared(own=own)
+    print(json.dumps(found))
+    return {"html_f1": found["ours"]["f1"], "html_mb_per_cpu_s": found["ours"]["mb_per_cpu_s"]}
+
+
+if __name__ == "__main__":
+    main()
