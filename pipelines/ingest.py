@@ -24,7 +24,7 @@ from tqdm import tqdm
 from pipelines.costs import metered
 from pipelines.gates import Metadata, Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.partitions import add_dynamic, asked_for, definition
-from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, Freshness, ObjectFact, Receipt, Reject, digest
+from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, Freshness, ObjectFact, Receipt, digest
 from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.gate import Suite
 from warehouse.project import Project, prepare
@@ -37,6 +37,7 @@ from warehouse.sources import (
     closing_parser,
     fetched,
     locate,
+    not_fetched,
     partition_of,
     plan_known_at,
     read,
@@ -175,9 +176,7 @@ def _settle(
         raise max(passing, key=lambda error: float(error.values.get("retry_after_s") or 0))  # type: ignore[arg-type] # a number where it stands
     if not failed:
         return
-    rejects = [
-        Reject(uri, "", "not_fetched", error.came, exception=type(error).__name__) for uri, error in failed.items()
-    ]
+    rejects = [not_fetched(uri, error) for uri, error in failed.items()]
     repository.refuse(rejects, source=source.name, run_id=run_id, known_at=known_at)
     first = next(iter(failed.values()))
     if objects == 1:

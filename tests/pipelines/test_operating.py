@@ -275,6 +275,20 @@ def test_a_dead_url_is_a_reject_and_the_other_objects_are_committed(project, fee
     assert mended.rows == 1 and "objects_failed" not in mended.metadata
 
 
+def test_a_link_out_of_the_folder_is_a_reject_once_and_its_target_is_not_read(project: Project) -> None:
+    write(project.folder / "elsewhere/secret.csv", "hall,mw\n9,9\n")
+    (project.folder / "data/linked").mkdir(parents=True)
+    write(project.folder / "data/linked/a.csv", "hall,mw\n1,2\n")
+    (project.folder / "data/linked/b.csv").symlink_to(project.folder / "elsewhere/secret.csv")
+    text = "uri: data/linked\ntable: linked\nmax_reject_share: 0.5\n"
+    write(project.folder / "recipes/sources/linked.yaml", text)
+    (done,) = run_assets(project, ["sources/linked"]).assets
+    assert (done.rows, done.metadata["rejected"]) == (1, 1)
+    assert rejects(project) == [("data/linked/b.csv", "link_outside")]
+    (again,) = run_assets(project, ["sources/linked"]).assets
+    assert (again.rows, again.metadata["rejected"], again.metadata["objects_unchanged"]) == (0, 0, 2)
+
+
 def test_an_outage_leaves_what_was_read_as_it_was(project, feeds) -> None:
     assert run_assets(project, ["sources/feed"]).assets[0].rows == 2
     feeds["dead"].answers = [Answer(404)]

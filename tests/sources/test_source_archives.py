@@ -138,6 +138,37 @@ def test_a_tree_of_files_gives_the_same_rows_in_every_archive_and_nesting(tree: 
     assert len(set(result.column("uri"))) == len(said)
 
 
+class Dripping(io.BytesIO):
+    """A stream that gives a few bytes at a time."""
+
+    size = 1
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(self.size)
+
+
+@given(st.binary(max_size=3000), st.integers(0, 31), st.integers(1, 40), st.sampled_from([0, 1, 5, 9]))
+@settings(max_examples=80, deadline=None)
+def test_a_gzip_header_of_any_fields_is_passed_over_however_the_bytes_come(content, flags, size, tail):
+    fields = {4: b"\3\0abc", 8: b"name\0", 16: b"a comment\0"}
+    head = b"\x1f\x8b\x08" + bytes([flags]) + bytes(6) + b"".join(fields[flag] for flag in fields if flags & flag)
+    head += (zlib.crc32(head) & 0xFFFF).to_bytes(2, "little") if flags & 2 else b""
+    whole = head + gzip.compress(content)[10:]
+    assert gzip.decompress(whole) == content
+    wrapper = unpacking.wrapper_of(whole)
+    assert wrapper is not None
+    stream = Dripping(whole * 2 + bytes(tail))
+    stream.size = size
+    assert io.BufferedReader(wrapper.open(stream)).read() == content * 2
+    stream = Dripping(whole + whole[:-1])
+    stream.size = size
+    unpacked = wrapper.open(stream)
+    found = bytearray(len(content) * 2 + 1)
+    with pytest.raises(EOFError):
+        while unpacked.readinto(found):
+            pass
+
+
 @pytest.mark.parametrize("packed", PACKERS)
 @pytest.mark.parametrize("streams", [1, 3])
 def test_streams_in_a_row_and_zeros_behind_them_are_one(packed, streams, reading):

@@ -5,7 +5,7 @@ Rejects.
 """
 
 from warehouse.sources.guard import guarded
-from warehouse.sources.http import fetched
+from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
 from warehouse.sources.names import Names
@@ -55,6 +55,7 @@ __all__ = [
     "guess_reader",
     "load_source",
     "locate",
+    "not_fetched",
     "partition_of",
     "plan_known_at",
     "read",

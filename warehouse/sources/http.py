@@ -28,6 +28,7 @@ from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from warehouse.contracts import Reject
 from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.sources.locate import Located, expanded
 from warehouse.sources.recipe import Source
@@ -70,6 +71,11 @@ def fetched(source: Source, located: Located, *, version: str | None = None) -> 
         yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), transfer.chunks())
     finally:
         transfer.answer.close()
+
+
+def not_fetched(uri: str, error: WarehouseError) -> Reject:
+    """The Reject of an object that could not be fetched."""
+    return Reject(uri, "", "not_fetched", error.came, exception=type(error).__name__)
 
 
 def _opened(
