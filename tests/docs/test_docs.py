@@ -42,6 +42,7 @@ from warehouse.gate import KWARGS
 from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
+from warehouse.repository import REDACTIONS, TAKEDOWNS
 from warehouse.repository.keyed import KEYED
 from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
@@ -74,6 +75,8 @@ SCHEMAS = {
     "score_models": SCORE_MODELS,
     "runs": RUNS,
     "runway": RUNWAY,
+    "takedowns": TAKEDOWNS,
+    "redactions": REDACTIONS,
     "statements": STATEMENTS,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,
