@@ -33,14 +33,13 @@ WITH facts AS (
 known AS (
     SELECT
         facts.* REPLACE (CAST(facts.date AS VARCHAR) AS date),
-        concat_ws(
-            '|',
+        [
             coalesce(facts.provenance, facts._source),
             coalesce(facts.measurement_method, ''),
             coalesce(facts.observation_period, ''),
             coalesce(facts.unit, ''),
             coalesce(facts.scaling_factor, '')
-        ) AS series
+        ] AS series
     FROM facts
     WHERE
         (of_variable IS NULL OR facts.variable = of_variable)
