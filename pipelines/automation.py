@@ -17,6 +17,8 @@ from warehouse.sources import Source, arrivals
 IMPLICIT_JOB = "__ASSET_JOB"
 """Dagster's own job of all assets: the one that may hold sources of different partitions."""
 TICK_S = 30
+UNSCHEDULED = ("datasets", "maintenance", "takedown")
+"""Groups of assets that no nightly run makes."""
 
 
 def nightly(project: Project, job: str) -> dg.ScheduleDefinition:
@@ -114,7 +116,7 @@ def _made_from(repository: dg.RepositoryDefinition | None, key: dg.AssetKey) -> 
 
 def _published(repository: dg.RepositoryDefinition | None) -> list[dg.AssetKey]:
     graph = _graph(repository)
-    return _sorted(each for each in graph.executable_asset_keys if each.path[0] not in ("datasets", "maintenance"))
+    return _sorted(each for each in graph.executable_asset_keys if each.path[0] not in UNSCHEDULED)
 
 
 def _graph(repository: dg.RepositoryDefinition | None) -> Any:  # Dagster exports no name for its graph of assets

@@ -26,6 +26,7 @@ from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
 from pipelines.scores import bind_score, score_assets
 from pipelines.synthesise import Bound, bind, synthetic_asset
+from pipelines.takedown import takedown_assets
 from warehouse.curation import ListRecipe, ScoreRecipe, load_list, load_score
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate
@@ -87,7 +88,8 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
         for recipe in recipes
     ]
     synthetic = [synthetic_asset(project, each) for each in bound]
-    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting, maintenance_asset(project)]
+    assets = [*ingesting, *synthetic, *building, *lasting, *featured, *exporting]
+    assets += [maintenance_asset(project), *takedown_assets(project)]
     jobs = _jobs(sources, bool(recipes))
     target = next((job.name for job in jobs if job.name == "run"), IMPLICIT_JOB)
     return dg.Definitions(
@@ -205,7 +207,7 @@ def _jobs(sources: Sequence[Source], exports: bool) -> list[dg.UnresolvedAssetJo
     exported = dg.AssetSelection.groups("datasets")
     reported = dg.AssetSelection.groups("report")
     kept = dg.AssetSelection.groups("maintenance")
-    everything = dg.AssetSelection.all() - reported - kept
+    everything = dg.AssetSelection.all() - reported - kept - dg.AssetSelection.groups("takedown")
     jobs = [
         dg.define_asset_job("report", reported, description="The page of pictures and verdicts."),
         dg.define_asset_job("maintain", kept, description="Small files put together, files of old versions removed."),

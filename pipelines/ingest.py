@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -24,6 +25,7 @@ from tqdm import tqdm
 from pipelines.costs import metered
 from pipelines.gates import Metadata, Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.partitions import add_dynamic, asked_for, definition
+from pipelines.tables import Part, table_parts
 from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, Freshness, ObjectFact, Receipt, digest
 from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.gate import Suite
@@ -34,6 +36,7 @@ from warehouse.sources import (
     Located,
     Names,
     Source,
+    answered,
     closing_parser,
     fetched,
     locate,
@@ -41,6 +44,7 @@ from warehouse.sources import (
     partition_of,
     plan_known_at,
     read,
+    read_batches,
     reader_id,
 )
 
@@ -105,7 +109,8 @@ def planned_at(context: dg.AssetExecutionContext) -> datetime:
 class Arrived:
     """An object's bytes in the archive; moved: bytes that were read for it, 0 where a server said it had not changed.
 
-    known_at: as the source states it, else None; version: what the server calls the bytes.
+    known_at: as the source states it, else None; version: what the server calls the bytes; part: of a Delta table,
+    whose rows are not the archived bytes.
     """
 
     located: Located
@@ -115,6 +120,7 @@ class Arrived:
     known_at: datetime | None
     version: str | None = None
     partition: str | None = None
+    part: Part | None = None
 
 
 def ingest(
@@ -137,7 +143,9 @@ def ingest(
         return refused
     objects = _objects(project, source, now=known_at, partitions=partitions, reread=reread)
     with closing_parser():
-        intake = _Intake(repository, source, objects, known_at=known_at, reread=reread, partitions=partitions)
+        intake = _Intake(
+            repository, source, objects, known_at=known_at, reread=reread, partitions=partitions, folder=project.folder
+        )
         done = intake.taken(run_id)
     _settle(
         repository,
@@ -195,7 +203,7 @@ def retry(project: Project, source: Source, *, run_id: str, known_at: datetime) 
     repository = Repository(project.root)
     waiting = unresolved(repository, source.name, memory_limit=project.memory_limit)
     with closing_parser():
-        intake = _Intake(repository, source, [], known_at=known_at, reread=True, partitions=None)
+        intake = _Intake(repository, source, [], known_at=known_at, reread=True, partitions=None, folder=project.folder)
         done, refused, read_again = intake.read_again({sha256 for _, sha256, _, _ in waiting}, run_id)
     read = [
         reject_id
@@ -258,6 +266,7 @@ class _Intake:
     known_at: datetime
     reread: bool
     partitions: Collection[str] | None
+    folder: Path
     names: Names = field(default_factory=Names)
     unchanged: int = 0
     bytes_read: int = 0
@@ -312,8 +321,11 @@ class _Intake:
         """The objects, their bytes in the archive; to be read again also those that are only there."""
         for located, partition in tqdm(self.objects, desc=self.source.name, unit="object", disable=None, delay=2):
             held = ingestion.current(located.uri)
+            if located.table:
+                yield from self._parts(located, held, partition)
+                continue
             try:
-                arrived = _arrived(self.repository, self.source, located, held, reread=self.reread)
+                arrived = _arrived(self.repository, self.source, located, held, reread=self.reread, folder=self.folder)
             except (NetworkError, InputError) as error:
                 if located.url is None:
                     raise
@@ -323,11 +335,31 @@ class _Intake:
             yield replace(arrived, partition=partition)
         there = {located.uri for located, _ in self.objects}
         for uri, fact in ingestion.current_facts().items() if self.reread and not self.source.keyed else ():
-            if uri not in there and (self.partitions is None or fact.partition in self.partitions):
+            if (
+                uri not in there
+                and not _of_delta(fact)
+                and (self.partitions is None or fact.partition in self.partitions)
+            ):
                 stated = fact.known_at if states_times(self.source) else None
                 yield Arrived(
                     _archived(self.repository, fact), fact.sha256, fact.size, 0, stated, fact.version, fact.partition
                 )
+
+    def _parts(self, located: Located, held: ObjectFact | None, partition: str | None) -> Iterator[Arrived]:
+        """What is to be read of a Delta table; what it is, is archived in place of bytes."""
+        if self.source.keyed:
+            raise InputError(
+                f"source {self.source.name}: {located.uri} is a Delta table, in mode {self.source.mode}",
+                allowed="mode: append",
+                do="leave mode and keys out",
+            )
+        found = table_parts(self.source, located, held, reread=self.reread)
+        self.unchanged += not found
+        for part in found:
+            self.bytes_read += part.size
+            sha256, size = self.repository.archive_chunks([part.state], name=located.uri)
+            stated = plan_known_at(self.source, located)
+            yield Arrived(located, sha256, size, part.size, stated, part.version, partition, part)
 
     def _take(self, ingestion: Ingestion, arrived: Arrived) -> None:
         reading = self._reading(arrived)
@@ -375,6 +407,12 @@ class _Intake:
         return [self._reopened(fact) for fact in left]
 
     def _reading(self, arrived: Arrived) -> Reading:
+        if arrived.part is not None:
+            part, located = arrived.part, arrived.located
+            records = read_batches(self.source, located, part.batches(), self.names, reader="delta")
+            return Reading(
+                located.uri, arrived.sha256, arrived.size, part.reader, records, part.version, arrived.partition
+            )
         path = self.repository.object_path(arrived.sha256)
         reader = reader_id(self.source, arrived.located, path)
         records = read(self.source, arrived.located, path, self.names)
@@ -383,8 +421,18 @@ class _Intake:
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
+        if _of_delta(fact):
+            raise InputError(
+                f"{fact.uri} is a Delta table, of which no bytes are kept",
+                do=f"read it again with 'warehouse run sources/{self.source.name} --reread'",
+            )
         located = _archived(self.repository, fact)
         return self._reading(Arrived(located, fact.sha256, fact.size, 0, fact.known_at, fact.version, fact.partition))
+
+
+def _of_delta(fact: ObjectFact) -> bool:
+    """Whether an object is a Delta table, whose rows are not in the archive."""
+    return fact.reader.startswith("delta/")
 
 
 def states_times(source: Source) -> bool:
@@ -415,7 +463,7 @@ def _objects(
 
 
 def _arrived(
-    repository: Repository, source: Source, located: Located, held: ObjectFact | None, *, reread: bool
+    repository: Repository, source: Source, located: Located, held: ObjectFact | None, *, reread: bool, folder: Path
 ) -> Arrived:
     """The object's bytes, copied or fetched into the archive; of a link that is not followed where it leads; what is
     read again is not fetched.
@@ -423,6 +471,8 @@ def _arrived(
     if located.link is not None:
         sha256, size = repository.archive_chunks([os.fsencode(located.link)], name=located.uri)
         return Arrived(located, sha256, size, size, plan_known_at(source, located))
+    if located.database:
+        return _answered(repository, source, located, None if reread else held, folder)
     if located.url is None:
         sha256, size = repository.archive(located.path)
         return Arrived(located, sha256, size, size, plan_known_at(source, located))
@@ -441,6 +491,18 @@ def _arrived(
 def _held_by_archive(source: Source, located: Located, held: ObjectFact) -> Arrived:
     stated = held.known_at if source.known_at.header else plan_known_at(source, located)
     return Arrived(located, held.sha256, held.size, 0, stated, held.version)
+
+
+def _answered(
+    repository: Repository, source: Source, located: Located, held: ObjectFact | None, folder: Path
+) -> Arrived:
+    """What a database answers, in the archive."""
+    with answered(source, located, held, folder=folder) as answer:
+        if answer is None and held:
+            return Arrived(located, held.sha256, held.size, 0, plan_known_at(source, located), held.version)
+        chunks, version = (answer.chunks, answer.version) if answer else (iter(()), None)
+        sha256, size = repository.archive_chunks(chunks, name=located.uri)
+    return Arrived(located, sha256, size, size, plan_known_at(source, located), version)
 
 
 def source_asset(project: Project, source: Source) -> dg.AssetsDefinition:

@@ -74,12 +74,14 @@ def run_assets(
     processes: int = 1,
     partition: str | None = None,
     tables: Sequence[str] = (),
+    takedown: Mapping[str, str] | None = None,
 ) -> Outcome:
     """Materialise assets in this process; without names, everything up to the published snapshot.
 
     A name is ``sources/web``, ``web`` or ``marts.chips``; a trailing ``+`` adds everything after it. partition: a key,
     or a range ``A...B``, of the source among them that has partitions; without it all that is new is read. reread,
-    retry: as in IngestConfig. tables: those that maintenance keeps in shape, all without any.
+    retry: as in IngestConfig. tables: those that maintenance keeps in shape, all without any. takedown: the
+    configuration of a takedown's asset.
     Raises the library's own error when a step fails, CheckFailed when a gate refuses, UsageError for an unknown name
     or partition.
     """
@@ -94,7 +96,15 @@ def run_assets(
                 run_id=run_id,
                 asset_selection=selected,
                 tags=process_tag() | tags,
-                run_config=_config(selected, reread=reread, retry=retry, env=env, processes=processes, tables=tables),
+                run_config=_config(
+                    selected,
+                    reread=reread,
+                    retry=retry,
+                    env=env,
+                    processes=processes,
+                    tables=tables,
+                    takedown=takedown,
+                ),
             )
         except dg.DagsterExecutionInterruptedError:
             raise KeyboardInterrupt from None
@@ -151,7 +161,7 @@ def _select(job: dg.JobDefinition, names: Sequence[str] | None) -> list[dg.Asset
     """The assets that names mean, in order; one that is made together with others brings them."""
     keys, after, graph = _keys(job), _downstream(job), job.asset_layer.asset_graph
     if not names:
-        return [key for key in keys if key.path[0] not in ("datasets", "report", "maintenance")]
+        return [key for key in keys if key.path[0] not in ("datasets", "report", "maintenance", "takedown")]
     chosen: set[dg.AssetKey] = set()
     for name in names:
         key = _find(keys, name.removesuffix("+"))
@@ -178,7 +188,14 @@ def _find(keys: Sequence[dg.AssetKey], name: str) -> dg.AssetKey:
 
 
 def _config(
-    selected: Sequence[dg.AssetKey], *, reread: bool, retry: bool, env: str, processes: int, tables: Sequence[str]
+    selected: Sequence[dg.AssetKey],
+    *,
+    reread: bool,
+    retry: bool,
+    env: str,
+    processes: int,
+    tables: Sequence[str],
+    takedown: Mapping[str, str] | None,
 ) -> dict[str, Any]:
     """Run configuration: what each selected step is told; the console stays quiet, the event log has it all."""
     ops: dict[str, Any] = {}
@@ -191,6 +208,8 @@ def _config(
             ops["report__page"] = {"config": {"env": env}}
         elif group == "maintenance":
             ops["maintenance__tables"] = {"config": {"tables": [*tables]}}
+        elif group == "takedown":
+            ops[f"takedown__{name}"] = {"config": {**(takedown or {})}}
         elif group == "features":
             ops[f"features__{name}"] = {"config": {"env": env}}
         elif group == "runway":

@@ -8,6 +8,7 @@ WarehouseError                 anything this library refuses or cannot do
 ├── FormatError                a store, table or release written by another version or using an unknown feature
 ├── ConservationError          a write whose rows do not add up
 ├── CheckFailed                a gate refused to publish or to export; exit status 1
+├── Revoked                    a release that was taken back, with the reason; exit status 1
 ├── IntegrityError             bytes that do not match their recorded hash; exit status 1
 ├── StateError                 a loader state that belongs to another data set or another order
 ├── Busy                       another process holds the table or the environment
@@ -77,6 +78,10 @@ class CheckFailed(WarehouseError):
 
 class IntegrityError(WarehouseError):
     """Bytes that differ from what their manifest recorded."""
+
+
+class Revoked(WarehouseError):
+    """A release that was taken back: what it held is gone, and its copies are to be deleted."""
 
 
 class StateError(WarehouseError):

@@ -20,11 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from warehouse.errors import FormatError, IntegrityError, NotFound
+from warehouse.errors import FormatError, IntegrityError, NotFound, Revoked
 
 SCHEMA_VERSION = 1
 BLOCK_BYTES = 1 << 20
 NAME = "manifest.json"
+REVOKED = "revoked.json"
+"""Of a release that was taken back: why and when. Only it and the manifest are left."""
 OPTIONAL = ("pii", "contamination", "lines")
 
 
@@ -197,9 +199,13 @@ def read_table_manifest(folder: Path) -> TableManifest:
     return found
 
 
-def read_any(folder: Path) -> AnyManifest:
-    """The manifest of the release in ``folder``, of either kind."""
+def read_any(folder: Path, *, revoked: bool = False) -> AnyManifest:
+    """The manifest of the release in ``folder``, of either kind. Raises Revoked for one that was taken back, unless
+    ``revoked``.
+    """
     path = Path(folder) / NAME
+    if not revoked and (why := revocation(Path(folder))) is not None:
+        raise Revoked(f"{folder} was revoked: {why}", do="delete copies of it and use a later version", why=why)
     try:
         values = json.loads(path.read_bytes())
         if values["schema_version"] != SCHEMA_VERSION:
@@ -222,6 +228,12 @@ def read_any(folder: Path) -> AnyManifest:
             f"{path} was altered: its seal differs", do="fetch or export the release again", path=str(path)
         )
     return manifest
+
+
+def revocation(folder: Path) -> str | None:
+    """Why the release in ``folder`` was taken back; None for one that was not."""
+    path = folder / REVOKED
+    return str(json.loads(path.read_bytes())["why"]) if path.is_file() else None
 
 
 def _parsed(values: dict[str, Any]) -> AnyManifest:

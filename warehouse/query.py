@@ -133,9 +133,19 @@ def attach_repository(con: Connection, snapshots: Iterable[Snapshot]) -> None:
         except duckdb.BinderException:  # a column that no file has yet: its rows are still to come
             con.execute(view + relation_sql(con, snapshot, complete=True))
         con.execute(f"COMMENT ON VIEW repository.{quoted(snapshot.table)} IS {literal(f'version {snapshot.version}')}")
+        _describe(con, snapshot)
     for snapshot in snapshots:
         if KEY in snapshot.schema.names:
             _attach_times(con, snapshot)
+
+
+def _describe(con: Connection, snapshot: Snapshot) -> None:
+    """What its sources say of the table's columns, after the name as it came, into the catalog."""
+    for column in snapshot.schema:
+        name, _, said = (column.metadata or {}).get(b"comment", b"").decode().partition("\n")
+        if said:
+            where = f"repository.{quoted(snapshot.table)}.{quoted(column.name)}"
+            con.execute(f"COMMENT ON COLUMN {where} IS {literal(f'{name}: {said}')}")
 
 
 KEY = "_key"

@@ -23,5 +23,5 @@ SELECT
     statement,
     publisher,
     coalesce(publisher_confirmed, false) AS publisher_confirmed
-FROM repository.observations
+FROM repository.figures
 QUALIFY row_number() OVER (PARTITION BY variable, entity, left(date, 4) ORDER BY _known_at DESC, _object_sha256, _record) = 1

@@ -17,7 +17,7 @@ import pytest
 
 from warehouse.datasets import DatasetRecipe, Release, list_releases, resolve, verify
 from warehouse.datasets.shelf import write_index
-from warehouse.errors import Busy, IntegrityError, NotFound, UsageError
+from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, UsageError
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_revoked_version_is_not_handed_out_and_stays_revoked(shelf: Path, worl
     said["versions"][1] |= {"state": "revoked", "why": "takedown 7"}
     index.write_text(json.dumps(said))
     assert resolve(shelf, "tiny") == shelf / "tiny" / "1"
-    with pytest.raises(NotFound, match="was revoked: takedown 7"):
+    with pytest.raises(Revoked, match="was revoked: takedown 7"):
         resolve(shelf, "tiny@2")
     again = world.export(replace(recipe, seed=2))
     assert (again.written, again.version) == (True, 3)

@@ -42,9 +42,11 @@ from warehouse.gate import KWARGS
 from warehouse.manifest import Column, Manifest, TableManifest, TableSplit
 from warehouse.project import ENERGY_KEYS, WORLD
 from warehouse.publish.meta import _TABLES
+from warehouse.repository import REDACTIONS, TAKEDOWNS
 from warehouse.repository.keyed import KEYED
 from warehouse.repository.typed import SYSTEM
 from warehouse.runway import RUNWAY
+from warehouse.sources import datacommons
 from warehouse.sources import recipe as source_recipe
 from warehouse.sources.benchmarks import PASSAGES
 from warehouse.sources.guard import REASONS
@@ -65,12 +67,16 @@ SCHEMAS = {
     "minhash": MINHASH,
     "pairs": PAIRS,
     "benchmarks": PASSAGES,
+    "observations": datacommons.OBSERVATIONS,
+    "nodes": datacommons.STATEMENTS,
     "contamination": CONTAMINATION,
     "lists": LISTS,
     "scores": SCORES,
     "score_models": SCORE_MODELS,
     "runs": RUNS,
     "runway": RUNWAY,
+    "takedowns": TAKEDOWNS,
+    "redactions": REDACTIONS,
     "statements": STATEMENTS,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,
@@ -244,7 +250,7 @@ def test_nested_keys_of_a_source_and_their_defaults_are_those_of_the_code() -> N
     assert documented == {
         f"{part.name}.{field.name}": spelt(getattr(part.default, field.name))
         for part in fields(source_recipe.Source)
-        if part.name in ("limits", "dialect", "environment", "http")
+        if part.name in ("limits", "dialect", "environment", "delta", "database", "http")
         for field in fields(type(part.default))
     }
 
@@ -271,10 +277,11 @@ def test_keys_of_a_data_set_and_their_defaults_are_those_of_the_code() -> None:
 
 def test_reasons_of_rejects_are_those_that_the_code_gives() -> None:
     documented = {name for row in table("sources.md", "reason | of | when |") for name in names(row[0])}
-    given = {reason for path in CHECKOUT.glob("warehouse/*/*.py") for reason in stated(path)}
+    modules = [*CHECKOUT.glob("warehouse/**/*.py"), *CHECKOUT.glob("pipelines/*.py")]
+    given = {reason for path in modules for reason in stated(path)}
     given |= {reason for _, reason in REASONS} | {f"not_{name}" for name in source_recipe.READER_NAMES}
     assert given - documented == set()
-    code = "".join(path.read_text() for path in CHECKOUT.glob("warehouse/*/*.py"))
+    code = "".join(path.read_text() for path in modules)
     assert {name for name in documented - given if f'"{name}"' not in code} == set()
 
 

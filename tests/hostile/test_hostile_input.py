@@ -72,15 +72,18 @@ def test_a_root_or_state_that_is_a_url_is_refused_and_no_folder_of_that_name_is_
     assert sorted(here.rglob("*")) == before
 
 
-def test_a_delta_table_is_refused_by_ingest_and_by_run_and_no_recipe_of_it_is_written(here):
+def test_a_delta_table_comes_in_by_its_folder_and_files_of_it_are_refused_before_a_recipe_is_written(here):
     write_deltalake(here / "data" / "t", pa.table({"text": ["kept", "removed"]}))
     DeltaTable(here / "data" / "t").delete("text = 'removed'")
     recipe = here / "recipes" / "sources" / "t.yaml"
-    ended = warehouse("ingest", "data/t", "--as", "t")
-    assert one_line(ended, 2) and "data/t leads into a Delta table" in ended.err and not recipe.exists()
+    ended = warehouse("ingest", "data", "--as", "t")
+    assert one_line(ended, 2) and "data leads into a Delta table, t, whose files" in ended.err and not recipe.exists()
     recipe.write_text("uri: data\n")
     ended = warehouse("run", "sources/t")
     assert one_line(ended, 1) and "data leads into a Delta table, t, whose files" in ended.err
+    recipe.unlink()
+    ended = warehouse("ingest", "data/t", "--as", "t", "--table", "documents")
+    assert ended.status == 0 and "rows: 1 in, 1 written" in ended.out
 
 
 def one_line(ended: Ended, *statuses: int) -> bool:

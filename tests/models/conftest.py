@@ -35,7 +35,7 @@ TABLES = {
         SELECT CAST(TIMESTAMP AS TIMESTAMPTZ) AS arrived_at, ContextTokens AS context_tokens,
             GeneratedTokens AS generated_tokens, {ORIGIN}
         FROM read_csv('{{sample}}/inference_trace/*.csv', filename = true)""",
-    "observations": f"""
+    "figures": f"""
         SELECT * EXCLUDE (date, filename), CAST(date AS VARCHAR) AS date, {ORIGIN}
         FROM read_csv('{{sample}}/infrastructure_facts/*.csv', filename = true)""",
 }

@@ -24,6 +24,7 @@ from warehouse.contracts import Contract, Freshness, Reject
 from warehouse.errors import InputError, RecipeError
 from warehouse.sources import (
     Column,
+    DeltaStart,
     Dialect,
     Environment,
     Http,
@@ -91,6 +92,8 @@ WRONG = {
     "uri: a\nmax_reject_share: few": (2, "not a number"),
     "uri: a\nlimits: {max_ratio: 1.5}": (2, "a whole number"),
     "uri: a\nlimits: {ratio: 1}": (2, "max_ratio"),
+    "uri: a\ndelta: {start: soon}": (2, "a version such as 12"),
+    "uri: a\ndelta: {start: 2026-01-31}": (2, "a version such as 12"),
     "uri: a\ndialect: {delimiter: ';;'}": (2, "one character"),
     "uri: a\ndialect: {encoding: utf-9}": (2, "unknown encoding"),
     "uri: [a, {b: c}]": (1, "a path or a glob"),
@@ -163,6 +166,7 @@ SOURCES = st.builds(
     limits=st.builds(Limits, max_ratio=st.integers(1, 9999)),
     dialect=st.builds(Dialect, delimiter=st.sampled_from([None, ";", "\t"]), header=st.booleans()),
     environment=st.builds(Environment, max_bytes=st.integers(1, 10**9)),
+    delta=st.builds(DeltaStart, st.sampled_from([None, "7", "2026-01-31T00:00:00Z"])),
     partitions=st.none()
     | st.just(Partitions("(?P<key>.*)", "dynamic"))
     | st.builds(Partitions, st.just("(?P<key>.*)"), st.sampled_from(["daily", "monthly"]), st.just("2026-01-31"))
@@ -329,15 +333,13 @@ def test_what_programs_keep_for_themselves_is_no_object_and_no_member(tmp_path: 
     assert found.column("uri") == ["z.zip!/a.csv", "z.zip!/sub/b.csv"] and not found.rejects
 
 
-@pytest.mark.parametrize(
-    "pattern", ["t", ".", "**/*.parquet", "*/p=1/*.parquet", "t/p=1/*.parquet", "t/p=1", "t/p=1/{}"]
-)
+@pytest.mark.parametrize("pattern", [".", "**/*.parquet", "*/p=1/*.parquet", "t/p=1/*.parquet", "t/p=1", "t/p=1/{}"])
 def test_a_delta_table_is_refused_however_it_is_met(tmp_path: Path, pattern):
     write_deltalake(tmp_path / "t", pa.table({"p": [1, 1], "x": [5, 6]}), partition_by=["p"])
     DeltaTable(tmp_path / "t").delete("x = 5")
     files(tmp_path, "other/a.parquet")
     name = next((tmp_path / "t" / "p=1").glob("*.parquet")).name
-    with pytest.raises(InputError, match=r"leads into a Delta table.*Allowed: .*Do: export"):
+    with pytest.raises(InputError, match=r"leads into a Delta table.*Allowed: .*Do: state the folder"):
         uris(tmp_path, pattern.format(name))
     assert uris(tmp_path, "other") == ["other/a.parquet"]
 

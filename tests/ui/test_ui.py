@@ -13,7 +13,19 @@ import pytest
 from loopback import Answer
 from serving import COMMAND, DAYS, wait_until
 
-STAGES = {"sources", "repository", "curation", "staging", "marts", "published", "runway", "datasets", "report"}
+STAGES = {
+    "sources",
+    "repository",
+    "curation",
+    "staging",
+    "marts",
+    "published",
+    "runway",
+    "datasets",
+    "maintenance",
+    "report",
+    "takedown",
+}
 ASSETS = """{ assetNodes {
     assetKey { path } groupName description kinds jobNames
     owners { ... on TeamAssetOwner { team } }
@@ -119,13 +131,17 @@ def test_assets_stand_in_their_stages_with_description_kinds_and_owners(ask):
 def test_every_writing_verb_is_a_job_with_a_description(ask):
     (repository,) = ask(JOBS)["repositoriesOrError"]["nodes"]
     jobs = {job["name"]: job["description"] for job in repository["jobs"]}
-    assert all(jobs[name] for name in ("run", "ingest", "export"))
+    assert all(jobs[name] for name in ("run", "ingest", "export", "maintain"))
 
 
 def test_schedule_sensor_and_pool_stand_as_the_project_states_them(ask):
     answer = ask(AUTOMATION)
     (repository,) = answer["repositoriesOrError"]["nodes"]
-    (schedule,), (sensor,) = repository["schedules"], repository["sensors"]
+    schedules = {each["name"]: each for each in repository["schedules"]}
+    (sensor,), schedule, upkeep = repository["sensors"], schedules.pop("nightly"), schedules.pop("maintenance")
+    assert not schedules
+    assert (upkeep["pipelineName"], upkeep["scheduleState"]) == ("maintain", {"status": "STOPPED"})
+    assert (upkeep["cronSchedule"], upkeep["executionTimezone"]) == ("0 4 * * *", "Europe/Zurich")
     assert (schedule["name"], schedule["pipelineName"], schedule["scheduleState"]) == (
         "nightly", "run", {"status": "RUNNING"},
     )  # fmt: skip
@@ -172,7 +188,8 @@ def test_a_file_in_an_inbox_starts_one_run_of_its_source_and_builds_wait_for_eac
 
 
 def test_every_materialisation_shows_its_cost_and_every_check_stands_beside_its_asset(ask, ran):
-    materialised = {name: node for name, node in assets(ask).items() if node["groupName"] not in ("datasets", "report")}
+    apart = ("datasets", "report", "maintenance", "takedown")
+    materialised = {name: node for name, node in assets(ask).items() if node["groupName"] not in apart}
     for name, node in materialised.items():
         assert facts(node)["run"] == ran
         assert {"cpu_s", "wall_s", "peak_rss"} <= facts(node).keys(), name

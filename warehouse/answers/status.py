@@ -4,6 +4,7 @@ overdue.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -140,6 +141,16 @@ class ScoreStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TakedownStatus:
+    """A takedown that was begun and is not proved yet: what it was asked for, and since when."""
+
+    id: str
+    asked: str
+    value: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SchemaChange:
     """A difference between objects of a source and their table; times: commits that had it, last_at in UTC."""
 
@@ -166,6 +177,7 @@ class Status:
     freshness: tuple[FreshnessStatus, ...] = ()
     scores: tuple[ScoreStatus, ...] = ()
     changes: tuple[SchemaChange, ...] = ()
+    takedowns: tuple[TakedownStatus, ...] = ()
 
 
 def status(project: Project, *, env: str = "prod", now: datetime | None = None) -> Status:
@@ -176,8 +188,14 @@ def status(project: Project, *, env: str = "prod", now: datetime | None = None) 
     assets = _assets(repository)
     fresh = _freshness(project, assets, now or datetime.now(UTC))
     scores = tuple(_scores(project, repository))
-    published, changes = _published(project, env), _changes(repository)
-    return Status(project.name, project.root, tables, published, releases, assets, fresh, scores, changes)
+    told = (_changes(repository), tuple(_takedowns(project)))
+    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh, scores, *told)
+
+
+def _takedowns(project: Project) -> Iterator[TakedownStatus]:
+    for path in sorted((project.root / "takedowns").glob("*.json")):
+        plan = json.loads(path.read_text("utf-8"))
+        yield TakedownStatus(plan["id"], plan["asked"], plan["value"], datetime.fromisoformat(plan["at"]))
 
 
 CHANGES_SHOWN = 20

@@ -18,10 +18,20 @@ from warehouse.cli.place import placed
 from warehouse.errors import UsageError
 
 VERBS = {
-    "Write": {"init": "start", "ingest": "runs", "run": "runs", "export": "runs", "report": "runs", "maintain": "runs"},
+    "Write": {
+        "init": "start",
+        "ingest": "runs",
+        "run": "runs",
+        "export": "runs",
+        "report": "runs",
+        "maintain": "runs",
+        "takedown": "runs",
+    },
     "Read": {
         "status": "overview",
         "sql": "sql",
+        "series": "datacommons",
+        "lint": "datacommons",
         "explain": "documents",
         "whatif": "whatif",
         "rejects": "overview",

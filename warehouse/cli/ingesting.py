@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 BENCHMARK = "benchmark:"
 USUAL = {"title": ("title",), "uri": ("uri", "url"), "licence": ("licence", "license")}
 """Fields of a document, and what records usually call them."""
+DELTA_LOG = "_delta_log"
+"""The folder that makes the one around it a Delta table, as in warehouse.sources.recipe."""
 LOOKED_AT = 1000  # files of a folder, before one says what it holds
 
 
@@ -144,7 +146,7 @@ def _files(uri: str) -> list[Path]:
             do="name its folder or a glob that matches it",
         )
     path = Path(uri)
-    if path.is_file():
+    if path.is_file() or (path / DELTA_LOG).is_dir():
         return [path]
     pattern = os.path.join(uri, "**", "*") if path.is_dir() else uri
     found = [Path(item) for item in sorted(glob.glob(pattern, recursive=True)) if os.path.isfile(item)]
@@ -189,10 +191,22 @@ def _new(name: str, uris: Sequence[str], first: Path, options: dict[str, str]) -
     """A source of a table of its own where its records have no text, else of documents."""
     from warehouse.sources import Source, sniff_table
 
+    if (first / DELTA_LOG).is_dir():
+        return Source(name, tuple(uris), **options | {"table": options.get("table", name)})  # type: ignore[arg-type] # strings all
     reader = _reader_of(first, options.get("reader"))
+    options = _licensed(first) | options
     table = options.get("table") or (name if sniff_table(first, reader=reader) != "documents" else "documents")
     fields = _fields(first, reader) if table == "documents" else {}
     return Source(name, tuple(uris), fields={"text": "text"} | fields, **options | {"table": table})  # type: ignore[arg-type] # strings all
+
+
+def _licensed(first: Path) -> dict[str, str]:
+    """The licence that a data package beside the first file states."""
+    from warehouse.sources import PACKAGE, package_licence
+
+    descriptor = first.parent / PACKAGE
+    found = package_licence(descriptor.read_bytes()) if descriptor.is_file() else None
+    return {"licence": found} if found else {}
 
 
 def _first_known(files: Sequence[Path], reader: str | None) -> Path:
@@ -202,7 +216,7 @@ def _first_known(files: Sequence[Path], reader: str | None) -> Path:
     from warehouse.sources import UNSTRUCTURED, guess_reader
 
     known: dict[str, Path] = {}
-    for path in files[:LOOKED_AT] if reader is None else ():
+    for path in files[:LOOKED_AT] if reader is None and not files[0].is_dir() else ():
         with suppress(InputError):
             known.setdefault(guess_reader(path), path)
     first = next(iter(known.values()), files[0])

@@ -60,6 +60,9 @@ def _say_status(found: Status) -> None:
     _section("Published", ("snapshot", "facts"), _snapshot(found.published), "nothing yet; 'warehouse run' publishes")
     _section("Releases", RELEASES, [_release(item) for item in found.releases], "none yet; 'warehouse export DATASET'")
     _section("Assets", RUNS, [_run(item) for item in found.assets], "no run yet")
+    if found.takedowns:
+        rows = [(item.id, f"--{item.asked} {item.value}", table.moment(item.at)) for item in found.takedowns]
+        _section("Takedowns to complete, by saying the same again", ("takedown", "asked for", "since (UTC)"), rows, "")
     if found.changes:
         _section("Schema changes", CHANGES, [_change(item) for item in found.changes], "")
     if found.scores:

@@ -69,7 +69,7 @@ def _rebuilt(path: Path) -> Verified:
 @place.as_json
 @place.placed
 def trace_verb(release: str, sample: int, token: int | None, split: str | None, json_: bool) -> None:
-    """From a training sample, or one TOKEN of it, back to its documents; from a row to what it was made of.
+    """From a training sample, or one TOKEN of it, or a row, to what made it.
 
     \b
     Example:

@@ -19,7 +19,7 @@ import click
 
 from warehouse.cli import place, table
 from warehouse.cli.failures import close_match
-from warehouse.errors import CheckFailed, UsageError
+from warehouse.errors import CheckFailed, UsageError, WarehouseError
 
 if TYPE_CHECKING:
     from pipelines.run import Materialised, Outcome
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--reader",
     metavar="READER",
-    help="jsonl, csv, parquet, arrow, text, html, xml, pdf, warc, mail or code [guessed from each file].",
+    help="jsonl, csv, parquet, arrow, text, html, xml, pdf, warc, mail, code or datacommons [guessed from each file].",
 )
 @click.option(
     "--table", "table_", metavar="TABLE", help="Typed table to write [documents, or NAME for columns without text]."
@@ -163,7 +163,7 @@ def _say_release(facts: Mapping[str, Any]) -> None:
 @click.command("report")
 @place.placed
 def report_verb() -> None:
-    """A page of pictures, releases and the last verdict of every check, from the published snapshot.
+    """A page of pictures, releases and last verdicts, of the published snapshot.
 
     \b
     Example:
@@ -207,6 +207,57 @@ def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
     for line in table.lines(names, rows, width=table.terminal_width()):
         click.echo(line)
     return None
+
+
+@click.command("takedown")
+@click.option("--uri", metavar="URI", help="Documents of this uri.")
+@click.option("--domain", metavar="HOST", help="Documents whose uri is of this host, or of one below it.")
+@click.option("--source", metavar="NAME", help="All documents of a source.")
+@click.option("--doc", metavar="DOC_ID", help="One document.")
+@click.option("--licence", metavar="SPDX", help="Documents under this licence.")
+@click.option("--why", default="taken down", show_default=True, help="The reason that revoked releases give.")
+@click.option("--dry-run", is_flag=True, help="Only list what it reaches.")
+@place.as_json
+@place.placed
+def takedown_verb(why: str, dry_run: bool, json_: bool, **asked: str | None) -> None:
+    """Documents removed from all that was made of them, and the proof.
+
+    With them go their other versions, copies and near duplicates. They are barred from coming in again; releases that
+    hold them are revoked and made again; rows, shards, snapshots and the bytes in the archive are removed, old versions
+    too. Where it is cut short, the same again completes it.
+
+    \b
+    Example:
+      warehouse takedown --domain example.org --why "request of 2026-11-29" --dry-run
+    """
+    from warehouse.cli import takedown
+
+    project = place.project()
+    key, value = takedown.one_of(asked)
+    if dry_run:
+        from warehouse.answers.takedown import reach
+
+        found = reach(project, key, value)
+        return place.print_json(found) if json_ else takedown.say_reach(found)
+    removed = (
+        _run(project, ["takedown/removed"], takedown={"asked": key, "value": value, "why": why}).assets[-1].metadata
+    )
+    for env in takedown.environments(project):
+        _run(project, ["published/snapshot"], env=env)
+    made = [_made_again(project, name) for name in takedown.revoked(removed)]
+    _run(project, ["takedown/proved"], takedown={"takedown": removed["takedown"]})
+    facts = {**takedown.counts(removed), "releases_made": [each for each in made if each]}
+    return place.print_json(facts) if json_ else takedown.say_done(facts)
+
+
+def _made_again(project: Project, name: str) -> str | None:
+    """The new release of a data set of which one was revoked; None where it cannot be made, which is said."""
+    try:
+        known = _known_dataset(project, name)
+        return str(_run(project, [f"datasets/{known}"]).assets[-1].metadata["release"])
+    except WarehouseError as error:
+        click.echo(f"warning: no new release of {name}: {error}", err=True)
+        return None
 
 
 @click.command("ui")
@@ -265,6 +316,8 @@ def _run(
     processes: int = 1,
     partition: str | None = None,
     tables: Sequence[str] = (),
+    takedown: Mapping[str, str] | None = None,
+    env: str | None = None,
 ) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
     with _uninterrupted():
@@ -281,10 +334,11 @@ def _run(
             names,
             reread=reread,
             retry=retry,
-            env=place.environment(),
+            env=env or place.environment(),
             processes=processes,
             partition=partition,
             tables=tables,
+            takedown=takedown,
         )
     except CheckFailed as error:
         _say_failed_checks(error)

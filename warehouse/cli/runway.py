@@ -39,7 +39,7 @@ def runway_verb(
     own_picture: Path | None,
     json_: bool,
 ) -> None:
-    """How long the data lasts: the world's public text and the corpus here.
+    """How long the data lasts: the world's text and the corpus here.
 
     Defaults in brackets; recipes/runway.yaml states others.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -39,7 +40,7 @@ def sql_verb(sql: str | None, form: str | None, out: Path | None, every: bool, j
     Example:
       warehouse sql "SELECT source, count(*) FROM curation.decisions GROUP BY ALL" --format csv
     """
-    chosen = _form(form, out, json_)
+    chosen = chosen_form(form, out, json_)
     project, env = place.project(), place.environment()
     if sql is None and sys.stdin.isatty():
         from warehouse.cli.shell import shell
@@ -53,14 +54,14 @@ def sql_verb(sql: str | None, form: str | None, out: Path | None, every: bool, j
     return None
 
 
-def _form(form: str | None, out: Path | None, json_: bool) -> str:
-    """The form of the result. Raises UsageError where the options do not go together."""
+def chosen_form(form: str | None, out: Path | None, json_: bool, allowed: Sequence[str] = FORMATS) -> str:
+    """The form of a result, table first among those allowed. Raises UsageError where the options do not go together."""
     ending = out.suffix.removeprefix(".") if out else ""
-    chosen = "json" if json_ else form or (ending if ending in FORMATS else "table")
+    chosen = "json" if json_ else form or (ending if ending in allowed else "table")
     if json_ and (form or out):
         raise UsageError("--json with --format or --out", do="take --format jsonl for a file of JSON lines")
     if out and chosen == "table":
-        raise UsageError(f"--out {out} without a format", allowed=", ".join(FORMATS[1:]), do="name one with --format")
+        raise UsageError(f"--out {out} without a format", allowed=", ".join(allowed[1:]), do="name one with --format")
     if out and not out.parent.is_dir():
         raise UsageError(f"{out.parent} is not a folder", do="make it first, or name another --out")
     if out and out.is_dir():

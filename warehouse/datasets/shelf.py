@@ -16,11 +16,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from warehouse import manifest
-from warehouse.errors import Busy, IntegrityError, NotFound, StorageFull, UsageError
+from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, StorageFull, UsageError
 from warehouse.manifest import AnyManifest, read_any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -138,10 +139,33 @@ def _folders(home: Path) -> list[tuple[int, Path]]:
 
 
 def _listed(home: Path, version: int, path: Path) -> Listed:
-    said = _states(home).get(version, {})
+    said, why = _states(home).get(version, {}), manifest.revocation(path)
+    if why is not None:
+        said = {"state": "revoked", "why": why}
     run = path / "run.json"
     values = json.loads(run.read_text("utf-8")) if run.is_file() else {}
-    return Listed(home.name, version, path, said.get("state", "live"), said.get("why", ""), read_any(path), values)
+    held = read_any(path, revoked=True)
+    return Listed(home.name, version, path, said.get("state", "live"), said.get("why", ""), held, values)
+
+
+def revoke(home: Path, version: int, *, why: str, at: datetime) -> None:
+    """Take a version back: it says why from the first moment on, then index.json does, then all but that is deleted.
+
+    The same again completes what a kill cut short; a version that is revoked keeps its first reason. Raises Busy while
+    another process exports this data set, StorageFull.
+    """
+    folder = home / str(version)
+    with building(home):
+        if manifest.revocation(folder) is None:
+            draft = folder / f".{manifest.REVOKED}"
+            draft.write_text(json.dumps({"why": why, "at": at.isoformat()}) + "\n", "utf-8")
+            os.replace(draft, folder / manifest.REVOKED)
+        write_index(home)
+        for path in folder.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name not in (manifest.NAME, manifest.REVOKED):
+                path.unlink()
 
 
 def _states(home: Path) -> dict[int, dict[str, str]]:
@@ -160,7 +184,7 @@ def _states(home: Path) -> dict[int, dict[str, str]]:
 def resolve(datasets: Path, reference: str | Path) -> Path:
     """The folder that ``name@version``, ``name`` (its last live version) or a path means.
 
-    Raises NotFound where there is none, naming what there is, and where the version was revoked.
+    Raises NotFound where there is none, naming what there is, Revoked where the version was taken back.
     """
     if (Path(reference) / manifest.NAME).is_file():
         return Path(reference)
@@ -174,7 +198,11 @@ def resolve(datasets: Path, reference: str | Path) -> Path:
         there = sorted({item.name for item in list_releases(datasets)}) if not found else _versions(found)
         raise NotFound(f"no release '{reference}' in {datasets}", allowed=", ".join(there), do="'warehouse export' one")
     if wanted[-1].state != "live":
-        raise NotFound(f"'{reference}' was {wanted[-1].state}: {wanted[-1].why}", allowed=", ".join(_versions(found)))
+        raise Revoked(
+            f"'{reference}' was {wanted[-1].state}: {wanted[-1].why}",
+            allowed=", ".join(_versions(found)) or "none",
+            why=wanted[-1].why,
+        )
     return wanted[-1].path
 
 

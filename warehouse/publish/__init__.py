@@ -3,6 +3,7 @@
 from warehouse.publish.meta import checks, snapshots
 from warehouse.publish.reading import connect_current, only_reads
 from warehouse.publish.switching import (
+    CURRENT,
     KEEP,
     Published,
     building,
@@ -12,10 +13,12 @@ from warehouse.publish.switching import (
     pinned,
     publish,
     refuse_failed,
+    remove_before,
     storage_errors,
 )
 
 __all__ = [
+    "CURRENT",
     "KEEP",
     "Published",
     "building",
@@ -28,6 +31,7 @@ __all__ = [
     "pinned",
     "publish",
     "refuse_failed",
+    "remove_before",
     "snapshots",
     "storage_errors",
 ]

@@ -1,7 +1,8 @@
 """The schema ``meta`` of a published file: what it was made of, what was checked, and where its input lies.
 
 meta.snapshot (n, env, created_at, run_id), meta.inputs (table_name, version, rows, bytes, files, arrow_schema),
-meta.models (name, kind, fingerprint, rows, description, ...), meta.checks (suite, table_name, expectation, ...). Files
+meta.models (name, kind, fingerprint, rows, description, ...), meta.checks (suite, table_name, expectation, ...). Beside
+it the table functions of MACROS. Files
 are stored relative to the data root where they lie under it, so that a root can be moved or copied whole.
 """
 
@@ -32,6 +33,10 @@ CREATE TABLE meta.checks
     (suite VARCHAR, table_name VARCHAR, expectation VARCHAR, column_name VARCHAR, kwargs JSON, success BOOLEAN,
      element_count BIGINT, unexpected_count BIGINT, observed JSON, samples JSON);
 """
+
+
+MACROS = {"observations": Path(__file__).parent / "observations.sql"}
+"""Table functions of a published file, by the repository table that they read and whose name they have."""
 
 
 class Described(Protocol):
@@ -92,7 +97,17 @@ def write_meta(
         _insert(con, "meta.models", [_model(built) for built in models])
         _insert(con, "meta.checks", [_check(check) for check in checks])
         con.execute("COMMIT")
+        _add_macros(con, [snapshot for snapshot in inputs if snapshot.table in MACROS])
         con.execute("CHECKPOINT")
+
+
+def _add_macros(con: query.Connection, inputs: Sequence[Snapshot]) -> None:
+    """The table functions of these tables, which bind to whatever version is attached when they are called."""
+    if inputs:
+        query.attach_repository(con, inputs)
+        for snapshot in inputs:
+            con.execute(MACROS[snapshot.table].read_text("utf-8"))
+        con.execute("DETACH repository")
 
 
 def _insert(con: query.Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from warehouse import query
 from warehouse.contracts import Snapshot
 from warehouse.errors import FormatError, NotFound, UsageError
-from warehouse.publish.meta import snapshots
+from warehouse.publish.meta import MACROS, snapshots
 from warehouse.publish.switching import Published, current
 
 ATTACHED = "wh"
@@ -30,6 +30,7 @@ _ALLOWED = "SELECT, FROM, VALUES, WITH, EXPLAIN, DESCRIBE, SHOW, SUMMARIZE, PRAG
 )
 _TABLE_FUNCTIONS = frozenset(
     [
+        *MACROS,
         "unnest",
         "range",
         "generate_series",

@@ -138,6 +138,17 @@ def _inputs(path: Path, root: Path) -> list[Snapshot]:
         ) from None
 
 
+def remove_before(published: Path, env: str, n: int) -> int:
+    """Delete the generations before ``n``, whatever readers have them open, and what was left of builds; how many."""
+    folder = _folder(published, env)
+    with _locked(folder):
+        _clean(folder)
+        gone = [each.path for each in _numbered(folder) if each.n < n]
+        for path in gone:
+            path.unlink(missing_ok=True)
+    return len(gone)
+
+
 def refuse_failed(checks: Iterable[Check]) -> None:
     """Raises CheckFailed that names the checks that failed, if any did."""
     failed = [check for check in checks if not check.success]

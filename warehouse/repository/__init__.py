@@ -16,13 +16,32 @@ import pyarrow as pa
 
 from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, Reject, Snapshot
 from warehouse.errors import NotFound
-from warehouse.repository import archive, delta, receipts, upkeep, writing
+from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
 from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen, rejected_row
 from warehouse.repository.origin import Origin
+from warehouse.repository.redaction import Kind, Taken
+from warehouse.repository.takedown import REDACTIONS, TAKEDOWNS, Erased, Gone, keyed_hash
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
+from warehouse.repository.versions import ToRead, is_table, to_read
 
-__all__ = ["Compacted", "Ingestion", "Reading", "Repository", "Statistics", "Vacuumed", "read_delta"]
+__all__ = [
+    "REDACTIONS",
+    "TAKEDOWNS",
+    "Compacted",
+    "Erased",
+    "Gone",
+    "Ingestion",
+    "Reading",
+    "Repository",
+    "Statistics",
+    "ToRead",
+    "Vacuumed",
+    "is_table",
+    "keyed_hash",
+    "read_delta",
+    "to_read",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +93,29 @@ class Repository:
         Raises NotFound, Busy, FormatError where the log is not whole.
         """
         return upkeep.vacuum(self.root, table, pins=pins, since=since, wait_s=self.wait_s)
+
+    def takedown_key(self) -> bytes:
+        """The key that contents which were taken down are known by; made on first use."""
+        return takedown.key(self.root)
+
+    def erase(self, table: str, gone: Gone) -> Erased:
+        """Cut rows out of a table, of its last version and of all before. Raises Busy, StorageFull, FormatError."""
+        return takedown.erase(self.root, table, gone, wait_s=self.wait_s)
+
+    def redact(self, sha256: str, taken: Collection[Taken], *, kind: Kind, takedown_id: str, run_id: str) -> str:
+        """The sha256 of what is in the place of an archived object since these documents were cut out of it.
+
+        kind: as redaction.kind_of says. Raises NotFound, StorageFull.
+        """
+        return redaction.redact(
+            self.root,
+            sha256,
+            taken,
+            kind=kind,
+            takedown_id=takedown_id,
+            run_id=run_id,
+            wait_s=self.wait_s,
+        )
 
     def current_objects(self, table: str, source: str) -> dict[str, ObjectFact]:
         """By uri, what the table holds of a source: the fact known last; of equal ones, the one committed last."""

@@ -18,6 +18,8 @@ from warehouse.repository import locks
 from warehouse.repository.storage import room
 
 CHUNK = 1 << 20
+REDACTED = ".redacted"
+"""Of the file that names what is in an object's place since a record was cut out of it."""
 
 
 def store(root: Path, path: Path) -> tuple[str, int]:
@@ -34,18 +36,20 @@ def store_chunks(root: Path, chunks: Iterable[bytes], *, name: str) -> tuple[str
         staged = _staged(root)
         try:
             sha256, size = _copy(chunks, staged, name)
-            _keep(staged, _place(root, sha256), size)
+            _keep(staged, place(root, sha256), size)
         finally:
             staged.unlink(missing_ok=True)
     return sha256, size
 
 
 def object_path(root: Path, sha256: str) -> Path:
-    """Where an archived object lies. Raises NotFound."""
-    place = _place(root, sha256)
-    if not place.is_file():
+    """Where an archived object lies, or what is in its place since a record was cut out of it. Raises NotFound."""
+    found = place(root, sha256)
+    while not found.is_file() and (instead := found.with_suffix(REDACTED)).is_file():
+        found = place(root, instead.read_text("utf-8").strip())
+    if not found.is_file():
         raise NotFound(f"no object {sha256!r} in the archive {root / 'archive'}", do="ingest its source again")
-    return place
+    return found
 
 
 def sweep(root: Path) -> int:
@@ -61,7 +65,8 @@ def _lock(root: Path) -> Path:
     return root / "locks" / "archive.objects"
 
 
-def _place(root: Path, sha256: str) -> Path:
+def place(root: Path, sha256: str) -> Path:
+    """Where an object lies under its own name, if it is there."""
     return root / "archive" / sha256[:2] / sha256
 
 
@@ -93,9 +98,9 @@ def _copy(chunks: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
     return state.hexdigest(), size
 
 
-def _keep(staged: Path, place: Path, size: int) -> None:
-    if place.is_file() and place.stat().st_size == size:
+def _keep(staged: Path, named: Path, size: int) -> None:
+    if named.with_suffix(REDACTED).is_file() or (named.is_file() and named.stat().st_size == size):
         return
     with room("an archived object", staged.parent):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staged, place)
+        named.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(staged, named)

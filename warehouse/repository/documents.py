@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -21,9 +21,12 @@ from warehouse.errors import InputError
 from warehouse.repository.keys import Mask
 from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.stored import StoredKeys
+from warehouse.repository.takedown import Bars
 
 GRAIN = ("doc_id", "known_at")
 NEEDED = ("uri", "record", "text")
+TAKEN_DOWN = "taken_down"
+"""Reason of the reject that a content becomes which was taken down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,28 @@ class Documents:
     licence: str | None
     synthetic: bool
     generation: int
+    bars: Bars | None = None
+    barred: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    """By object, content hash and uri of what was met in it that was taken down."""
 
     def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
         """The rows to store, records without uri, record or text, and the count of rows held already."""
         records = _records(batch)
         empty = _empty(records)
         rows = self._rows(records.filter(pa.array(~empty)) if empty.any() else records, origin)
+        refused = list(_refusals(records, empty, origin, met))
+        if self.bars is not None and (mask := self.bars.mask(rows["content_hash"].to_pylist())).any():
+            barred = rows.filter(pa.array(mask))
+            named = zip(barred["content_hash"].to_pylist(), barred["uri"].to_pylist(), strict=True)
+            self.barred.setdefault(origin.sha256, set()).update(named)
+            refused += [
+                Reject(uri, record, TAKEN_DOWN, "this content was taken down")
+                for uri, record in zip(barred["uri"].to_pylist(), barred["record"].to_pylist(), strict=True)
+            ]
+            rows = rows.filter(pa.array(~mask))
         fresh = self.held.fresh(rows)
         kept = rows if fresh.all() else rows.filter(pa.array(fresh))
-        return Shaped(kept, list(_refusals(records, empty, origin, met)), rows.num_rows - kept.num_rows)
+        return Shaped(kept, refused, rows.num_rows - kept.num_rows)
 
     @property
     def columns(self) -> pa.Schema:

@@ -35,24 +35,25 @@ def read(folder: Path, version: int | None = None) -> pa.RecordBatchReader:
     Raises NotFound for a folder without a log and a version that is not there, FormatError for a table that cannot be
     read: its message names the feature, the file or the action.
     """
-    table = _opened(folder, version)
+    table = opened(folder, version)
     if missing := next((path for path in _paths(folder, table) if not path.is_file()), None):
         raise FormatError(f"Delta table {folder}: {missing.name} is in its log and not there", do="restore the file")
-    features = _features(table)
-    if features <= SCANNED:
+    used = features(table)
+    if used <= SCANNED:
         schema = pa.schema(table.schema())
         return pa.RecordBatchReader.from_batches(schema, _scanned(folder, table, schema))
-    if features <= CAST:
+    if used <= CAST:
         schema = pa.schema(table.schema())
         return pa.RecordBatchReader.from_batches(schema, _cast(folder, table, schema))
     raise FormatError(
-        f"Delta table {folder} uses {', '.join(sorted(features - SCANNED))}",
+        f"Delta table {folder} uses {', '.join(sorted(used - SCANNED))}",
         allowed=f"{', '.join(sorted(SCANNED))}; or {', '.join(sorted(CAST))}",
         do="write it again without",
     )
 
 
-def _opened(folder: Path, version: int | None) -> DeltaTable:
+def opened(folder: Path, version: int | None) -> DeltaTable:
+    """The table at a version. Raises NotFound, FormatError."""
     if not (folder / "_delta_log").is_dir():
         raise NotFound(f"no Delta table in {folder}", allowed="a folder with _delta_log")
     try:
@@ -60,7 +61,7 @@ def _opened(folder: Path, version: int | None) -> DeltaTable:
     except DeltaError as error:
         if named := _lacking(folder / "_delta_log"):
             raise FormatError(f"Delta table {folder}: its log has no {named}", do="write it again") from None
-        raise _refusal(folder, error) from None
+        raise refusal(folder, error) from None
 
 
 def _lacking(log: Path) -> str:
@@ -80,12 +81,14 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def _refusal(folder: Path, error: Exception) -> FormatError:
+def refusal(folder: Path, error: Exception) -> FormatError:
+    """What delta-rs says, without the backtrace that may follow."""
     said = str(error).partition("\n")[0].rstrip(".")
     return FormatError(f"Delta table {folder} cannot be read: {said}", do="write it again, or restore its log")
 
 
-def _features(table: DeltaTable) -> set[str]:
+def features(table: DeltaTable) -> set[str]:
+    """Reader features that a table uses."""
     found = set(table.protocol().reader_features or ())
     if table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none":
         found.add("columnMapping")
@@ -100,10 +103,10 @@ def _actions(table: DeltaTable) -> list[dict[str, Any]]:
 
 
 def _paths(folder: Path, table: DeltaTable) -> list[Path]:
-    return [_place(folder, action["path"]) for action in _actions(table)]
+    return [place(folder, action["path"]) for action in _actions(table)]
 
 
-def _place(folder: Path, name: str) -> Path:
+def place(folder: Path, name: str) -> Path:
     """Where a file of a log lies: its path is a URI, escaped, and relative to the table unless it is absolute."""
     return folder / (unquote(urlparse(name).path) if name.startswith("file:") else unquote(name))
 
@@ -113,12 +116,12 @@ def _scanned(folder: Path, table: DeltaTable, schema: pa.Schema) -> Iterator[pa.
         for batch in pa.RecordBatchReader.from_stream(table.scan()):
             yield _conformed(batch, schema)
     except (DeltaError, pa.ArrowException) as error:
-        raise _refusal(folder, error) from None
+        raise refusal(folder, error) from None
 
 
 def _cast(folder: Path, table: DeltaTable, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     for action in _actions(table):
-        held = ds.dataset(_place(folder, action["path"]), format="parquet")
+        held = ds.dataset(place(folder, action["path"]), format="parquet")
         for batch in held.to_batches():
             columns = {name: batch[name] for name in batch.schema.names}
             for name, value in (action.get("partition") or {}).items():

@@ -31,10 +31,10 @@ from warehouse.contracts import (
     digest,
 )
 from warehouse.errors import InputError, UsageError
-from warehouse.repository import delta, receipts
+from warehouse.repository import delta, receipts, redaction, takedown
 from warehouse.repository.changes import CHANGES_TABLE, Changes
 from warehouse.repository.columns import Unstorable
-from warehouse.repository.documents import GRAIN, Documents
+from warehouse.repository.documents import GRAIN, TAKEN_DOWN, Documents
 from warehouse.repository.keyed import COLUMNS, KeyedTable, refuse_other_kind
 from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.parts import Stage
@@ -97,6 +97,7 @@ class Ingestion:
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
+        self._barred: dict[str, set[tuple[str, str]]] = {}
         self._reasons: Counter[str] = Counter()
         self._changes = Changes(intake.table)
         self.changes: list[dict[str, Any]] = []
@@ -283,7 +284,8 @@ class Ingestion:
         intake = self._intake
         if intake.table == DOCUMENTS_TABLE:
             keys = StoredKeys(delta.files(self._folder), GRAIN, source=intake.source)
-            return Documents(keys, intake.licence, intake.synthetic, intake.generation)
+            bars = takedown.bars(self._root)
+            return Documents(keys, intake.licence, intake.synthetic, intake.generation, bars, self._barred)
         held = delta.schema(self._folder)
         refuse_other_kind(intake.table, held, intake.keyed)
         if intake.keyed is None:
@@ -383,6 +385,7 @@ class Ingestion:
             return
         self._flush_rejects()
         self._judge()
+        self._redact()
         columns, files = settled(self._stage, self._shape.columns)
         if self._typed:
             self._typed.settled(columns, self._origins[-1])
@@ -402,6 +405,20 @@ class Ingestion:
         if self._typed and (landed := delta.schema(self._folder)) is not None:
             self._typed.landed(landed)
         self._begin()
+
+    def _redact(self) -> None:
+        """Cut what was taken down out of the objects that brought it again, before their facts are committed."""
+        for fact in self._facts:
+            if taken := self._barred.pop(fact.sha256, None):
+                redaction.redact(
+                    self._root,
+                    fact.sha256,
+                    taken,
+                    kind=redaction.kind_of(fact.uri, fact.reader),
+                    takedown_id="",
+                    run_id=self._intake.run_id,
+                    wait_s=self._wait_s,
+                )
 
     def _flush_changes(self) -> None:
         """Commit how the objects differed from the table's columns, if they did."""
@@ -437,10 +454,11 @@ class Ingestion:
         """Raise InputError when too large a share of the records of this run, without the dropped, was refused."""
         counts = receipts.totals([*(fact for one in self._receipts for fact in one.objects), *self._facts])
         limit, source = self._intake.max_reject_share, self._intake.source
+        counts["rejected"] -= self._reasons[TAKEN_DOWN]
         judged = counts["rows_in"] - counts["dropped"]
         if counts["rejected"] > limit * judged:
             share = counts["rejected"] / judged
-            reason = self._reasons.most_common(1)[0][0]
+            reason = next(each for each, _ in self._reasons.most_common() if each != TAKEN_DOWN)
             raise InputError(
                 f"source {source}: {counts['rejected']:,} of {judged:,} records were rejected "
                 f"({share:.1%}), most as {reason}",

@@ -221,9 +221,9 @@ def records_of(files: Iterable[Path], fact: ObjectFact) -> frozenset[Record]:
 
 
 def original(field: pa.Field) -> str | None:
-    """The column's name as it came, where the reader told it."""
+    """The column's name as it came, where the reader told it: the first line of its comment."""
     said = (field.metadata or {}).get(b"comment")
-    return said.decode() if said else None
+    return said.decode().partition("\n")[0] if said else None
 
 
 def fitted(

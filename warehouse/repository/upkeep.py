@@ -7,7 +7,7 @@ in it are half as large together, so a row is rewritten at most log(128 MB / its
 commits come. Vacuum removes from the disk what the log says was removed before, unless a version needs it that is
 pinned or was current within the time of keeping; the log itself stays whole.
 Measured: 1,000 commits of one row each (3.2 MB) become one file of 15 kB in 0.7 CPU s; a query over them then takes 15
-ms instead of 195.
+ms instead of 195. 200 MB of texts in 24 files become two in 1.7 CPU s and 270 MB.
 """
 
 from __future__ import annotations

@@ -4,11 +4,14 @@
 Rejects.
 """
 
+from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
 from warehouse.sources.names import Names
+from warehouse.sources.packages import PACKAGE
+from warehouse.sources.packages import licence as package_licence
 from warehouse.sources.parsing import closing_parser
 from warehouse.sources.partitions import first_day, partition_of
 from warehouse.sources.reading import READERS, UNSTRUCTURED, guess_reader, read, reader_id, sniff_table
@@ -18,6 +21,8 @@ from warehouse.sources.recipe import (
     SCORED_HERE,
     WRITTEN_HERE,
     Column,
+    Database,
+    DeltaStart,
     Dialect,
     Environment,
     Http,
@@ -28,15 +33,19 @@ from warehouse.sources.recipe import (
     dump_source,
     load_source,
 )
+from warehouse.sources.tables import read_batches
 
 __all__ = [
     "BENCHMARKS",
     "LISTED_HERE",
+    "PACKAGE",
     "READERS",
     "SCORED_HERE",
     "UNSTRUCTURED",
     "WRITTEN_HERE",
     "Column",
+    "Database",
+    "DeltaStart",
     "Dialect",
     "Environment",
     "Http",
@@ -46,6 +55,7 @@ __all__ = [
     "Names",
     "Partitions",
     "Source",
+    "answered",
     "arrivals",
     "closing_parser",
     "dump_source",
@@ -56,9 +66,11 @@ __all__ = [
     "load_source",
     "locate",
     "not_fetched",
+    "package_licence",
     "partition_of",
     "plan_known_at",
     "read",
+    "read_batches",
     "reader_id",
     "sniff_table",
 ]

@@ -22,6 +22,7 @@ from typing import BinaryIO, cast
 
 from warehouse.contracts import Dropped, Reject
 from warehouse.sources import tars, zips
+from warehouse.sources.beside import Beside, inside
 from warehouse.sources.guard import guarded
 from warehouse.sources.recipe import DELTA_LOG, Limits, file_name, is_bookkeeping
 from warehouse.sources.unpacking import BLOCK, Bounded, Budget, Meter, Wrapper, stripped, wrapper_of
@@ -37,24 +38,26 @@ class Member:
 
     uri: the object's, with ``!/`` and the member's path for one inside an archive; name: without .gz, .zst and their
     like, tells the format; prefix: of ``_record`` in typed tables, so that two members of an object never share one.
-    A member of an archive is to be used before the next one is asked for.
+    A member of an archive is to be used before the next one is asked for. beside: the files around it, None where they
+    are not looked at.
     """
 
     uri: str
     name: str
     open: Callable[[], BinaryIO]
     prefix: str = ""
+    beside: Beside | None = None
 
 
 Inside = Iterator[Member | Reject | Dropped]
 
 
-def members(uri: str, path: Path, *, limits: Limits) -> Inside:
+def members(uri: str, path: Path, *, limits: Limits, beside: Beside | None = None) -> Inside:
     """The object itself, or what it holds: of a zip in order of name, of a tar as it comes. A Reject for each part
     that cannot be opened, a Dropped for each link.
     """
     size = path.stat().st_size
-    whole = Member(uri, file_name(uri), lambda: path.open("rb", buffering=0))
+    whole = Member(uri, file_name(uri), lambda: path.open("rb", buffering=0), beside=beside)
     yield from guarded(_opened(whole, size, Budget(size, limits), 0), uri=uri)
 
 
@@ -72,7 +75,7 @@ def _opened(member: Member, size: int, budget: Budget, depth: int) -> Inside:
     elif tars.is_tar(head):
         yield from _tar_members(member, budget, depth)
     else:
-        yield Member(member.uri, stripped(member.name), member.open, member.prefix)
+        yield replace(member, name=stripped(member.name))
 
 
 def _unwrapped(member: Member, wrapper: Wrapper, size: int, budget: Budget, depth: int) -> Inside:
@@ -82,8 +85,8 @@ def _unwrapped(member: Member, wrapper: Wrapper, size: int, budget: Budget, dept
         packed = member.open()
         return cast(BinaryIO, Bounded(wrapper.open(packed), size, meter, source=packed))
 
-    inside = Member(member.uri, stripped(member.name, once=True), unpack, member.prefix)
-    yield from _opened(inside, size, budget, depth + 1)
+    unpacked = replace(member, name=stripped(member.name, once=True), open=unpack)
+    yield from _opened(unpacked, size, budget, depth + 1)
 
 
 def _zip_members(member: Member, budget: Budget, depth: int) -> Inside:
@@ -94,7 +97,11 @@ def _zip_members(member: Member, budget: Budget, depth: int) -> Inside:
         met: set[str] = set()
         for entry in zips.entries(file, budget.limits):
             unpack = partial(_bounded, entry, Meter(budget))
-            yield from _entry(member, replace(entry, open=unpack), met, budget, depth)
+            for found in _entry(member, replace(entry, open=unpack), met, budget, depth):
+                if isinstance(found, Member) and found.prefix == f"{member.prefix}{entry.name}!":
+                    yield replace(found, beside=inside(file, entry.name, budget))
+                else:
+                    yield found
 
 
 def _tar_members(member: Member, budget: Budget, depth: int) -> Inside:

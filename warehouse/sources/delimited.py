@@ -11,7 +11,7 @@ Empty text (``""``) is null in every column but one of text.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,7 @@ from warehouse.sources.csv_rows import Cells, blank_as_null, header, rows
 from warehouse.sources.recipe import Column, Source
 from warehouse.sources.records import Documents
 
-__all__ = ["header", "inferred", "read_documents", "read_table"]
+__all__ = ["header", "inferred", "known_at", "read_documents", "read_table"]
 
 Item = Cells | Dropped | Reject
 KEPT_BYTES = 32 << 20  # of text: a member of more whose types are not declared is parsed twice
@@ -42,9 +42,15 @@ def read_documents(member: Member, documents: Documents) -> Readings:
         )
 
 
-def read_table(member: Member, source: Source) -> Readings:
-    """Rows of a typed table. Types that are not declared are found over the whole member first."""
-    items = rows(member, source)
+Taken = Callable[[Member, Source], Iterator[Item]]
+
+
+def read_table(member: Member, source: Source, taken: Taken = rows) -> Readings:
+    """Rows of a typed table. Types that are not declared are found over the whole member first.
+
+    taken: how its rows are taken from the member, as text.
+    """
+    items = taken(member, source)
     kept = list(_first(items, KEPT_BYTES))
     rest = next(items, None)
     names = next((cells.header for cells in kept if isinstance(cells, Cells)), ())
@@ -53,7 +59,7 @@ def read_table(member: Member, source: Source) -> Readings:
         again: Iterator[Item] = itertools.chain(kept, [rest] if rest else [], items)
     else:
         kinds = inferred(itertools.chain(kept, [rest], items), source)
-        again = rows(member, source)
+        again = taken(member, source)
     for cells in again:
         if not isinstance(cells, Cells):
             yield cells
@@ -99,7 +105,7 @@ def _typed(cells: Cells, member: Member, source: Source, kinds: dict[int, Column
         for at, (given, values) in enumerate(zip(cells.columns, filled, strict=True))
     ]
     typed = [cast_text(values, kinds[at]) for at, values in enumerate(texts)]
-    known, stated = _known_at(cells, source)
+    known, stated = known_at(cells, source)
     pairs = [*zip(typed, texts, cells.header, strict=True), (known, stated, "known_at")]
     bad: dict[int, str] = {}
     for new, old, name in pairs:
@@ -122,7 +128,7 @@ def _batch(cells: Cells, typed: list[pa.Array], known: pa.Array, prefix: str, so
     return pa.RecordBatch.from_arrays([*typed, record, known], schema=pa.schema(fields))
 
 
-def _known_at(cells: Cells, source: Source) -> tuple[pa.Array, pa.Array]:
+def known_at(cells: Cells, source: Source) -> tuple[pa.Array, pa.Array]:
     """Knowledge time of each row by the source's column, and that column's text; nulls where no column is named."""
     name = source.known_at.column
     if name is None or name not in cells.header:

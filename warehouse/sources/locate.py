@@ -11,7 +11,16 @@ from pathlib import Path
 
 from warehouse.errors import InputError
 from warehouse.sources import folders, inbox, python_env
-from warehouse.sources.recipe import DELTA_LOG, MAGIC, VARIABLE, Column, Source, is_bookkeeping, is_url
+from warehouse.sources.recipe import (
+    DELTA_LOG,
+    MAGIC,
+    VARIABLE,
+    Column,
+    Source,
+    is_bookkeeping,
+    is_database,
+    is_url,
+)
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 
@@ -23,6 +32,7 @@ class Located:
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
     source states it. link: of a link that leads out of its folder or nowhere, and is not followed, where it leads.
     folders: the types of the columns that its folders state, among all objects of the source.
+    table: whether it is a Delta table, whose folder ``path`` is. database: whether url is a database's address.
     """
 
     uri: str
@@ -33,6 +43,8 @@ class Located:
     url: str | None = None
     link: str | None = None
     folders: Mapping[str, Column] = field(default_factory=dict)
+    table: bool = False
+    database: bool = False
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
@@ -40,26 +52,44 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
 
     A folder stands for all files below it. Hidden files and what programs keep for themselves (``is_bookkeeping``) are
     left out; symlinks that lead out of a globbed folder come as links. What lies complete in the source's inbox is
-    among them.
+    among them. A folder that is a Delta table is one object.
     Raises InputError for a pattern that matches nothing, and for files of a Delta table.
     """
     if source.reader == "python_env":
         for item in python_env.candidates(max_bytes=source.environment.max_bytes):
             yield Located(item.uri, item.path, item.size, item.licence)
         return
-    patterns = [uri for uri in source.uri if not is_url(uri)]
+    patterns = [uri for uri in source.uri if not is_url(uri) and not is_database(uri)]
     links = {path: link for pattern in patterns for path, link in _matches(pattern, folder).items()}
     dropped = list(inbox.complete(source, folder))
     _refuse_delta(dropped, folder, f"the inbox of {source.name}")
     found = {uri_of(path, folder): path for path in (*links, *dropped)}
     kinds = folders.kinds(found, source)
     located = {uri: replace(_located(uri, path, links.get(path)), folders=kinds) for uri, path in found.items()}
+    _refuse_other_reader(source, located.values())
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
+    located |= {
+        uri: Located(uri, Path(), 0, url=expanded(uri), database=True) for uri in source.uri if is_database(uri)
+    }
     yield from (located[uri] for uri in sorted(located))
 
 
 def _located(uri: str, path: Path, link: str | None) -> Located:
-    return Located(uri, path, path.stat().st_size if link is None else 0, link=link)
+    size = path.stat().st_size if link is None else 0
+    return Located(uri, path, size, link=link, table=link is None and path.is_dir())
+
+
+def _refuse_other_reader(source: Source, objects: Iterable[Located]) -> None:
+    """Raises InputError for a Delta table that another reader is stated for, and for a file that delta is."""
+    for each in objects:
+        if each.table and source.reader not in (None, "delta"):
+            raise InputError(
+                f"{each.uri} is a Delta table, and source {source.name} states reader {source.reader}",
+                allowed="reader: delta, or none",
+                do="leave the reader out",
+            )
+        if not each.table and source.reader == "delta":
+            raise InputError(f"{each.uri} is no Delta table", allowed=f"a folder with {DELTA_LOG}", do="check uri")
 
 
 def plan_known_at(source: Source, located: Located, *, modified: datetime | None = None) -> datetime | None:
@@ -85,21 +115,25 @@ def plan_known_at(source: Source, located: Located, *, modified: datetime | None
 
 
 def _matches(pattern: str, folder: Path) -> dict[Path, str | None]:
-    """The files of one path, folder or glob, never none; with each link that leads out of there where it leads."""
+    """The files of one path, folder or glob, and the Delta tables that it names by their folder, never none; with each
+    link that leads out of there where it leads.
+    """
     path = Path(expanded(pattern))
+    if (folder / path / DELTA_LOG).is_dir():
+        return {folder / path: None}
     if (folder / path).is_file():
         _refuse_delta([folder / path], folder / path.parent, pattern)
         return {folder / path: None}
     start, rest = (path, "**/*") if (folder / path).is_dir() else _split(path)
     base = folder / start
-    led = (
-        {}
-        if rest is None
-        else {item: _led_out(item, base) for item in base.glob(rest) if item.is_file() or item.is_symlink()}
-    )
+    named = [] if rest is None else list(base.glob(rest))
+    tables = [item for item in named if (item / DELTA_LOG).is_dir()] if rest != "**/*" else []
+    outside = [item for item in named if not any(item.is_relative_to(each) for each in tables)]
+    led = {item: _led_out(item, base) for item in outside if item.is_file() or item.is_symlink()}
     met = {item: link for item, link in led.items() if link is not None or item.is_file()}
     _refuse_delta([item for item, link in met.items() if link is None], base, pattern)
     files = {item: link for item, link in met.items() if not is_bookkeeping(item.relative_to(base).as_posix())}
+    files |= dict.fromkeys(tables)
     if not files:
         raise InputError(f"{pattern} matches no file", do=f"check uri, which is relative to {folder}")
     return files
@@ -133,8 +167,8 @@ def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:
         raise InputError(
             f"{pattern} leads into a Delta table{'' if below.startswith('.') else f', {below}'}, whose files hold"
             " removed rows and no partition columns",
-            allowed="files, and folders without _delta_log",
-            do="export its rows as Parquet to another folder and state that one",
+            allowed="files, and the folder of a Delta table itself",
+            do="state the folder that holds _delta_log, which is read as a table",
         )
 
 

@@ -21,19 +21,23 @@ from warehouse.sources import (
     arrow,
     benchmarks,
     code,
+    datacommons,
     delimited,
     folders,
     html,
     jsonl,
     mail,
+    packages,
     parquet,
     pdf,
     python_env,
+    tables,
     text,
     warc,
     warc_table,
     xml,
 )
+from warehouse.sources.beside import Beside, around
 from warehouse.sources.columns import snake_case
 from warehouse.sources.containers import Member, members
 from warehouse.sources.guard import guarded
@@ -68,7 +72,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         2, "JSON Lines, and JSON in other layouts", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, delimited.read_table),
+    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
     "parquet": Reader(2, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         2,
@@ -90,21 +94,47 @@ READERS: dict[str, Reader] = {
     "mail": Reader(1, "e-mail: a message, an mbox", (".eml", ".mbox", ".mbx"), mail.read_documents),
     "text": Reader(2, "plain text, Markdown, reStructuredText", (".txt", ".md", ".rst", ".text"), text.read_documents),
     "code": Reader(1, "source code", (*code.SUFFIXES, *code.NAMES), code.read_documents),
+    "datacommons": Reader(
+        1,
+        "Data Commons: MCF, and CSV with a TMCF or config.json beside it",
+        (".mcf", ".tmcf"),
+        datacommons.read_no_documents,
+        datacommons.read_table,
+    ),
+    "datapackage": Reader(1, "descriptors of data packages", (), packages.read_no_documents, packages.read_descriptor),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }
 
 
 def reader_id(source: Source, located: Located, path: Path) -> str:
     """Name and version of what reads the object at ``path``, such as ``jsonl/1``; ``mixed/<n>`` where members tell,
-    ``link/1`` for a link that is not followed.
+    ``link/1`` for a link that is not followed. Where files beside it say how it is read, a digest of them follows.
     """
     if located.link is not None:
         return "link/1"
+    if located.table:
+        return f"delta/{tables.VERSIONS['delta']}"
+    if located.database:
+        return f"arrow/{READERS['arrow'].version}"
     file = _plain(file_name(located.uri))
     name = source.reader or _whole_object(source, located, path)
     if name is None or file.endswith(".zip"):
         return f"mixed/{sum(reader.version for reader in READERS.values())}"
-    return f"{name}/{READERS[name].version}"
+    beside = _beside(source, located)
+    named = COMPANIONS[name](beside, file) if beside and source.typed and name in COMPANIONS else []
+    return f"{name}/{READERS[name].version}" + (f"+{beside.digest(named)}" if beside and named else "")
+
+
+COMPANIONS: dict[str, Callable[[Beside, str], list[str]]] = {
+    "datacommons": datacommons.companions,
+    "csv": packages.companions,
+}
+"""Reader -> the files beside an object of that name that say how it is read."""
+
+
+def _beside(source: Source, located: Located) -> Beside | None:
+    """The files around an object on disk."""
+    return around(located.path) if located.url is None and source.reader != "python_env" else None
 
 
 def _whole_object(source: Source, located: Located, path: Path) -> str | None:
@@ -133,7 +163,7 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
         yield from _read_member(whole, source, located, names)
         return
     inside: dict[str, Column] | None = None
-    for member in members(located.uri, path, limits=source.limits):
+    for member in members(located.uri, path, limits=source.limits, beside=_beside(source, located)):
         if not isinstance(member, Member):
             yield member
             continue
@@ -149,7 +179,8 @@ def _inside(source: Source, located: Located, path: Path) -> dict[str, Column]:
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
-    name = source.reader if source.reader and not member.prefix else _told(member) or source.reader
+    stated = source.reader if not member.prefix or source.reader == "datacommons" else None
+    name = stated or _told(member) or source.reader
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return
@@ -233,6 +264,8 @@ def _by_suffix(name: str) -> str | None:
 def _told(member: Member) -> str | None:
     """The reader that the first bytes name, else the one that the name does, else JSON Lines for a first brace."""
     head = b"".join(item for item in guarded(_head(member), uri=member.uri) if isinstance(item, bytes))
+    if member.name == packages.PACKAGE:
+        return "datapackage"
     weak = "jsonl" if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{" else None
     return _by_bytes(head) or _by_suffix(member.name) or weak
 

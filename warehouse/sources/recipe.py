@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import date
+from datetime import date, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -20,13 +20,31 @@ import yaml
 from warehouse.contracts import EVOLVE, Contract, Freshness, Keyed
 from warehouse.errors import RecipeError
 
-READER_NAMES = ("jsonl", "csv", "parquet", "arrow", "text", "html", "xml", "pdf", "warc", "mail", "code", "python_env")
+READER_NAMES = (
+    "jsonl",
+    "csv",
+    "parquet",
+    "arrow",
+    "text",
+    "html",
+    "xml",
+    "pdf",
+    "warc",
+    "mail",
+    "code",
+    "datacommons",
+    "delta",
+    "datapackage",
+    "python_env",
+)
 TYPES = ("string", "int64", "double", "bool", "date", "timestamp", "decimal")
 DOCUMENT_FIELDS = ("text", "title", "uri", "licence", "published_at", "known_at")
 SNAKE = re.compile(r"[a-z][a-z0-9_]*")
 MAGIC = re.compile(r"[*?\[]")
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 NETWORK = ("http", "https")
+DATABASES = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
+"""Scheme of a uri -> the database whose driver reads it."""
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 CREDENTIALS = re.compile(
     r"(api[-_]?|subscription-)?key|((access|auth)_)?token|auth|passw(or)?d|(client_)?secret|sig(nature)?"
@@ -137,6 +155,22 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
+class DeltaStart:
+    """Where the reading of a Delta table begins: a version, or an ISO time whose version it is; None: the last one."""
+
+    start: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """What is asked of a database: a query or a table, and the column whose rising values tell what is new."""
+
+    query: str | None = None
+    table: str | None = None
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Environment:
     """The share of the Python environment that is read."""
 
@@ -161,6 +195,8 @@ class Source:
     limits: Limits = Limits()
     dialect: Dialect = Dialect()
     environment: Environment = Environment()
+    delta: DeltaStart = DeltaStart()
+    database: Database = Database()
     partitions: Partitions | None = None
     fresh_within: Freshness | None = None
     inbox: str | None = None
@@ -179,7 +215,7 @@ class Source:
     @property
     def network(self) -> bool:
         """Whether reading it crosses a network."""
-        return any(is_url(uri) for uri in self.uri)
+        return any(is_url(uri) or is_database(uri) for uri in self.uri)
 
     @property
     def inbox_folder(self) -> str | None:
@@ -201,6 +237,12 @@ def is_url(uri: str) -> bool:
     """Whether a uri is fetched by HTTP."""
     scheme = SCHEME.match(uri)
     return scheme is not None and scheme[1].lower() in NETWORK
+
+
+def is_database(uri: str) -> bool:
+    """Whether a uri is the address of a database."""
+    scheme = SCHEME.match(uri)
+    return scheme is not None and scheme[1].lower() in DATABASES
 
 
 def file_name(uri: str) -> str:
@@ -242,7 +284,7 @@ def dump_source(source: Source) -> str:
         plain["columns"] = {name: _short(column) for name, column in source.columns.items()}
     if source.keys:
         plain["keys"] = list(source.keys)
-    for part in ("known_at", "limits", "dialect", "environment", "http", "contract"):
+    for part in ("known_at", "limits", "dialect", "environment", "delta", "database", "http", "contract"):
         if changed := _changed(getattr(source, part)):
             plain[part] = changed
     if source.partitions:
@@ -301,6 +343,11 @@ class _Checked:
         source = Source(**values)
         if source.benchmark and source.columns:
             raise self.refuse(keys["columns"], "columns for benchmarks, whose rows are passages", "another table")
+        if any(map(is_database, source.uri)) != (source.database != Database()):
+            allowed = "uri: postgresql://... or sqlite://..., and database: {query: SQL} or {table: NAME}"
+            raise self.refuse(
+                keys.get("database", keys.get("uri")), "a database without its query, or a query without it", allowed
+            )
         self.refuse_modes(root, keys, source)
         if source.known_at.header and not source.network:
             raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for http and https only")
@@ -381,6 +428,8 @@ class _Checked:
 
     def uri(self, node: yaml.Node) -> str:
         value = self.text(node, "a path or a glob, or a URL")
+        if is_database(value):
+            return self.address(node, value)
         if (scheme := SCHEME.match(value)) and not is_url(value):
             raise self.refuse(node, f"{scheme[1]}:// is not read", "paths, globs, http:// and https:// URLs")
         if is_url(value) and not re.match(r"[^/]+//[^/?#\[\]]+", value):
@@ -389,6 +438,15 @@ class _Checked:
             raise self.refuse(node, "a user or password in a URL", "http: {headers: {Authorization: '${NAME}'}}")
         if is_url(value) and (name := _credential(value)):
             raise self.refuse(node, f"the value of {name!r} in a URL", f"{name}=${{NAME}}, NAME from the environment")
+        return value
+
+    def address(self, node: yaml.Node, value: str) -> str:
+        """The address of a database, whose password comes from the environment."""
+        user = re.match(r"[^/]+//[^/@]*:(?P<word>[^/]*)@", value)
+        if (user and not VARIABLE.fullmatch(user["word"])) or _credential(value):
+            raise self.refuse(
+                node, "a password in the address of a database", "postgresql://USER:${NAME}@HOST/DATABASE"
+            )
         return value
 
     def _mode(self, node: yaml.Node) -> str:
@@ -527,6 +585,20 @@ class _Checked:
         keys = self.mapping(node, ("max_bytes",))
         return Environment(**{key: self.number(value, 1, 1 << 50, int) for key, value in keys.items()})
 
+    def _database(self, node: yaml.Node) -> Database:
+        keys = self.mapping(node, tuple(item.name for item in fields(Database)))
+        if len(keys.keys() & {"query", "table"}) != 1:
+            raise self.refuse(node, "database with none, or both, of query and table", "query: SQL, or table: NAME")
+        return Database(**{key: self.text(value) for key, value in keys.items()})
+
+    def _delta(self, node: yaml.Node) -> DeltaStart:
+        keys = self.mapping(node, ("start",))
+        allowed = "a version such as 12, or a time such as 2026-01-31T00:00:00Z"
+        value = self.text(keys["start"], allowed) if "start" in keys else None
+        if value is not None and not value.isdecimal() and not _is_time(value):
+            raise self.refuse(keys["start"], f"start {value!r}", allowed)
+        return DeltaStart(value)
+
     def _dialect(self, node: yaml.Node) -> Dialect:
         keys = self.mapping(node, tuple(item.name for item in fields(Dialect)))
         values: dict[str, Any] = {key: self.text(value) for key, value in keys.items()}
@@ -560,6 +632,13 @@ def _credential(url: str) -> str | None:
         (name for name, value in pairs if CREDENTIALS.fullmatch(name) and not VARIABLE.fullmatch(value)),
         None,
     )
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
 
 
 def is_partition_key(key: str) -> bool:

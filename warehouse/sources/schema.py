@@ -17,6 +17,7 @@ from warehouse.contracts import SPAN, Contract
 from warehouse.sources.recipe import (
     ANSWERS,
     BENCHMARKS,
+    DATABASES,
     DOCUMENT_FIELDS,
     LISTED_HERE,
     MODES,
@@ -26,6 +27,8 @@ from warehouse.sources.recipe import (
     SNAKE,
     TYPES,
     WRITTEN_HERE,
+    Database,
+    DeltaStart,
     Dialect,
     Environment,
     Http,
@@ -122,11 +125,22 @@ def _http() -> Schema:
     return _of(Http, {**spans, "headers": headers, "allow_private": FLAG})
 
 
+def _start() -> Schema:
+    moment = r"^\d{4}-?\d{2}-?\d{2}.+(Z|[+-]\d{2}(:?\d{2})*)$"
+    return {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": rf"^\d+$|{moment}"}]}
+
+
+def _database() -> Schema:
+    parts = {each.name: TEXT for each in fields(Database)}
+    return _of(Database, parts, oneOf=[{"required": [name]} for name in ("query", "table")])
+
+
 def _uri() -> Schema:
-    no_password = {"not": {"pattern": "^[A-Za-z0-9+.-]+://[^/]*@"}}
-    known = {
-        "anyOf": [{"pattern": "^[Hh][Tt][Tt][Pp][Ss]?://[^/]"}, {"not": {"pattern": "^[A-Za-z][A-Za-z0-9+.-]*://"}}]
-    }
+    web = "[Hh][Tt][Tt][Pp][Ss]?"
+    databases = "|".join("".join(f"[{sign.upper()}{sign}]" for sign in scheme) for scheme in DATABASES)
+    no_password = {"not": {"pattern": f"^{web}://[^/]*@"}}
+    paths = {"not": {"pattern": "^[A-Za-z][A-Za-z0-9+.-]*://"}}
+    known = {"anyOf": [{"pattern": f"^{web}://[^/]"}, {"pattern": f"^({databases})://"}, paths]}
     return _listed({**TEXT, "allOf": [no_password, known]})
 
 
@@ -147,6 +161,8 @@ def source_schema() -> Schema:
         "limits": _of(Limits, {each.name: _whole(1, LARGEST) for each in fields(Limits)}),
         "dialect": _dialect(),
         "environment": _of(Environment, {"max_bytes": _whole(1, LARGEST)}),
+        "delta": _of(DeltaStart, {"start": _start()}),
+        "database": _database(),
         "partitions": _partitions(),
         "fresh_within": _span(),
         "inbox": {**TEXT, "not": {"pattern": r"[*?\[]|^[A-Za-z][A-Za-z0-9+.-]*://"}},

@@ -8,6 +8,7 @@ does not pass its checks is left out of its row.
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from warehouse.sources.datacommons.mcf import BLANK, Finding, Level, Node, Note,
 from warehouse.sources.datacommons.resolve import Graph
 
 NO_NAME = "dcid:"
+END = "\x1eend of object\x1e"
+"""A last line, which a row whose quote is still open takes into its last cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,15 @@ class Row:
 
 
 def csv_rows(lines: Iterable[str], delimiter: str) -> Iterator[Row]:
-    """The header and the rows: a backslash takes the meaning from the sign after it, blanks around a cell are none."""
-    found = csv.reader(lines, delimiter=delimiter, escapechar="\\", skipinitialspace=True)
+    """The header and the rows: a backslash takes the meaning from the sign after it, blanks around a cell are none.
+
+    END, where a quote was still open at the end of the lines, stays at the end of its cell.
+    """
+    found = csv.reader(itertools.chain(lines, [END]), delimiter=delimiter, escapechar="\\", skipinitialspace=True)
     for number, cells in enumerate((cells for cells in found if cells), 1):
-        yield Row(number, [cell.strip(BLANK) for cell in cells])
+        if cells == [END]:
+            return
+        yield Row(number, [cell if cell.endswith(END) else cell.strip(BLANK) for cell in cells])
 
 
 @dataclass(slots=True)
