@@ -1,7 +1,7 @@
 """One document a page: main text, title, what it says of its language, licence and date (``page`` has the rules).
 
 The uri is the page's canonical address where it states one that can stand for it, else the object's. A page without
-main text, a list of links for instance, is dropped as ``no_text``. 65 MB of HTML a CPU second.
+main text, a list of links for instance, is dropped as ``no_text``. 80 MB of HTML a CPU second.
 """
 
 from __future__ import annotations

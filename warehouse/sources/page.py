@@ -4,13 +4,17 @@ The work of a process of its own (``parsing``), which is why it imports nothing 
 quadratic time on some hostile pages (100,000 unclosed ``<article>``: minutes), in native code that nothing but a kill
 can end.
 
-Main text: resiliparse's heuristics, then lines: what comes before the first sentence goes where it is little, what
-comes after the headline of a comment or related-articles section goes, and short lines that are advertisements or
-buttons. Won, on 181 news and blog pages (scrapinghub's article-extraction-benchmark): F1 of 4-grams .944, where
-resiliparse alone has .916; on 236 pages of trafilatura's own tests 163 of 713 unwanted strings are left instead of
-198, and 665 of 709 wanted ones instead of 673. Lost: the words of headlines and buttons are English; in other
-languages only resiliparse's own heuristics are at work. Lists that a page consists of (link directories, tables of
-contents) are mostly taken for navigation.
+Main text: resiliparse's heuristics without comments; then elements whose class says that they stand beside it
+(captions, author boxes, newsletters, footers) and forms, as long as half of the text stays; then lines: what comes
+before the first sentence goes where it is little, what comes after the headline of a comment or related-articles
+section goes, and short lines that are advertisements or buttons. Posts that an article embeds are kept. Won, on 181
+news and blog pages (scrapinghub's article-extraction-benchmark): F1 of 4-grams .963 (precision .941, recall .986),
+where resiliparse alone has .916 and lines without elements .944; the words of classes were chosen by 102 of them, on
+the other 79 it is .967 instead of .953. On 236 pages of trafilatura's own tests, by which they were chosen too, 110
+of 713 unwanted strings are left, where resiliparse alone leaves 198, and 666 of 709 wanted ones are there instead of
+673. Lost: the words of classes, headlines and buttons are English (as those of classes mostly are everywhere);
+captions, which some call content; the comments of a page that is a discussion. Lists that a page consists of (link
+directories, tables of contents) are mostly taken for navigation.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 from resiliparse.extract.html2text import extract_plain_text
@@ -30,6 +35,13 @@ META_CHARSET = re.compile(
     rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
 PRESCAN_BYTES = 1024  # HTML standard, 13.2.3.2: where a page may declare its charset
+
+BESIDE = """author byline caption comment consent cookie copyright cta- -cta disclaimer footer newsletter promo related
+signup"""
+"""In the class of an element that stands beside the main text (cta: call to action)."""
+SKIPPED = ":is(form, " + ", ".join(f'[class*="{word}" i]' for word in BESIDE.split()) + "):not(span, :has(h1))"
+MAX_QUOTES = 100
+QUOTES = 'blockquote[class], [class*="social" i]:has(> blockquote)'
 
 SECTION = re.compile(
     r"(?:\d+ |all |top rated |view |show |load |facebook )*(?:comments?|discussion)"
@@ -88,9 +100,8 @@ def page(
     the main text. Raises what resiliparse raises.
     """
     tree = HTMLTree.parse(decoded(raw, charset))
-    text = extract_plain_text(tree, main_content=not whole, alt_texts=False)
-    said = _said(tree, address)
-    return {"text": text if whole else trimmed(text), "title": _line(tree.title), "language": _language(tree), **said}
+    text = extract_plain_text(tree, alt_texts=False) if whole else trimmed(main_text(tree))
+    return {"text": text, "title": _line(tree.title), "language": _language(tree), **_said(tree, address)}
 
 
 def decoded(raw: bytes, charset: str | None) -> str:
@@ -115,6 +126,25 @@ def _known(name: str) -> str | None:
         return name
     found = map_encoding_to_html5(name.strip().lower(), fallback_utf8=False)
     return None if found is None or found.startswith("utf-16") else str(found)
+
+
+def main_text(tree: HTMLTree) -> str:
+    """The main text by the elements of a page; takes the classes of its quotations away.
+
+    What SKIPPED and resiliparse's own words find goes where at least half of the text stays: on one page in a hundred
+    such a word names the element that holds the article. Comments go where anything else is there.
+    """
+    if tree.document is None:
+        return ""
+    for _ in range(MAX_QUOTES):  # one at a time: to go through a list of found elements takes square time
+        quote = tree.document.query_selector(QUOTES)
+        if quote is None:
+            break
+        quote.remove_attribute("class")  # by which an embedded post, quoted in an article, would be a share button
+    extract = partial(extract_plain_text, tree, main_content=True, alt_texts=False)
+    text = extract(comments=False) or extract()
+    less = extract(comments=False, post_meta=False, skip_elements=[SKIPPED])
+    return less if len(less) * 2 >= len(text) else text
 
 
 def trimmed(text: str) -> str:

@@ -81,11 +81,11 @@ READERS: dict[str, Reader] = {
         arrow.read_documents,
         arrow.read_table,
     ),
-    "html": Reader(2, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
+    "html": Reader(3, "HTML pages", (".html", ".htm", ".xhtml"), html.read_documents),
     "xml": Reader(1, "XML", (".xml", ".rss", ".atom", ".tei"), xml.read_documents),
     "pdf": Reader(1, "PDF, with the extra pdf", (".pdf",), pdf.read_documents),
     "warc": Reader(
-        3,
+        4,
         "web archives: WARC, WET, WAT, ARC",
         (".warc", ".wet", ".wat", ".arc"),
         warc.read_documents,
