@@ -12,7 +12,8 @@ iterates over the records of the same archive. Each in a process of its own, in 
 seconds of it and its children, start-up apart.
 
 Input, made here from fixed seeds: 200 MB of text as JSON Lines and as Parquet, 100 MB of CSV with five types, the gold
-pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. Last line: one JSON object.
+pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. JSONTestSuite and delta-io's
+golden tables: how many files are read wrongly, how many tables right. Last line: one JSON object.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ import random
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import delta_golden
 import orjson
 import pages
 import peers
@@ -41,10 +44,11 @@ from deltalake import ColumnProperties, WriterProperties, write_deltalake
 from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from pipelines.run import run_assets
-from warehouse.contracts import BATCH_BYTES
+from warehouse.contracts import BATCH_BYTES, Reject
 from warehouse.project import load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
+from warehouse.sources import Located, Source, read
 from warehouse.sources.page import page
 
 TEXT_BYTES, CSV_BYTES = 200_000_000, 100_000_000
@@ -76,7 +80,9 @@ def main() -> None:
         figures = overheads(Path(name), own=given.own)
         if given.gigabytes:
             figures |= large(Path(name), given.gigabytes)
-    print(json.dumps(figures | html(own=given.own)))
+    data = pages.PAGES.parent
+    figures |= html(own=given.own) | {"json_suite_wrong": wrong_json(data)} | delta_golden.measure(data)
+    print(json.dumps(figures))
 
 
 def overheads(folder: Path, *, own: bool) -> dict[str, float]:
@@ -255,6 +261,21 @@ def html(*, own: bool) -> dict[str, float]:
     found = pages.compared(own=own)
     print(json.dumps(found))
     return {"html_f1": found["ours"]["f1"], "html_mb_per_cpu_s": found["ours"]["mb_per_cpu_s"]}
+
+
+def wrong_json(data: Path) -> int:
+    """Files of JSONTestSuite that are not read as they should: y_ without a reject, n_ as one (or one each line)."""
+    wrong = []
+    with zipfile.ZipFile(data / "json_test_suite.zip") as archive, tempfile.TemporaryDirectory() as folder:
+        for name in (name for name in archive.namelist() if "test_parsing/" in name and name.endswith(".json")):
+            path = Path(folder) / Path(name).name
+            path.write_bytes(archive.read(name))
+            items = read(Source("suite", (path.name,), table="t"), Located(path.name, path, path.stat().st_size), path)
+            refused = any(isinstance(item, Reject) for item in items)
+            if path.name[0] in "yn" and refused != (path.name[0] == "n"):
+                wrong.append(path.name)
+    print("JSONTestSuite, wrong:", wrong)
+    return len(wrong)
 
 
 if __name__ == "__main__":
