@@ -48,7 +48,7 @@ def values(repository: Repository, version: int | None = None) -> Counter[tuple[
         return Counter(fetch_all(con, "FROM repository.t"))
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     st.lists(st.lists(st.integers(0, 9), max_size=8), min_size=1, max_size=12),
     st.sets(st.integers(0, 9)),

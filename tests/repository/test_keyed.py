@@ -72,7 +72,7 @@ def known(vintages: Sequence[Vintage], mode: str) -> list[Vintage]:
 VINTAGES = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(1, 2), max_size=3), min_size=2, max_size=5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(VINTAGES, st.sampled_from(["upsert", "snapshot"]), st.randoms(use_true_random=False), st.booleans())
 def test_vintages_in_any_order_give_the_history_that_plain_python_gives(
     tmp_path_factory: pytest.TempPathFactory, vintages: list[Vintage], mode: Any, dice: random.Random, at_once: bool

@@ -65,7 +65,7 @@ def empty_root() -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(SIZES, st.integers(900, 4000))
 def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(sizes: list[int], small: int) -> None:
     with empty_root() as root:
@@ -83,7 +83,7 @@ def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(size
         assert DeltaTable(root / "repository/t").to_pyarrow_table().num_rows == after.rows
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(SIZES, st.data())
 def test_a_vacuum_removes_what_no_kept_version_has_and_nothing_else(sizes: list[int], data: st.DataObject) -> None:
     """The twin asks Delta for the files of every version; the vacuum reads the log once."""
