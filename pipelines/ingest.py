@@ -181,7 +181,7 @@ def _settle(
     """
     passing = [error for error in failed.values() if isinstance(error, NetworkError)]
     if passing and retries_left:
-        raise max(passing, key=lambda error: float(error.values.get("retry_after_s") or 0))  # type: ignore[arg-type] # a number where it stands
+        raise max(passing, key=lambda error: error.asked_wait_s)
     if not failed:
         return
     rejects = [not_fetched(uri, error) for uri, error in failed.items()]
@@ -592,7 +592,7 @@ def retried(context: dg.AssetExecutionContext) -> Iterator[None]:
         if context.retry_number >= RETRIES:
             raise
         share = int(digest(context.run.run_id, str(context.retry_number))[:8], 16) / 2**32
-        wait = max(2**context.retry_number * (1 - share / 2), float(error.values.get("retry_after_s") or 0))  # type: ignore[arg-type] # a number where it stands
+        wait = max(2**context.retry_number * (1 - share / 2), error.asked_wait_s)
         wait_s = min(wait, LONGEST_WAIT_S)
         context.log.warning(f"{error} Again in {wait_s:.1f} s.")
         tqdm.write(f"{error.came}; again in {wait_s:.0f} s", file=sys.stderr)

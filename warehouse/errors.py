@@ -95,6 +95,12 @@ class Busy(WarehouseError):
 class NetworkError(WarehouseError):
     """A transfer that may succeed later; the value ``retry_after_s`` is what the server asked for, if it did."""
 
+    @property
+    def asked_wait_s(self) -> float:
+        """Seconds that the server asked to wait; 0 where it did not."""
+        wait = self.values.get("retry_after_s")
+        return float(wait) if isinstance(wait, int) else 0.0
+
 
 class StorageFull(WarehouseError):
     """No space left; what was being written is not visible."""

@@ -132,7 +132,7 @@ def published(project: Project) -> publish.Published:
     """A snapshot with a table of its own of the texts."""
     held = ids(project)
     also = ("CREATE SCHEMA staging; CREATE TABLE staging.texts AS SELECT unnest($1) AS text", [[*held.values()]])
-    return publish_again(project, [], curated=False, also=also)  # type: ignore[arg-type]
+    return publish_again(project, [], curated=False, also=also)
 
 
 def take_down(project: Project) -> takedown.Plan:

@@ -36,8 +36,7 @@ import xxhash
 import zstandard
 
 from warehouse import query
-from warehouse.datasets import DOCUMENTS, list_releases, load_recipe, read_any
-from warehouse.datasets.vocabulary import open_vocabulary
+from warehouse.datasets import DOCUMENTS, list_releases, read_any, vocabulary_of
 from warehouse.errors import NotFound, UsageError
 from warehouse.manifest import NAME, Manifest, TableManifest
 from warehouse.project import Project
@@ -357,8 +356,7 @@ def _tokens(path: Path) -> Iterator[str]:
     held = read_any(path.parent)
     if not isinstance(held, Manifest):
         return
-    recipe = path.parent / "recipe"
-    tokenizer = open_vocabulary(recipe / "tokenizer.json", load_recipe(recipe / "recipe.yaml")).tokenizer  # type: ignore[arg-type]
+    tokenizer = vocabulary_of(path.parent).tokenizer
     ids = np.fromfile(path, dtype=np.dtype(held.dtype))
     for start in range(0, ids.size, held.sequence_length):
         yield str(tokenizer.decode(ids[start : start + 2 * held.sequence_length].tolist(), skip_special_tokens=True))

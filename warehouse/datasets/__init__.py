@@ -9,7 +9,7 @@ documents, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader``
 from warehouse.datasets.decontamination import Overlap
 from warehouse.datasets.integrity import Verified, rebuild, verify
 from warehouse.datasets.kinds import load_recipe
-from warehouse.datasets.lineage import Segment, trace
+from warehouse.datasets.lineage import Segment, trace, vocabulary_of
 from warehouse.datasets.recipe import DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.rendering import DOCUMENTS
@@ -44,4 +44,5 @@ __all__ = [
     "trace",
     "verify",
     "versions_of",
+    "vocabulary_of",
 ]

@@ -70,8 +70,7 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
     """
     manifest = read_manifest(path)
     shard, local = locate(manifest, split, sample)
-    recipe = path / "recipe"
-    vocabulary = open_vocabulary(recipe / "tokenizer.json", load_recipe(recipe / "recipe.yaml"))
+    vocabulary = vocabulary_of(path)
     ids = _ids(path / shard.data, manifest, local)
     rows = pq.read_table(path / shard.segments, filters=[("sample", "=", local)]).to_pylist()
     facts = _documents(path, [shard.first_document + row["document"] for row in rows])
@@ -83,6 +82,12 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
     chosen = found if token is None else [_narrowed(found, token, ids, vocabulary)]
     masks = dict(zip((fact["doc_id"] for fact in facts), hidden, strict=True))
     return [_stored(segment, masks[segment.doc_id]) for segment in chosen]
+
+
+def vocabulary_of(path: Path) -> Vocabulary:
+    """The vocabulary of the release of texts in a folder."""
+    recipe = path / "recipe"
+    return open_vocabulary(recipe / "tokenizer.json", load_recipe(recipe / "recipe.yaml"))
 
 
 def _stored(segment: Segment, masks: list[dict[str, Any]]) -> Segment:
