@@ -14,7 +14,7 @@ from uuid import uuid4
 import dagster as dg
 
 from pipelines.definitions import build_definitions
-from pipelines.ingest import COUNTS
+from pipelines.intake import COUNTS
 from pipelines.interrupts import interruptible
 from pipelines.partitions import add_dynamic, run_tags
 from pipelines.records import dagster_instance, end_lost_runs, environment, process_tag, recording

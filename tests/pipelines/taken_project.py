@@ -20,7 +20,7 @@ from small_project import DAY, publish_again
 
 from pipelines import takedown
 from pipelines.export import export
-from pipelines.ingest import ingest
+from pipelines.intake import ingest
 from warehouse import datasets, publish, query
 from warehouse.answers import takedown as answers
 from warehouse.curation import PAIRS

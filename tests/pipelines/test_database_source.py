@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.ingest import Ingested, ingest
+from pipelines.intake import Ingested, ingest
 from warehouse.errors import InputError, NetworkError, RecipeError
 from warehouse.project import load, prepare
 from warehouse.repository import Repository

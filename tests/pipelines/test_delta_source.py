@@ -14,7 +14,7 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.ingest import Ingested, ingest
+from pipelines.intake import Ingested, ingest
 from warehouse.errors import FormatError, InputError, NotFound
 from warehouse.project import load, prepare
 from warehouse.repository import Repository, read_delta, to_read

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from pipelines.definitions import build_definitions
-from pipelines.ingest import Ingested, ingest, retry
+from pipelines.intake import Ingested, ingest, retry
 from warehouse.answers.status import status
 from warehouse.errors import InputError, RecipeError
 from warehouse.project import Project, load, prepare
