@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 from kill_harness import forked
+from killing import killing
 from small_project import DAY, publish_again
 
 from pipelines import takedown
@@ -180,9 +181,6 @@ def main(pristine: Path, results: Path) -> None:
 
     Every step is a fork of this process, which has loaded everything and opened no table.
     """
-    sys.path.append(str(Path(__file__).parents[1] / "repository"))
-    from killed_writer import killing  # noqa: PLC0415
-
     found = {"none": _seen_after(pristine, results.parent / "none", None)}
     for point, (owner, name, when) in POINTS.items():
         armed = partial(setattr, owner, name, killing(getattr(owner, name), when))

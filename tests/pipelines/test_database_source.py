@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -136,14 +137,16 @@ def server() -> Iterator[str]:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not found or not shutil.which("runuser"):
         pytest.skip("needs PostgreSQL's server (Debian: postgresql) and runuser")
-    place = Path("/tmp") / f"warehouse-pg-{os.getpid()}"  # noqa: S108 # a socket's path must be short
-    word = place.with_suffix(".word")
+    place = Path(tempfile.mkdtemp(prefix="pg-"))  # not below tmp_path: the path of a socket has at most 107 bytes
+    word, data = place / "word", place / "data"
     word.write_text("s3cret\n")
     as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-    made = [found[-1], "-D", place, "-A", "scram-sha-256", "-U", "me", "--pwfile", word]
+    if as_user:
+        shutil.chown(place, "postgres")
+    made = [found[-1], "-D", data, "-A", "scram-sha-256", "-U", "me", "--pwfile", word]
     subprocess.run([*as_user, *made], check=True, capture_output=True, cwd="/")
     word.unlink()
-    control = [*as_user, found[-1].parent / "pg_ctl", "-D", place]
+    control = [*as_user, found[-1].parent / "pg_ctl", "-D", data]
     options = f"-k {place} -c listen_addresses='' -c fsync=off"
     subprocess.run(
         [*control, "-w", "-l", place / "log", "-o", options, "start"], check=True, stdout=subprocess.DEVNULL, cwd="/"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from killed_writer import killing
+from killing import killing
 
 from warehouse.repository import Repository, delta, parts
 

@@ -7,13 +7,12 @@ functions at the boundaries are wrapped here, in the child.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+from killing import die, killing
 from scenes import day, documents, reject, rows
 
 from warehouse.contracts import Reject
@@ -33,27 +32,6 @@ POINTS = {
     "after_commit": (parts.Stage, "settle", "before"),
     "between_new_column_and_its_rows": (delta, "_adds", "before 4"),
 }
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def killing(function: Callable[..., Any], when: str) -> Callable[..., Any]:
-    """The function, but the process dies before or after its n-th call."""
-    side, _, number = when.partition(" ")
-    left = [int(number or 1)]
-
-    def wrapped(*arguments: Any, **options: Any) -> Any:
-        left[0] -= 1
-        if left[0] == 0 and side == "before":
-            die()
-        result = function(*arguments, **options)
-        if left[0] == 0:
-            die()
-        return result
-
-    return wrapped
 
 
 def arm(point: str) -> None:

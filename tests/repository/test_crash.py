@@ -10,6 +10,7 @@ from pathlib import Path
 
 import killed_writer
 import pytest
+from killing import with_tests
 from scenes import facts, leftovers, stored
 
 from warehouse.errors import Busy
@@ -54,7 +55,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pat
     cases = [*CASES, ("documents", "inside_parquet_footer"), ("documents", "in_archive_copy")]
     given = [(str(tmp_path_factory.mktemp("killed") / "root"), *case) for case in cases]
     script = [sys.executable, str(HERE / "killed_writer.py"), *(text for each in given for text in each)]
-    ended = subprocess.run(script, check=True, timeout=200, stdout=subprocess.PIPE, text=True)
+    ended = subprocess.run(script, check=True, timeout=200, stdout=subprocess.PIPE, text=True, env=with_tests())
     assert ended.stdout.split() == [str(-signal.SIGKILL.value)] * len(given)
     left = {case: [Path(root) for root, *of in given if tuple(of) == case] for case in CASES}
     return lambda table, point: left[table, point].pop()

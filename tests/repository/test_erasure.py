@@ -55,9 +55,9 @@ def values(repository: Repository, version: int | None = None) -> Counter[tuple[
     st.booleans(),
 )
 def test_rows_go_out_of_every_version_and_no_other_row_does(
-    commits: list[list[int]], wanted: set[int], compacted: bool
+    memory_folder: Path, commits: list[list[int]], wanted: set[int], compacted: bool
 ) -> None:
-    with empty_root() as root:
+    with empty_root(memory_folder) as root:
         repository = Repository(root)
         for at, numbers in enumerate(commits):
             rows = {"doc_id": [*map(name, numbers)], "value": [at * 100 + n for n in range(len(numbers))]}

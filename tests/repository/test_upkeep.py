@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from killing import with_tests
 from scenes import day, documents, facts, ingest, leftovers
 
 from warehouse.contracts import Snapshot
@@ -60,15 +60,17 @@ def seen(snapshot: Snapshot) -> Counter[tuple[Any, ...]]:
 
 
 @contextmanager
-def empty_root() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:  # noqa: S108
+def empty_root(within: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=within) as folder:
         yield Path(folder)
 
 
 @settings(max_examples=8)
 @given(SIZES, st.integers(900, 4000))
-def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(sizes: list[int], small: int) -> None:
-    with empty_root() as root:
+def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(
+    memory_folder: Path, sizes: list[int], small: int
+) -> None:
+    with empty_root(memory_folder) as root:
         repository = filled(root, sizes)
         before, receipts = repository.snapshot("t"), repository.receipts("t")
         rows = seen(before)
@@ -85,9 +87,11 @@ def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(size
 
 @settings(max_examples=8)
 @given(SIZES, st.data())
-def test_a_vacuum_removes_what_no_kept_version_has_and_nothing_else(sizes: list[int], data: st.DataObject) -> None:
+def test_a_vacuum_removes_what_no_kept_version_has_and_nothing_else(
+    memory_folder: Path, sizes: list[int], data: st.DataObject
+) -> None:
     """The twin asks Delta for the files of every version; the vacuum reads the log once."""
-    with empty_root() as root:
+    with empty_root(memory_folder) as root:
         repository = filled(root, sizes)
         for _ in range(2):
             repository.compact("t")
@@ -162,7 +166,7 @@ def test_maintenance_killed_anywhere_loses_and_doubles_nothing_and_the_next_comp
         str(Path(killed_upkeep.__file__)),
         *(str(each) for pair in roots.items() for each in pair[::-1]),
     ]
-    ended = subprocess.run(script, check=True, timeout=200, stdout=subprocess.PIPE, text=True)
+    ended = subprocess.run(script, check=True, timeout=200, stdout=subprocess.PIPE, text=True, env=with_tests())
     assert ended.stdout.split() == [str(-signal.SIGKILL.value)] * len(roots)
     for root in roots.values():
         repository = Repository(root)

@@ -19,23 +19,8 @@ from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.publish import connect_current, current
 from warehouse.query import Connection, attach_repository, connect, fetch_all
-from warehouse.repository import Repository
+from warehouse.repository import Repository, Statistics
 from warehouse.sources import load_source
-
-
-@dataclass(frozen=True, slots=True)
-class TableStatus:
-    """A table of the repository at its newest version; bytes and number of its live files, how many of these are
-    smaller than 64 MB, and the bytes of all files that are kept for it.
-    """
-
-    name: str
-    version: int
-    rows: int
-    bytes: int
-    files: int
-    small_files: int
-    stored_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +155,7 @@ class Status:
 
     project: str
     root: Path
-    tables: tuple[TableStatus, ...]
+    tables: tuple[Statistics, ...]
     published: SnapshotStatus | None
     releases: tuple[ReleaseStatus, ...]
     assets: tuple[AssetStatus, ...]
@@ -183,7 +168,7 @@ class Status:
 def status(project: Project, *, env: str = "prod", now: datetime | None = None) -> Status:
     """What the project holds now. Raises RecipeError for the YAML of a source or a score that is refused."""
     repository = Repository(project.root)
-    tables = tuple(_table(repository, name) for name in repository.tables())
+    tables = tuple(map(repository.statistics, repository.tables()))
     releases = tuple(_release(listed) for listed in list_releases(project.datasets))
     assets = _assets(repository)
     fresh = _freshness(project, assets, now or datetime.now(UTC))
@@ -247,12 +232,6 @@ def _fresh(asset: str, rule: Freshness, ended: datetime | None, now: datetime) -
     age_s = (now - ended).total_seconds()
     state = "overdue" if age_s > rule.fail_s else "near" if rule.warn_s and age_s > rule.warn_s else "fresh"
     return FreshnessStatus(asset, state, ended, ended + timedelta(seconds=rule.fail_s), rule.fail_s, rule.warn_s)
-
-
-def _table(repository: Repository, name: str) -> TableStatus:
-    found = repository.statistics(name)
-    counts = (found.version, found.rows, found.bytes, found.files, found.small_files, found.stored_bytes)
-    return TableStatus(name, *counts)
 
 
 def _published(project: Project, env: str) -> SnapshotStatus | None:

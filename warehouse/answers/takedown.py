@@ -111,30 +111,17 @@ WITH hosted AS (
 )
 SELECT DISTINCT doc_id, 'asked' AS why FROM hosted WHERE {asked}
 """
-_VERSIONS = """
+_SAME = """
 INSERT INTO found
-SELECT DISTINCT other.doc_id, 'version'
-FROM repository.documents AS other
-JOIN repository.documents AS one USING (source, uri, record)
+SELECT DISTINCT other.doc_id, '{why}'
+FROM repository.{table} AS other
+JOIN repository.{table} AS one USING ({columns})
 SEMI JOIN found ON found.doc_id = one.doc_id
 ANTI JOIN found AS held ON held.doc_id = other.doc_id
 """
-_COPIES = """
-INSERT INTO found
-SELECT DISTINCT other.doc_id, 'copy'
-FROM repository.documents AS other
-JOIN repository.documents AS one USING (content_hash)
-SEMI JOIN found ON found.doc_id = one.doc_id
-ANTI JOIN found AS held ON held.doc_id = other.doc_id
-"""
-_ALIKE = """
-INSERT INTO found
-SELECT DISTINCT other.doc_id, 'copy'
-FROM repository.signals AS other
-JOIN repository.signals AS one USING (text_hash)
-SEMI JOIN found ON found.doc_id = one.doc_id
-ANTI JOIN found AS held ON held.doc_id = other.doc_id
-"""
+_VERSIONS = _SAME.format(why="version", table="documents", columns="source, uri, record")
+_COPIES = _SAME.format(why="copy", table="documents", columns="content_hash")
+_ALIKE = _SAME.format(why="copy", table="signals", columns="text_hash")
 _NEAR = """
 INSERT INTO found
 SELECT DISTINCT doc_id, 'near_duplicate'
@@ -405,7 +392,7 @@ def _opened(whole: BinaryIO, head: bytes, depth: int) -> Iterator[str]:
                 for each in archive:
                     if inner := archive.extractfile(each):
                         yield from _unpacked(_buffered(inner), depth - 1)
-    except (zipfile.BadZipFile, tarfile.TarError, pa.ArrowException, RuntimeError, NotImplementedError):
+    except (zipfile.BadZipFile, tarfile.TarError, pa.ArrowException, RuntimeError):
         whole.seek(0)
         yield from _blocks(whole)
 

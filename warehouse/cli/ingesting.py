@@ -7,11 +7,11 @@ import glob
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from warehouse.cli.failures import close_match
 from warehouse.errors import InputError, RecipeError, UsageError
@@ -182,22 +182,22 @@ def _stored(uri: str, folder: Path) -> str:
     return whole if inside.startswith("..") else Path(inside).as_posix()
 
 
-def _extended(before: Source, uris: Sequence[str], options: dict[str, str]) -> Source:
+def _extended(before: Source, uris: Sequence[str], options: Mapping[str, Any]) -> Source:
     added = tuple(uri for uri in uris if uri not in before.uri)
-    return dataclasses.replace(before, uri=(*before.uri, *added), **options)  # type: ignore[arg-type] # strings all
+    return dataclasses.replace(before, uri=(*before.uri, *added), **options)
 
 
-def _new(name: str, uris: Sequence[str], first: Path, options: dict[str, str]) -> Source:
+def _new(name: str, uris: Sequence[str], first: Path, options: Mapping[str, Any]) -> Source:
     """A source of a table of its own where its records have no text, else of documents."""
     from warehouse.sources import Source, sniff_table
 
     if (first / DELTA_LOG).is_dir():
-        return Source(name, tuple(uris), **options | {"table": options.get("table", name)})  # type: ignore[arg-type] # strings all
+        return Source(name, tuple(uris), **{"table": name, **options})
     reader = _reader_of(first, options.get("reader"))
-    options = _licensed(first) | options
+    options = {**_licensed(first), **options}
     table = options.get("table") or (name if sniff_table(first, reader=reader) != "documents" else "documents")
     fields = _fields(first, reader) if table == "documents" else {}
-    return Source(name, tuple(uris), fields={"text": "text"} | fields, **options | {"table": table})  # type: ignore[arg-type] # strings all
+    return Source(name, tuple(uris), fields={"text": "text"} | fields, **{**options, "table": table})
 
 
 def _licensed(first: Path) -> dict[str, str]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
         ScoreStatus,
         SnapshotStatus,
         Status,
-        TableStatus,
     )
+    from warehouse.repository import Statistics
 
 
 @click.command("status")
@@ -77,7 +77,7 @@ def _section(title: str, names: tuple[str, ...], rows: list[tuple[Any, ...]], em
         click.echo(line)
 
 
-def _table(item: TableStatus) -> tuple[Any, ...]:
+def _table(item: Statistics) -> tuple[Any, ...]:
     files = table.count(item.files), table.count(item.small_files), table.size(item.stored_bytes)
     return item.name, table.count(item.rows), table.size(item.bytes), item.version, *files
 

@@ -34,11 +34,11 @@ READ_ROWS = 8192
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """A table's last version: rows, bytes and number of its files, how many of these are small; stored_bytes: of all
-    Parquet files in its folder, those that only earlier versions need included.
+    """A table's last version: rows, bytes and number of its files, how many of these are smaller than 64 MB;
+    stored_bytes: of all Parquet files in its folder, those that only earlier versions need included.
     """
 
-    table: str
+    name: str
     version: int
     rows: int
     bytes: int

@@ -11,26 +11,24 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
 from warehouse.contracts import BATCH_BYTES
-from warehouse.sources.containers import Member, seekable
+from warehouse.sources.containers import Member, copied, seekable
 from warehouse.sources.guard import TooLarge
 from warehouse.sources.parsing import ParserDied, ParserFailed, at_close
 from warehouse.sources.recipe import Limits
-from warehouse.sources.unpacking import BLOCK, Window, allowed_bytes
+from warehouse.sources.unpacking import Window, allowed_bytes
 
 SERVED = Path(__file__).with_name("arrow_served.py")
 BATCH_CPU_S = 60
@@ -132,12 +130,7 @@ def names(member: Member, kind: str, limits: Limits) -> tuple[str, ...]:
 def _file(member: Member) -> BinaryIO:
     """The member as a file of the system from its first byte on: a copy where it is a part of an archive."""
     file = seekable(member)
-    if not isinstance(file, Window):
-        return file
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    with closing(file):
-        shutil.copyfileobj(file, copy, BLOCK)
-    return cast(BinaryIO, copy)
+    return copied(file) if isinstance(file, Window) else file
 
 
 def _answers(member: Member, asked: dict[str, Any], limits: Limits) -> Iterator[Any]:

@@ -172,8 +172,11 @@ def leads_out(path: str) -> bool:
 def seekable(member: Member) -> BinaryIO:
     """The member's bytes as a file that can be sought: itself, or an unnamed temporary copy."""
     stream = member.open()
-    if stream.seekable() and not isinstance(stream, Bounded):
-        return stream
+    return stream if stream.seekable() and not isinstance(stream, Bounded) else copied(stream)
+
+
+def copied(stream: BinaryIO) -> BinaryIO:
+    """An unnamed temporary file of all that is left of the stream, which is closed."""
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     with closing(stream):
         shutil.copyfileobj(stream, copy, BLOCK)
