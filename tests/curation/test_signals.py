@@ -153,6 +153,7 @@ def counts(batch: pa.RecordBatch, **options: Words) -> list[dict[str, float]]:
 @example("\r\na\r\n\r\n a\r\nb\r\n\r\na\r\nb")
 @example("a\r\n\r\na\r\n\r\nb.\r\n\r\n\r\nb.\r\n")
 @example("a b c.\x1c")
+@example("the\0 be\0\0 of")
 @example("a b c.  [1] d e f. :) ok. (x:) )")
 def test_every_count_equals_its_definition(mode: Words, text: str) -> None:
     assert counts(batch_of([text]), words=mode) == [twins.signals(text, mode)]

@@ -314,7 +314,7 @@ def _others(at: int, end: int, tools: int, mode: int, hashes: int, ends: int, st
     else:
         stop = chunk_end(load_i64(tools + 8), at, end)
         _chunk(at, stop, tools, hashes, ends, out)
-    lone = state == 0 and stop - begin <= 4 and _stop_word(head(begin, stop - begin)) > 0
+    lone = state == 0 and _stop_at(begin, stop) > 0
     return state & _LETTER | _LETTER * (load_i64(out + 32) > alphas) | _INSIDE | lone, stop
 
 
@@ -345,7 +345,7 @@ def _learn(at: int, stop: int, digest: int, tools: int, entry: int) -> int:
         chars, any_kind, all_kinds = _kinds(at, after, classes)
         plain, alpha = int(all_kinds == 0), int(any_kind & ALPHA != 0)
         counts += 1 | chars << 8 | plain << 16 | (chars * plain) << 24 | alpha << 32
-        stops |= _stop_word(head(at, after - at)) if after - at <= 4 else 0
+        stops |= _stop_at(at, after)
         longest = max(longest, chars)
         sizes |= chars << 8 * index
         store_i64(entry + 24 + 8 * index, hash_word(at, after))
@@ -375,8 +375,7 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
     """One more word, of any characters."""
     words, total = load_i64(out), load_i64(out + 8)
     store_i64(hashes + 8 * words, hash_word(at, end))
-    if end - at <= 4:
-        store_i64(out + 40, load_i64(out + 40) | _stop_word(head(at, end - at)))
+    store_i64(out + 40, load_i64(out + 40) | _stop_at(at, end))
     chars, any_kind, all_kinds = _kinds(at, end, classes)
     store_i64(ends + 8 * words + 8, total + chars)
     store_i64(out, words + 1)
@@ -400,6 +399,14 @@ def _kinds(at: int, end: int, classes: int) -> tuple[int, int, int]:
         chars += 1
         at += character & 7 if byte >= 0x80 else 1
     return chars, any_kind, all_kinds
+
+
+@internal
+def _stop_at(at: int, end: int) -> int:
+    """The bit of the stop word that a word of any characters is, else 0; a NUL at its end would pack like nothing."""
+    if end - at > 4 or load_u8(end - 1) == 0:
+        return 0
+    return _stop_word(head(at, end - at))
 
 
 @internal
