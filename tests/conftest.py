@@ -19,8 +19,10 @@ LONGEST = ("test_docs", "test_ui", "test_hostile_input", "test_kills", "test_whe
 """Files of a minute and more, which go first: the workers then end together."""
 
 if importlib.util.find_spec("hypothesis"):  # not in the environment of test-frameworks
-    importlib.import_module("hypothesis").settings.register_profile("unhurried", deadline=None)
-    importlib.import_module("hypothesis").settings.load_profile("unhurried")
+    settings = importlib.import_module("hypothesis").settings
+    settings.register_profile("settled", deadline=None, derandomize=True)
+    settings.register_profile("explore", deadline=None)
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "settled"))
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """A background job ignores Ctrl-C and so would every process that the tests start and interrupt."""

@@ -219,10 +219,16 @@ def test_a_json_file_of_one_value_is_its_records(reading):
     assert reading(b'[\n{"text": "a"},\n', "a.json").reasons == {"invalid_json": 1}
 
 
+def typed(value: Any) -> bool:
+    """Whether anything in a JSON value has a type: lists and objects of nothing but nulls have none."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return value is not None if parts is None else any(map(typed, parts))
+
+
 def same(value: Any, held: Any) -> bool:
     """Whether a table's value is the JSON value: nothing for what has no type of its own, JSON text for mixed ones."""
     if held is None:
-        return value in (None, {}, [])
+        return not typed(value)
     if isinstance(value, dict) and isinstance(held, dict):
         return all(same(part, held.get(name)) for name, part in value.items())
     if isinstance(value, list) and isinstance(held, list):
