@@ -4,6 +4,7 @@
 Rejects.
 """
 
+from warehouse.sources.cutting import cut
 from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
@@ -58,6 +59,7 @@ __all__ = [
     "answered",
     "arrivals",
     "closing_parser",
+    "cut",
     "dump_source",
     "fetched",
     "first_day",

@@ -179,8 +179,7 @@ def _inside(source: Source, located: Located, path: Path) -> dict[str, Column]:
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
-    stated = source.reader if not member.prefix or source.reader == "datacommons" else None
-    name = stated or _told(member) or source.reader
+    name = reader_of(member, source)
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return
@@ -202,6 +201,12 @@ def _read_member(member: Member, source: Source, located: Located, names: Names)
         yield Reject(member.uri, "", "not_a_table", f"reader {name} reads documents, not rows of table {source.table}")
         return
     yield from guarded(items, uri=member.uri, reason=f"not_{name}")
+
+
+def reader_of(member: Member, source: Source) -> str | None:
+    """The reader of a member: the one that its source states, else the one that it tells itself; None for neither."""
+    stated = source.reader if not member.prefix or source.reader == "datacommons" else None
+    return stated or _told(member) or source.reader
 
 
 def guess_reader(path: Path) -> str:
