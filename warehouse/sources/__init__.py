@@ -4,7 +4,7 @@
 Rejects.
 """
 
-from warehouse.sources.cutting import cut
+from warehouse.sources.cutting import CUT, cut
 from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
@@ -38,6 +38,7 @@ from warehouse.sources.tables import read_batches
 
 __all__ = [
     "BENCHMARKS",
+    "CUT",
     "LISTED_HERE",
     "PACKAGE",
     "READERS",

@@ -115,6 +115,8 @@ class _Work:
 def cut(source: Source, located: Located, path: Path, wanted: Wanted, folder: Path) -> Cutting:
     """The object at ``path``, ``located.uri`` of its source, without what is wanted; new files lie in ``folder``."""
     size = path.stat().st_size
+    stated = frozenset(uri for uri in wanted.uris if uri != located.uri and not uri.startswith(f"{located.uri}!/"))
+    wanted = replace(wanted, uris=stated)
     work = _Work(source, located, wanted, folder, Budget(size, source.limits))
     all_of_it = (Cut("", 0, size),)
     try:
