@@ -54,6 +54,7 @@ PORTION = 1 << 24
 PORTION_BYTES = 96 << 20
 """Of text that goes: it has some PORTION runs."""
 NOT_TYPED = ("documents", "takedowns", "redactions")
+STATEMENTS = "synthetic_statements"
 ROW = ("_uri", "_record")
 
 
@@ -199,7 +200,7 @@ def reach(
         _find(con, repository, asked, value)
         affected = {table for table in tables if _any(repository, table, Gone(_NONE, _NONE, frozenset(), origins))}
         recipes = {name for table in affected for name in made_of.get(table, ())}
-        if "statements" in tables and recipes:
+        if STATEMENTS in tables and recipes:
             _add_synthetic(con, repository, affected, origins)
         origins = replace(origins, sources=origins.sources | _of_rows(repository, recipes))
         documents = tuple(Reached(*row) for row in fetch_all(con, _DOCUMENTS))
@@ -296,9 +297,9 @@ def _add_synthetic(con: Connection, repository: Repository, affected: Collection
                 for each in row.values():
                     values.setdefault(str(each), set()).add(count)
                 count += 1
-    attach_repository(con, [repository.snapshot("statements")])
+    attach_repository(con, [repository.snapshot(STATEMENTS)])
     found = set()
-    for doc_id, key, inputs in fetch_all(con, "SELECT doc_id, row_key, inputs FROM repository.statements"):
+    for doc_id, key, inputs in fetch_all(con, "SELECT doc_id, row_key, inputs FROM repository.synthetic_statements"):
         named = [values.get(str(each), set()) for each in orjson.loads(key).values()]
         if not affected.isdisjoint(orjson.loads(inputs)) and named and set.intersection(*named):  # type: ignore[attr-defined]
             found.add(doc_id)
