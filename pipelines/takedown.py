@@ -22,7 +22,7 @@ from pipelines.costs import metered
 from pipelines.cutters import cutter, unknown
 from pipelines.ingest import OWNERS
 from pipelines.synthesise import bind
-from warehouse import datasets, publish
+from warehouse import datasets, mirror, publish
 from warehouse.answers import proof
 from warehouse.answers import takedown as answers
 from warehouse.contracts import ObjectFact, Wanted, digest
@@ -103,6 +103,7 @@ class Removed:
 
 def pending(project: Project) -> list[Plan]:
     """The plans that are not proved yet, oldest first."""
+    mirror.fetch_below(_folder(project))
     plans = [_read(path) for path in _folder(project).glob("*.json")]
     return sorted(plans, key=lambda plan: (plan.at, plan.id))
 
@@ -187,6 +188,7 @@ def prove(project: Project, takedown: str, *, run_id: str) -> Plan:
 
     Raises NotFound for a plan that is not there, IntegrityError, with the places, where something is left.
     """
+    mirror.fetch_below(_folder(project))
     path = _folder(project) / f"{takedown}.json"
     if not path.is_file():
         raise NotFound(
@@ -244,7 +246,9 @@ def _planned(
         raise
     plan = Plan(takedown, asked, value, why, now.isoformat(), reach)
     values = {**asdict(plan), "reach": {**asdict(reach), "origins": _listed(reach.origins)}}
+    mirror.send(_prints(project, takedown))
     write_whole(folder / f"{plan.id}.json", json.dumps(values))
+    mirror.send(folder / f"{plan.id}.json")
     return plan
 
 

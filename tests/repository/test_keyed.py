@@ -98,6 +98,7 @@ def test_vintages_in_any_order_give_the_history_that_plain_python_gives(
     assert all(each == seen[0] for each in seen)
 
 
+@pytest.mark.disk
 def test_every_order_of_four_vintages_gives_the_same_views(tmp_path: Path) -> None:
     vintages = [{"a": 1, "b": 1}, {"a": 2, "c": 1}, {"a": 1, "b": 1, "c": 1}, {"b": 1}]
     objects = [(f"u{at}", day(at), vintage) for at, vintage in enumerate(vintages, 1)]

@@ -37,7 +37,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import zstandard
 
-from warehouse import query
+from warehouse import mirror, query
 from warehouse.datasets import read_any, vocabulary_of
 from warehouse.kernels.prints import Known, met
 from warehouse.kernels.texts import texts
@@ -66,6 +66,7 @@ class Left:
 
 def left(project: Project, marked: Known, *, without: Iterable[Path] = ()) -> list[Left]:
     """Every file under root and state that still holds something of it, but for those left out."""
+    mirror.fetch_below(project.root)
     roots, out = {project.root, project.state}, {*without}
     files = sorted({path for root in roots for path in root.rglob("*") if path.is_file() and not path.is_symlink()})
     found = []

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from warehouse import mirror
 from warehouse.errors import InputError, NotFound
 from warehouse.replacing import remove
 from warehouse.repository import locks
@@ -39,6 +40,8 @@ def store_chunks(root: Path, given: Iterable[bytes], *, name: str) -> tuple[str,
         try:
             sha256, size = _copy(given, staged, name)
             _keep(staged, place(root, sha256), size)
+            if place(root, sha256).is_file():
+                mirror.send_once(place(root, sha256))
         finally:
             staged.unlink(missing_ok=True)
     return sha256, size
@@ -46,9 +49,9 @@ def store_chunks(root: Path, given: Iterable[bytes], *, name: str) -> tuple[str,
 
 def object_path(root: Path, sha256: str) -> Path:
     """Where an archived object lies, or what is in its place since a record was cut out of it. Raises NotFound."""
-    found = place(root, sha256)
+    found = mirror.fetch(place(root, sha256))
     while not found.is_file() and (said := _said(found)):
-        found = place(root, said[0])
+        found = mirror.fetch(place(root, said[0]))
     if not found.is_file():
         raise NotFound(f"no object {sha256!r} in the archive {root / 'archive'}", do="ingest its source again")
     return found
@@ -66,7 +69,7 @@ def is_closed(root: Path, sha256: str) -> bool:
 
 def _said(found: Path) -> list[str]:
     """What is in an object's place, and whether that is closed; nothing where it is the object itself or nothing."""
-    instead = found.with_suffix(REDACTED)
+    instead = mirror.fetch(found.with_suffix(REDACTED))
     return instead.read_text("utf-8").split() if instead.is_file() else []
 
 
@@ -130,7 +133,7 @@ def _copy(given: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
 
 
 def _keep(staged: Path, named: Path, size: int) -> None:
-    if named.with_suffix(REDACTED).is_file() or (named.is_file() and named.stat().st_size == size):
+    if mirror.fetch(named.with_suffix(REDACTED)).is_file() or (named.is_file() and named.stat().st_size == size):
         return
     with room("an archived object", staged.parent):
         named.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse import mirror
 from warehouse.contracts import Cut, Cutter, Cutting
 from warehouse.replacing import remove, replace
 from warehouse.repository import archive, delta, writing
@@ -72,6 +73,7 @@ def redact(root: Path, sha256: str, cutter: Cutter | None, *, takedown_id: str, 
 def _reason(root: Path, sha256: str, takedown_id: str) -> str:
     """Why an object came of this takedown, if it did: it is not to be looked into again for what is no longer in it."""
     files = [file.path for file in delta.files(root / "repository" / REDACTIONS_TABLE)]
+    mirror.fetch_all(files)
     wanted = {"new_sha256": sha256, "takedown_id": takedown_id}
     tables = (pq.read_table(path, columns=[*wanted, "reason"]).to_pylist() for path in files)
     found = (row["reason"] for table in tables for row in table if wanted.items() <= row.items())

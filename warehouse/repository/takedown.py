@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from warehouse import mirror
 from warehouse.contracts import TIMESTAMP, content_hash
 from warehouse.kernels.prints import Known, met
 from warehouse.kernels.texts import texts
@@ -291,15 +292,22 @@ class Erased:
 
 def key(root: Path) -> bytes:
     """The project's key, made on first use; only its owner may read the file."""
-    path = root / "takedown.key"
+    path = mirror.fetch(root / "takedown.key")
     if not path.exists():
         with room("the key of takedowns", root), locks.alone(root / "locks" / TABLE, what="the key", wait_s=60):
             if not path.exists():
                 draft = path.with_suffix(".draft")
                 with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as target:
                     target.write(secrets.token_bytes(KEY_BYTES))
-                replace(draft, path)
+                _first(draft, path)
     return path.read_bytes()
+
+
+def _first(draft: Path, path: Path) -> None:
+    """Let a file be the key, unless another machine was first in the bucket."""
+    os.replace(draft, path)
+    if not mirror.send(path, new=True):
+        mirror.refresh(path)
 
 
 def keyed_hash(secret: bytes, value: str, kind: Barred = "content") -> str:
@@ -311,6 +319,7 @@ def bars(root: Path) -> Bars | None:
     """What is barred, None where nothing ever was."""
     files = [file.path for file in delta.files(root / "repository" / TABLE)]
     found: dict[str, set[str]] = {}
+    mirror.fetch_all(files)
     for path in files:
         rows = pq.read_table(path, columns=["barred", "keyed_hash"])
         for kind, value in zip(rows["barred"].to_pylist(), rows["keyed_hash"].to_pylist(), strict=True):
@@ -322,6 +331,7 @@ def bars(root: Path) -> Bars | None:
 def matching(root: Path, table: str, gone: Gone, *, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of a table that go, of all its versions, each as often as files hold it; ``columns`` of them."""
     folder, matches = writing.folder_of(root, table), gone.matcher(table)
+    mirror.fetch_below(folder)
     for path in sorted(folder.glob("*.parquet")):
         for batch in parts.row_groups(path):
             rows = batch.filter(pa.array(matches(batch)))
@@ -339,6 +349,7 @@ def erase(root: Path, table: str, gone: Gone, *, wait_s: float) -> Erased:
         schema, matches = delta.schema(folder) or pa.schema([]), gone.matcher(table)
         if table in OWN or not _columns(schema):
             return Erased()
+        mirror.fetch_below(folder)
         holding = [path for path in sorted(folder.glob("*.parquet")) if _holds(path, matches)]
         delta.log(folder)  # refuses a log that is not whole: without its checkpoints it must say everything
         _drop_checkpoints(folder)
