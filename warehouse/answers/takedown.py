@@ -51,8 +51,8 @@ they stay, or they go.
 """
 PORTION = 1 << 24
 """Runs of 13 words that are looked for at a time: 128 MB, and as much for the filter before them."""
-PORTION_BYTES = 96 << 20
-"""Of text that goes: it has some PORTION runs."""
+PORTION_BYTES = 64 << 20
+"""Of text that goes, of which the runs are found at a time."""
 NOT_TYPED = ("documents", "takedowns", "redactions")
 STATEMENTS = "synthetic_statements"
 ROW = ("_uri", "_record")
@@ -170,7 +170,7 @@ GROUP BY object_sha256
 
 
 _GONE = """
-SELECT DISTINCT content_hash, text
+SELECT text
 FROM repository.documents SEMI JOIN (FROM found WHERE why <> 'synthetic') AS own USING (doc_id)
 """
 _STAYING = "SELECT text FROM repository.documents ANTI JOIN found USING (doc_id)"
