@@ -108,7 +108,15 @@ def _column(held: Sequence[str]) -> pa.Array:
 
 
 def readable(path: Path) -> Iterator[str]:
-    """The texts that a file holds, decoded by what it is; of a file that is none of these, its bytes as UTF-8."""
+    """The texts that a file holds, decoded by what it is; of a file that is none of these, or damaged, its bytes."""
+    try:
+        yield from _known(path)
+    except (*BROKEN, sqlite3.DatabaseError):
+        with path.open("rb") as raw:
+            yield from _blocks(raw)
+
+
+def _known(path: Path) -> Iterator[str]:
     with path.open("rb") as stream_:
         head = stream_.read(16)
     if head.startswith(b"PAR1"):
@@ -210,7 +218,10 @@ OPENERS: Mapping[bytes, Any] = {
 """How a stream is unpacked, by its first bytes."""
 SEEKING = (b"PK\x03\x04", b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 """How Parquet, Arrow IPC and a zip begin, which are opened as files, as a tar is."""
-BROKEN = (zipfile.BadZipFile, tarfile.TarError, pa.ArrowException, RuntimeError, NotImplementedError, EOFError, OSError)
+BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, pa.ArrowException, RuntimeError, NotImplementedError),
+    *(EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError),
+)
 CUT_SHORT = (OSError, EOFError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, lzma.LZMAError, RuntimeError)
 
 
@@ -278,11 +289,17 @@ def _blocks(raw: BinaryIO) -> Iterator[str]:
         kept = whole[-OVERLAP:]
 
 
-def _read_on(raw: BinaryIO) -> bytes:
+def _read_on(raw: Any) -> bytes:
+    """The next BLOCK bytes, piece by piece: what comes before a cut or a broken byte is not lost with it."""
+    held: list[bytes] = []
+    left = BLOCK
     try:
-        return raw.read(BLOCK)
+        while left > 0 and (piece := raw.read1(min(left, OVERLAP))):
+            held.append(piece)
+            left -= len(piece)
     except CUT_SHORT:
-        return b""
+        pass
+    return b"".join(held)
 
 
 def decoded(raw: bytes) -> Iterator[str]:
