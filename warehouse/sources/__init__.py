@@ -33,6 +33,7 @@ from warehouse.sources.recipe import (
     dump_source,
     load_source,
 )
+from warehouse.sources.stored import stored
 from warehouse.sources.tables import read_batches
 
 __all__ = [
@@ -73,4 +74,5 @@ __all__ = [
     "read_batches",
     "reader_id",
     "sniff_table",
+    "stored",
 ]
