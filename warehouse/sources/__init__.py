@@ -10,6 +10,7 @@ from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
 from warehouse.sources.names import Names
+from warehouse.sources.object_store import stored
 from warehouse.sources.packages import PACKAGE
 from warehouse.sources.packages import licence as package_licence
 from warehouse.sources.parsing import closing_parser
@@ -33,7 +34,6 @@ from warehouse.sources.recipe import (
     dump_source,
     load_source,
 )
-from warehouse.sources.stored import stored
 from warehouse.sources.tables import read_batches
 
 __all__ = [

@@ -1,16 +1,16 @@
 """What a uri of an object store names: one object, all below a folder, or what fits a glob, by the rules of paths.
 
-Costs a listing of the fixed part of the uri, a HEAD where it does not end in a slash, and a listing of one object for
-each folder above, to see that it is no Delta table. What a folder is marked with (an object of no bytes whose key ends
-in a slash) is no object. Not won: keys that object_store has no name for (empty parts, ``.`` and ``..``, control
-characters) are met as an error of the whole listing, which names them.
+Costs a listing of the fixed part of the uri, a HEAD where it does not end in a slash, and a listing of one page for
+each folder above, to see that it is no Delta table, and for a wildcard, which may be a folder's name. What a folder is
+marked with (an object of no bytes whose key ends in a slash) is no object. Not won: keys that object_store has no name
+for (empty parts, ``.`` and ``..``, control characters) are an error of the whole listing, which names the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from warehouse.errors import InputError, WarehouseError
 from warehouse.sources.patterns import as_stated, expanded, fits, into_delta
@@ -37,7 +37,7 @@ def found(pattern: str) -> list[Found]:
     """
     with told(pattern):
         place = _placed(pattern)
-        named = _named(place) or _listed(place)
+        named = _named(place) or _listed(_literal(place))
     if not named:
         raise InputError(f"{pattern} matches no object", do="check uri and what the bucket holds")
     return named
@@ -92,6 +92,19 @@ def _named(place: _Place) -> list[Found]:
     return [place.found(place.rest, entry)]
 
 
+def _literal(place: _Place) -> _Place:
+    """The place without wildcards, where a folder is called so."""
+    whole = (*place.base, *place.rest)
+    if not place.rest or not _holds(place.store, whole):
+        return place
+    return replace(place, stated="/".join((place.stated, *place.rest)), base=whole, rest=())
+
+
+def _holds(store: Store, parts: Sequence[str]) -> bool:
+    """Whether there are objects below a folder."""
+    return any(True for _ in store.list("/".join(parts)))
+
+
 def _listed(place: _Place) -> list[Found]:
     rest, keys = place.rest or BELOW, _below(place)
     roots = {parts[: parts.index(DELTA_LOG)] for parts in keys if DELTA_LOG in parts[:-1]}
@@ -127,5 +140,5 @@ def _is_object(store: Store, entry: Entry) -> bool:
 def _refuse_table_above(place: _Place, parts: Sequence[str]) -> None:
     """Raises InputError where a folder of these parts, or one above it, is a Delta table."""
     for length in range(len(parts) + 1):
-        if any(True for _ in place.store.list("/".join((*parts[:length], DELTA_LOG)))):
+        if _holds(place.store, (*parts[:length], DELTA_LOG)):
             raise into_delta(place.pattern, "")
