@@ -429,7 +429,7 @@ def _objects(
     """
     try:
         located = list(locate(source, project.folder))
-    except InputError:
+    except (InputError, NetworkError):
         if not (reread and Repository(project.root).current_objects(source.table, source.name)):
             raise
         return []
