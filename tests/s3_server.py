@@ -1,4 +1,4 @@
-"""``python s3_server.py FILE``: moto's S3 server on loopback, until it or its parent is ended; FILE gets its port."""
+"""``python s3_server.py FILE``: moto's S3 server on loopback, until it or who started it ends; FILE gets its port."""
 
 from __future__ import annotations
 
