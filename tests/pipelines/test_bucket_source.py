@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from loopback import Answer
@@ -28,7 +30,7 @@ from pipelines.run import run_assets
 from warehouse.cli.app import run
 from warehouse.errors import InputError, NetworkError
 from warehouse.project import Project, load, prepare
-from warehouse.repository import Repository
+from warehouse.repository import Repository, versions
 from warehouse.sources import KnownAt, Source
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -89,7 +91,7 @@ def contents(drawn: dict[tuple[str, str], list[tuple[int, str]]]) -> dict[str, b
 
 
 @given(FILES.map(contents))
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_tables_of_a_store_are_those_of_a_folder_up_to_the_uri(buckets, tmp_path_factory, objects):
     folder = tmp_path_factory.mktemp("law")
     tables = []
@@ -231,3 +233,52 @@ def test_a_server_that_fails_for_now_is_tried_again_by_the_run(warehouse, s3, mo
         between.faults = lambda *_: Answer(503) if len(between.seen) <= 4 else None
         (done,) = run_assets(load(Path()), ["sources/feed"]).assets
     assert (done.rows, done.metadata["network_retries"]) == (1, 1)
+
+
+STORE, FEED = {"allow_http": "true"}, {"delta.enableChangeDataFeed": "true"}
+
+
+def test_a_delta_table_of_a_store_is_read_version_by_version(project, s3):
+    bucket = s3.made({"lake/plain.csv": b"a\n1\n"})
+    for folder in ("t", "x y/k=v/é"):
+        url = f"s3://{bucket}/lake/{quote(folder)}"
+        write_deltalake(url, pa.table({"id": [1, 2], "p": ["x/1", "é"]}), partition_by=["p"], storage_options=STORE)
+        source = Source(f"s{len(folder)}", (f"s3://{bucket}/lake/{folder}",), table=f"t{len(folder)}")
+        assert take(project, source, 1).total("rows_out") == 2
+        write_deltalake(url, pa.table({"id": [3], "p": ["x/1"]}), mode="append", storage_options=STORE)
+        added = take(project, source, 2)
+        assert (added.total("rows_out"), added.total("unchanged")) == (1, 0)
+        again = take(project, source, 3)
+        assert (again.unchanged_objects, again.bytes_read) == (1, 0)
+        assert sorted((row["id"], row["p"]) for row in held(project, source.table)) == [
+            (1, "x/1"),
+            (2, "é"),
+            (3, "x/1"),
+        ]
+        assert [fact.version[-2:] for fact in facts(project, source.table).values()] == ["@1"]
+    DeltaTable(url, storage_options=STORE).delete("id = 1")
+    assert take(project, source, 4).total("rows_out") == 2, "read whole"
+    feed, fed = f"s3://{bucket}/fed", Source("fed", (f"s3://{bucket}/fed",), table="fed")
+    write_deltalake(feed, pa.table({"id": [1, 2]}), configuration=FEED, storage_options=STORE)
+    assert take(project, fed, 5).total("rows_out") == 2
+    DeltaTable(feed, storage_options=STORE).delete("id = 1")
+    assert take(project, fed, 6).total("rows_out") == 1, "the deletion"
+    globbed = Source("globbed", (f"s3://{bucket}/lake/*",), table="globbed")
+    assert take(project, globbed, 5).objects == 2
+    for inside in ("lake/t/p=*/*", "lake", "lake/t/_delta_log/"):
+        with pytest.raises(InputError, match="leads into a Delta table"):
+            take(project, Source("inside", (f"s3://{bucket}/{inside}",), table="inside"), 6)
+
+
+def test_a_delta_table_of_a_store_that_fails_is_a_network_error(project, s3, monkeypatch):
+    url = f"s3://{s3.made()}/t"
+    write_deltalake(url, pa.table({"id": [1, 2]}), storage_options=STORE)
+    with faulty(s3.url) as between:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", between.url)
+        for end, scanned in (("/_delta_log/00000000000000000000.json", False), (".parquet", False), (".parquet", True)):
+            between.faults = lambda _, target, end=end: Answer(503) if target.endswith(end) else None
+            with monkeypatch.context() as patch, pytest.raises(NetworkError):
+                patch.setattr(versions, "_scanned", lambda _, scanned=scanned: scanned)
+                take(project, Source("feed", (url,), table="feed"), 1)
+        between.faults = lambda *_: None
+        assert take(project, Source("feed", (url,), table="feed"), 2).total("rows_out") == 2

@@ -4,6 +4,7 @@
 Rejects.
 """
 
+from warehouse.sources.buckets import told
 from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
@@ -75,4 +76,5 @@ __all__ = [
     "reader_id",
     "sniff_table",
     "stored",
+    "told",
 ]
