@@ -106,7 +106,7 @@ def _opened(url: str, _settings: tuple[tuple[str, str], ...]) -> Store:
 def address(path: Path) -> str:
     """Where a file or folder is in truth: its URL in the bucket, or its own path."""
     mirror = of(path)
-    return str(path) if mirror is None else f"{mirror.store.url}/{mirror.key(path)}"
+    return str(path) if mirror is None else f"{mirror.store.url}/{mirror.key(path)}".rstrip("/")
 
 
 def fetch(path: Path) -> Path:
@@ -125,12 +125,20 @@ def fetch_all(paths: Iterable[Path]) -> None:
         mirror.store.each(fetch, missing)
 
 
-def fetch_below(folder: Path, *, up_to: int | None = None) -> None:
-    """Bring every file below a folder that is not here, of ``up_to`` bytes at most."""
+def fetch_below(folder: Path, *, named: Collection[str] = ()) -> None:
+    """Bring every file below a folder that is not here, or of these names alone."""
     if (mirror := of(folder)) is not None:
         below = mirror.store.list(mirror.key(folder))
-        wanted = [entry for entry in below if up_to is None or entry.size <= up_to]
+        wanted = [each for each in below if not named or each.key.rpartition("/")[2] in named]
         mirror.store.each(mirror.download, [each for each in wanted if not (mirror.root / each.key).exists()])
+
+
+def forget_below(folder: Path) -> None:
+    """Remove the files below a folder that are here and in the bucket no longer."""
+    if (mirror := of(folder)) is not None:
+        held = {mirror.root / entry.key for entry in mirror.store.list(mirror.key(folder))}
+        for path in [path for path in folder.rglob("*") if path.is_file() and path not in held]:
+            path.unlink(missing_ok=True)
 
 
 def refresh(path: Path) -> Path:
@@ -209,6 +217,13 @@ def remove_below(folder: Path, *, but: Iterable[str] = ()) -> None:
     if (mirror := of(folder)) is not None:
         kept = {mirror.key(folder / name) for name in but}
         mirror.store.delete(entry.key for entry in mirror.store.list(mirror.key(folder)) if entry.key not in kept)
+
+
+def is_left(path: Path) -> bool:
+    """Whether the bucket has held a file for more than STRAY_S, which whoever was to remove it did not."""
+    mirror = of(path)
+    entry = mirror.store.head(mirror.key(path)) if mirror else None
+    return entry is not None and entry.modified < datetime.now(UTC) - timedelta(seconds=STRAY_S)
 
 
 def remove_strays(folder: Path, known: Collection[str]) -> None:
