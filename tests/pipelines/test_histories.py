@@ -180,6 +180,30 @@ def test_a_retry_reads_what_was_refused_and_marks_it_and_stores_nothing_twice(
     assert again(project, 4).resolved == 0
 
 
+def test_a_retry_reads_a_pdf_once_the_extra_is_there_and_the_reject_says_so(
+    made: Callable[[str, str], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra pdf is not installed")
+    project = made("pdf", "uri: data\nmax_reject_share: 0.9\n")
+    shapes = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Resources<</Font<</F 5 0 R>>>>/Contents 4 0 R>>"
+    drawn = b"<</Length 34>>stream\nBT /F 9 Tf (A rack is warm.) Tj ET  \nendstream"
+    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>", shapes, drawn, font]
+    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (at, each) for at, each in enumerate(objects, 1))
+    (project.folder / "data" / "a.pdf").write_bytes(b"%PDF-1.4\n" + body + b"trailer<</Root 1 0 R>>\n%%EOF\n")
+    (project.folder / "data" / "b.txt").write_text("A text beside it.")
+    with monkeypatch.context() as without:
+        without.setattr("warehouse.sources.pdf.find_spec", lambda name: None)
+        assert run(project, 1).total("rejected") == 1
+    assert asked(project, "SELECT reason, message LIKE '%rejects s --retry%' FROM repository.rejects") == [
+        ("missing_extra", True)
+    ]
+    done = again(project, 2)
+    assert (done.resolved, done.total("rows_out"), done.total("rejected")) == (1, 1, 0)
+    texts = asked(project, "SELECT text, known_at FROM repository.documents ORDER BY uri")
+    assert texts == [("A rack is warm.", day(1)), ("A text beside it.", day(1))]
+
+
 SNAPSHOT = "uri: data/*.csv\ntable: t\nmode: snapshot\nkeys: [k]\n"
 
 
