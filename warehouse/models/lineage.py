@@ -23,8 +23,8 @@ TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", 
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """A SELECT: what it reads, as (``schema.name`` or a bare ``name``, line of the file) without common table
-    expressions and with calls of ``repository.<table>_as_of``, under that name; its variables, see ``_variables``; its tree as JSON without positions, so without comments, white space
-    and the letter case of keywords.
+    expressions and with calls of ``repository.<table>_as_of``, under that name; its variables, see ``_variables``; its
+    tree as JSON without positions, so without comments, white space and the letter case of keywords.
     """
 
     tables: tuple[tuple[str, int], ...]
