@@ -72,7 +72,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         2, "JSON Lines, and JSON in other layouts", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
+    "csv": Reader(4, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
     "parquet": Reader(2, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         2,
