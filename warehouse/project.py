@@ -219,7 +219,7 @@ def load(folder: Path) -> Project:
 
 
 def _place(marker: Path, values: Mapping[str, Any], key: str) -> str | None:
-    """The place that ``WAREHOUSE_<KEY>``, else the key states. Raises UsageError for a URL, but a bucket as the root."""
+    """The place that ``WAREHOUSE_<KEY>``, else the key states. Raises UsageError for a URL but a bucket as the root."""
     variable = f"WAREHOUSE_{key.upper()}"
     stated = os.environ.get(variable)
     found = stated or values.get(key)

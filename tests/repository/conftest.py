@@ -1,7 +1,12 @@
-"""Every test of the repository runs twice: on a local disk, and in a bucket that a folder mirrors."""
+"""Every test of the repository runs twice: on a local disk, and in a bucket that a folder mirrors.
+
+Those marked ``disk`` do so in 'make test-stores' alone: they cost seconds there (hundreds of commits) or look at what
+only a disk has.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,13 +18,22 @@ from warehouse import mirror
 from warehouse.errors import FormatError
 from warehouse.repository import Repository
 
+EVERY = "EVERY_STORE" in os.environ
 
-@pytest.fixture(params=["disk", "bucket"])
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Both places for each test that has a data root."""
+    marked = metafunc.definition.get_closest_marker("disk")
+    if "tmp_path" in metafunc.fixturenames and (not marked or (EVERY and not marked.kwargs.get("only"))):
+        metafunc.parametrize("tmp_path", ["disk", "bucket"], indirect=True)
+
+
+@pytest.fixture
 def tmp_path(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The data root: an empty folder, or one that mirrors an empty bucket, of which another machine then sees the
     same.
     """
-    if request.param == "disk":
+    if getattr(request, "param", "disk") == "disk":
         yield tmp_path
         return
     s3: Any = request.getfixturevalue("s3")

@@ -409,7 +409,7 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
 def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
-    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/3"
+    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/4"
     assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/2"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 

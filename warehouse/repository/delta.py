@@ -30,12 +30,14 @@ from deltalake.transaction import AddAction, RemoveAction, create_table_with_add
 
 from warehouse import mirror
 from warehouse.contracts import Receipt, Snapshot
-from warehouse.errors import Busy, FormatError, NotFound
+from warehouse.errors import Busy, FormatError, NetworkError, NotFound
 from warehouse.repository import receipts
 from warehouse.repository.parts import Part
 from warehouse.repository.storage import full, is_full
 
 APP = "ml-warehouse"
+TRIES = 20
+"""Of a commit that may come after any other."""
 MAINTENANCE = "maintenance"
 """In the metadata of a commit that changes no row: the name of its stage."""
 READABLE = {"timestampNtz"}
@@ -143,17 +145,35 @@ def _commit(version: int, path: Path) -> Commit:
     return Commit(version, datetime.fromtimestamp(stamp / 1000, UTC), named["add"], named["remove"])
 
 
-def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
+def commit(
+    folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt, *, base: int | None = None
+) -> int:
     """Make the parts visible together with their receipt, in one commit; the version it made.
 
     Creates the table if there is none. Where a column's type is another one than the table's, the parts are all that
-    the table holds from this version on; files of before stay for the versions that have them.
-    Raises StorageFull, Busy when a writer that ignores the lock came between.
+    the table holds from this version on; files of before stay for the versions that have them. base: the version
+    (-1: no table) that the rows were made for; rows that stand on none are committed after whatever came between.
+    Raises StorageFull, NetworkError, Busy when a writer that ignores the lock (one of another machine) came between.
     """
+    for left in reversed(range(TRIES)):
+        try:
+            return _committed(folder, columns, parts, receipt, base)
+        except Busy:
+            if base is not None or not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _committed(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt, base: int | None) -> int:
     with _refusals(folder):
         if not exists(folder):
             return _create(folder, columns, parts, receipt)
         table = _truth(folder)
+        if base is not None and (found := table.version()) != base:
+            raise Busy(
+                f"table {folder.name} was at version {base} when its new rows were made and is at {found} now",
+                do="run the same again",
+            )
         recast = widened(_arrow(table), columns)
         if recast:
             _allow_types(table, columns)
@@ -382,14 +402,16 @@ def _refusals(folder: Path) -> Iterator[None]:
     """delta-rs's errors as ours."""
     try:
         yield
-    except CommitFailedError as error:
-        if is_full(error):
-            raise full(f"the log of table {folder.name}", folder) from error
-        raise Busy(
-            f"another writer committed to table {folder.name} at the same moment ({_said(error)})",
-            do="run the same again",
-        ) from error
     except (DeltaError, OSError) as error:
         if is_full(error):
             raise full(f"the log of table {folder.name}", folder) from error
+        if isinstance(error, CommitFailedError) or "already exists" in str(error):
+            raise Busy(
+                f"another writer committed to table {folder.name} at the same moment ({_said(error)})",
+                do="run the same again",
+            ) from error
+        if mirror.of(folder) is not None and getattr(error, "errno", None) is None:
+            raise NetworkError(
+                f"table {folder.name} cannot be written to in its bucket: {_said(error)}", do="run the same again"
+            ) from error
         raise

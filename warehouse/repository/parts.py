@@ -51,10 +51,13 @@ class Part:
 
 
 class Stage:
-    """Files of a commit in the making. Not visible to anyone until the log names them; ``discard`` removes them."""
+    """Files of a commit in the making. Not visible to anyone until the log names them; ``discard`` removes them.
 
-    def __init__(self, folder: Path, receipt_id: str, *, file_bytes: int = FILE_BYTES) -> None:
-        self.folder, self.receipt_id = folder, receipt_id
+    base: the table's version (-1: none) that its rows are made for, None where they stand on none.
+    """
+
+    def __init__(self, folder: Path, receipt_id: str, *, base: int | None = None, file_bytes: int = FILE_BYTES) -> None:
+        self.folder, self.receipt_id, self.base = folder, receipt_id, base
         self.rows = self.bytes = 0
         self._file_bytes = file_bytes
         self._pending: list[pa.RecordBatch] = []

@@ -46,7 +46,7 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
     """Every object of ``source`` once, in order of uri.
 
     A folder stands for all files below it. Hidden files and what programs keep for themselves (``is_bookkeeping``) are
-    left out; symlinks that lead out of a globbed folder come as links. What lies complete in the source's inbox is
+    left out; symlinks that lead out of a folder come as links. What lies complete in the source's inbox is
     among them. A folder that is a Delta table is one object.
     Raises InputError for a pattern that matches nothing, for files of a Delta table, and for what a store refuses;
     NetworkError for a store that cannot be reached.
@@ -57,10 +57,11 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
         return
     patterns = [uri for uri in source.uri if not (is_url(uri) or is_store(uri) or is_database(uri))]
     links = {path: link for pattern in patterns for path, link in _matches(pattern, folder).items()}
-    dropped = list(inbox.complete(source, folder))
-    _refuse_delta(dropped, folder, f"the inbox of {source.name}")
-    found = {uri_of(path, folder): path for path in (*links, *dropped)}
-    located = {uri: _located(uri, path, links.get(path)) for uri, path in found.items()}
+    dropped = dict(inbox.complete(source, folder))
+    _refuse_delta([path for path, link in dropped.items() if link is None], folder, f"the inbox of {source.name}")
+    links |= dropped
+    found = {uri_of(path, folder): path for path in links}
+    located = {uri: _located(uri, path, links[path]) for uri, path in found.items()}
     for pattern in filter(is_store, source.uri):
         located |= {each.uri: _of_store(each) for each in buckets.found(pattern)}
     kinds = folders.kinds(located, source)
@@ -133,7 +134,7 @@ def _matches(pattern: str, folder: Path) -> dict[Path, str | None]:
     named = [] if rest is None else list(base.glob(rest))
     tables = [item for item in named if (item / DELTA_LOG).is_dir()] if rest != "**/*" else []
     outside = [item for item in named if not any(item.is_relative_to(each) for each in tables)]
-    led = {item: _led_out(item, base) for item in outside if item.is_file() or item.is_symlink()}
+    led = {item: inbox.led_out(item, base) for item in outside if item.is_file() or item.is_symlink()}
     met = {item: link for item, link in led.items() if link is not None or item.is_file()}
     _refuse_delta([item for item, link in met.items() if link is None], base, pattern)
     files = {item: link for item, link in met.items() if not is_bookkeeping(item.relative_to(base).as_posix())}
@@ -150,13 +151,6 @@ def _split(path: Path) -> tuple[Path, str | None]:
     if first is None:
         return path, None
     return Path(*parts[:first]), "/".join(parts[first:])
-
-
-def _led_out(path: Path, base: Path) -> str | None:
-    """Where a link leads that is not followed: out of ``base``, or to nothing."""
-    real = os.path.realpath(path)
-    inside = Path(real).is_relative_to(os.path.realpath(base))
-    return None if inside and os.path.exists(path) else real
 
 
 def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:
