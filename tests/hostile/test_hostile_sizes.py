@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 LINE_MB = 200
 REASONS = {"record_too_large", "invalid_xml", "invalid_warc", "invalid_mcf", "not_documents", "no_rows"}
 

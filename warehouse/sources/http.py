@@ -30,7 +30,7 @@ from urllib.parse import urlsplit
 
 from warehouse.contracts import Reject
 from warehouse.errors import InputError, NetworkError, WarehouseError
-from warehouse.sources.locate import Located, expanded
+from warehouse.sources.locate import Located, expanded, unshown
 from warehouse.sources.recipe import Source
 
 TRANSIENT = frozenset((408, 425, 429))
@@ -60,17 +60,28 @@ def fetched(source: Source, located: Located, *, version: str | None = None) -> 
     than ``limits.max_object_bytes``. Messages name the uri as the source states it, never what ``${NAME}`` stands for.
     """
     until = time.monotonic() + source.http.max_fetch_s
-    with _told(located.uri):
-        answer = _opened(source, located, version)
-    if answer is None:
-        yield None
-        return
-    transfer = _Transfer(source, located, answer, until)
-    etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+    with _unshown(source):
+        with _told(located.uri):
+            answer = _opened(source, located, version)
+        if answer is None:
+            yield None
+            return
+        transfer = _Transfer(source, located, answer, until)
+        etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+        try:
+            yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), transfer.chunks())
+        finally:
+            transfer.answer.close()
+
+
+@contextmanager
+def _unshown(source: Source) -> Iterator[None]:
+    """A block whose errors say nothing that a server repeats of what ``${NAME}`` stands for."""
     try:
-        yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), transfer.chunks())
-    finally:
-        transfer.answer.close()
+        yield
+    except WarehouseError as error:
+        came = unshown(error.came, *source.uri, *source.http.headers.values())
+        raise type(error)(came, allowed=error.allowed, do=error.do, **error.values) from None
 
 
 def not_fetched(uri: str, error: WarehouseError) -> Reject:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from warehouse.errors import InputError
 from warehouse.sources import folders, inbox, python_env
@@ -183,3 +184,14 @@ def expanded(pattern: str) -> str:
         return os.environ[match[1]]
 
     return VARIABLE.sub(value, pattern)
+
+
+def unshown(text: str, *stated: str) -> str:
+    """A text, such as a server's message, with ``${NAME}`` in place of what the variables of what was stated expand to,
+    as it is and percent-encoded.
+    """
+    for name in sorted({name for each in stated for name in VARIABLE.findall(each)}):
+        value = os.environ.get(name, "")
+        for form in {value, quote(value, safe=""), unquote(value)} - {""}:
+            text = text.replace(form, f"${{{name}}}")
+    return text
