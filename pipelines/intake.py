@@ -39,6 +39,7 @@ from warehouse.sources import (
     read,
     read_batches,
     reader_id,
+    stored,
 )
 
 COUNTS = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
@@ -428,7 +429,7 @@ def _objects(
     """
     try:
         located = list(locate(source, project.folder))
-    except InputError:
+    except (InputError, NetworkError):
         if not (reread and Repository(project.root).current_objects(source.table, source.name)):
             raise
         return []
@@ -452,7 +453,8 @@ def _arrived(
         return Arrived(located, sha256, size, size, plan_known_at(source, located))
     if reread and held:
         return _held_by_archive(source, located, held)
-    with fetched(source, located, version=held.version if held else None) as answer:
+    opened = stored if located.entry else fetched
+    with opened(source, located, version=held.version if held else None) as answer:
         if answer is None and held:
             return _held_by_archive(source, located, held)
         if answer is None:

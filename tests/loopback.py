@@ -17,7 +17,6 @@ class Answer:
     """
 
     status: int = 200
-    reason: str | None = None
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     cut: int | None = None
@@ -25,6 +24,7 @@ class Answer:
     chunked: bool = False
     wait_s: float = 0
     ranges: bool = True
+    reason: str | None = None
 
 
 @dataclass

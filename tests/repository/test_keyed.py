@@ -123,6 +123,7 @@ def test_objects_of_several_times_in_any_order_give_what_plain_python_gives_of_e
             assert dict(found) == state
 
 
+@pytest.mark.disk
 def test_every_order_of_four_vintages_gives_the_same_views(tmp_path: Path) -> None:
     vintages = [{"a": 1, "b": 1}, {"a": 2, "c": 1}, {"a": 1, "b": 1, "c": 1}, {"b": 1}]
     objects = [(f"u{at}", day(at), vintage) for at, vintage in enumerate(vintages, 1)]

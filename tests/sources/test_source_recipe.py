@@ -64,7 +64,7 @@ WRONG = {
     "uri: a\nknown_at: {format: '%Y'}": (2, "column and path"),
     "uri: a\nknown_at: {header: Last-Modified}": (2, "without a URL"),
     "uri: http://h/x\nknown_at: {header: Date}": (2, "unknown header 'Date'"),
-    "uri: [a, s3://bucket/x]": (1, "s3:// is not read"),
+    "uri: [a, ftp://bucket/x]": (1, "ftp:// is not read"),
     "uri: https://user:word@h/x": (1, "a user or password"),
     "uri: https:///x": (1, "names no host"),
     "uri: https://h/x?a=1&API_Key=s": (1, "API_Key=${NAME}"),

@@ -280,7 +280,8 @@ class Ingestion:
 
     def _begin(self) -> None:
         """Start the next commit."""
-        self._stage = Stage(self._folder, uuid.uuid4().hex)
+        base = self._receipts[-1].version if self._receipts else delta.version(self._folder)
+        self._stage = Stage(self._folder, uuid.uuid4().hex, base=base)
         self._facts: list[ObjectFact] = []
         self._origins: list[Origin] = []
         self._rejects: list[dict[str, Any]] = []

@@ -22,7 +22,8 @@ import pyarrow as pa
 
 from warehouse.contracts import ObjectFact
 from warehouse.errors import InputError, MissingExtra, NetworkError
-from warehouse.sources.locate import Located, unshown
+from warehouse.sources.locate import Located
+from warehouse.sources.patterns import as_stated
 from warehouse.sources.recipe import DATABASES, SCHEME, Source
 
 
@@ -103,7 +104,7 @@ def _opened(driver: _Driver, address: str, located: Located) -> Iterator[Any]:
 
 def _said(error: Exception, located: Located) -> str:
     """The first line of a driver's error, without the values that the address was expanded with."""
-    return unshown(str(error).partition("\n")[0], located.uri)[:300]
+    return as_stated(str(error).partition("\n")[0], located.uri)[:300]
 
 
 def _query(source: Source) -> str:

@@ -30,7 +30,8 @@ from urllib.parse import urlsplit
 
 from warehouse.contracts import Reject
 from warehouse.errors import InputError, NetworkError, WarehouseError
-from warehouse.sources.locate import Located, expanded, unshown
+from warehouse.sources.locate import Located
+from warehouse.sources.patterns import as_stated, expanded
 from warehouse.sources.recipe import Source
 
 TRANSIENT = frozenset((408, 425, 429))
@@ -80,7 +81,7 @@ def _unshown(source: Source) -> Iterator[None]:
     try:
         yield
     except WarehouseError as error:
-        came = unshown(error.came, *source.uri, *source.http.headers.values())
+        came = as_stated(error.came, *source.uri, *source.http.headers.values())
         raise type(error)(came, allowed=error.allowed, do=error.do, **error.values) from None
 
 
