@@ -215,12 +215,13 @@ class Freshness:
 
 def digest(*parts: str) -> str:
     """blake2b-128 of the parts, each with its length before it so that no two lists collide: 32 hexadecimal digits."""
-    state = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode("utf-8", "surrogatepass")
-        state.update(len(raw).to_bytes(8, "little"))
-        state.update(raw)
-    return state.hexdigest()
+    return hashlib.blake2b(b"".join(map(sized, parts)), digest_size=16).hexdigest()
+
+
+def sized(part: str) -> bytes:
+    """The UTF-8 bytes of a part, after their number in 8 bytes, the lowest first."""
+    raw = part.encode("utf-8", "surrogatepass")
+    return len(raw).to_bytes(8, "little") + raw
 
 
 def content_hash(text: str) -> str:
@@ -284,7 +285,8 @@ class ObjectFact:
 
     rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped. version: what a server calls
     these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions; deleted: keys that the
-    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts.
+    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts. headers: lines of
+    the response that brought it which say what may be done with it (``x-robots-tag: noai``).
     """
 
     uri: str
@@ -300,6 +302,7 @@ class ObjectFact:
     version: str | None = None
     partition: str | None = None
     deleted: int = 0
+    headers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ first, or instead of a known version, is a conditional PUT (If-None-Match, If-Ma
 
 from __future__ import annotations
 
+import http
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,6 +36,10 @@ WHOLE = 64 << 20
 """Bytes up to which an object is written in one request; larger ones are sent in parts."""
 TRIES, TRY_FOR_S, REQUEST_S, CONNECT_S = 4, 60, 60, 10
 SIDE_BY_SIDE = 8
+STATUS = re.compile(r"status code: (\d{3})")
+REFUSALS = frozenset(range(400, 500)) - {408, 425, 429}
+WRONG_REGION = "redirect without LOCATION"
+REQUEST = re.compile(r"(Error performing list request: )?Error performing [A-Z]+ .*?( - |$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,13 @@ class Store:
         with self._told(prefix):
             for batch in obstore.list(self.backend, prefix=prefix or None, offset=after):
                 yield from (_entry(found) for found in batch)
+
+    def children(self, prefix: str) -> tuple[Sequence[str], Sequence[Entry]]:
+        """Names of the folders right below a prefix, and the objects there; nothing deeper is listed."""
+        with self._told(prefix):
+            found = obstore.list_with_delimiter(self.backend, prefix=prefix or None)
+        names = [each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]]
+        return names, [_entry(each) for each in found["objects"]]
 
     def head(self, key: str) -> Entry | None:
         """The object, None where there is none."""
@@ -180,21 +192,29 @@ class Store:
         except (errors.AlreadyExistsError, errors.NotModifiedError):
             raise
         except errors.PreconditionError:
-            raise NetworkError(f"{place} changed while it was read", do="run it again") from None
+            raise NetworkError(f"{place} changed while it was read", do="run it again", changed=True) from None
         except (errors.NotFoundError, FileNotFoundError) as error:
             if "NoSuchBucket" in str(error):
                 raise self._no_bucket() from None
             raise NotFound(f"no object {place}", do="check the location") from None
         except (errors.PermissionDeniedError, errors.UnauthenticatedError, PermissionError):
-            raise InputError(
-                f"{place} is refused to this account", do="check the credentials in the environment"
-            ) from None
+            raise _denied(place) from None
         except (errors.InvalidPathError, ValueError) as error:
             raise InputError(f"{place} is no name that can be asked for: {_said(error)}", do="rename it") from None
         except errors.BaseError as error:
-            if "NoSuchBucket" in str(error):
-                raise self._no_bucket() from None
-            raise NetworkError(f"{place} cannot be reached: {_said(error)}", do="run it again later") from None
+            raise self._unlisted(place, error) from None
+
+    def _unlisted(self, place: str, error: Exception) -> InputError | NetworkError:
+        """What the library has no error of its own for: every answer to a listing, and what is no answer."""
+        found = STATUS.search(str(error))
+        status = int(found[1]) if found else 0
+        if status == http.HTTPStatus.NOT_FOUND:
+            return self._no_bucket()
+        if status in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
+            return _denied(place)
+        if status in REFUSALS or WRONG_REGION in str(error):
+            return InputError(f"{place} is refused: {_said(error)}", do="check the environment's settings")
+        return NetworkError(f"{place} cannot be reached: {_said(error)}", do="run it again later")
 
     def _no_bucket(self) -> InputError:
         return InputError(f"{self.url} cannot be reached: no such bucket", do="check the name")
@@ -204,6 +224,10 @@ def _entry(found: Any) -> Entry:
     return Entry(found["path"], found["size"], found["e_tag"], found["last_modified"])
 
 
+def _denied(place: str) -> InputError:
+    return InputError(f"{place} is refused to this account", do="check the credentials in the environment")
+
+
 def _said(error: Exception) -> str:
-    """The first line of what a library says, shortened."""
-    return str(error).partition("\n")[0][:200].rstrip(". ")
+    """The first line of what a library says, shortened: without the request, whose target may show a secret."""
+    return REQUEST.sub("", str(error).partition("\n")[0])[:200].rstrip(". ")
