@@ -261,6 +261,24 @@ def test_a_model_that_may_have_learnt_a_text_goes_with_its_scores_and_one_from_b
     assert models_of({"models_removed": "quality@2, other@1, quality@3"}) == ["other", "quality"]
 
 
+def test_of_data_in_a_bucket_nothing_is_left_there_either(
+    s3: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAREHOUSE_ROOT", f"s3://{s3.made()}/warehouse")
+    monkeypatch.delenv("WAREHOUSE_STATE", raising=False)
+    project = make(tmp_path / "one")
+    taken = take_down(project, "uri", "https://a.example.org/1")
+    other = load(Path(shutil.copytree(project.folder, tmp_path / "other", ignore=shutil.ignore_patterns(".warehouse"))))
+    assert other.root != project.root
+    assert where(other, LETTER) == set(), "every file of the bucket is brought and searched"
+    assert where(other, OTHER) != set()
+    assert query(other, "SELECT stars FROM repository.reviews ORDER BY ALL") == [(1,), (3,), (4,), (5,)]
+    assert query(other, "SELECT count(*) FROM repository.takedowns WHERE step = 'proved'") == [(1,)]
+    assert taken.rows == 3 and takedown.pending(other) == []
+    (other.folder / "data/pages_again.jsonl").write_text(lines({"uri": "https://x.org/1", "text": LETTER}))
+    assert run(other, "pages").total("rejected") == 1, "the key that bars it is in the bucket"
+
+
 def test_the_runs_of_words_are_the_same_in_however_many_portions(project: Project, tmp_path: Path) -> None:
     gone = [pa.array([LETTER, f"{OTHER} {LETTER}"], pa.large_string())]
     staying = [pa.array([OTHER], pa.large_string())]

@@ -248,14 +248,23 @@ def takedown_verb(why: str, short: str | None, dry_run: bool, json_: bool, **ask
         return place.print_json(found) if json_ else takedown.say_reach(found)
     config = {"asked": key, "value": value, "why": why, "short": short or "refuse"}
     removed = _run(project, ["takedown/removed"], takedown=config).assets[-1].metadata
-    if trained := takedown.models(removed):
-        _run(project, [*(f"scores/{name}" for name in trained), "repository/scores"])
+    _train_again(project, takedown.models(removed))
     for env in takedown.environments(project):
         _run(project, ["published/snapshot"], env=env)
     made = [_made_again(project, name) for name in takedown.revoked(removed)]
     _run(project, ["takedown/proved"], takedown={"takedown": removed["takedown"]})
     facts = {**takedown.counts(removed), "releases_made": [each for each in made if each]}
     return place.print_json(facts) if json_ else takedown.say_done(facts)
+
+
+def _train_again(project: Project, names: Sequence[str]) -> None:
+    """New models of the recipes that are there, of which one was removed; why there is none is said."""
+    recipes = {path.stem for path in project.files("recipes/scores", "*.yaml")}
+    if known := [name for name in names if name in recipes]:
+        try:
+            _run(project, [*(f"scores/{name}" for name in known), "repository/scores"])
+        except WarehouseError as error:
+            click.echo(f"warning: no new model of {', '.join(known)}: {error}", err=True)
 
 
 def _made_again(project: Project, name: str) -> str | None:
