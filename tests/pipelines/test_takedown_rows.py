@@ -193,6 +193,17 @@ def test_a_uri_that_was_taken_down_is_one_reject_whatever_it_holds(project: Proj
     assert where(project, "quite new") == set()
 
 
+def test_a_vintage_that_is_barred_deletes_no_key(project: Project) -> None:
+    uri = "data/stock_2024-02.csv"
+    take_down(project, "uri", uri)
+    (project.folder / uri).write_text(rows_of(["item", "count", "note"], [["bolts", "1", "z"]]))
+    assert run(project, "stock").total("rejected") == 1
+    assert query(project, "SELECT item, _deleted FROM repository.stock ORDER BY ALL") == [
+        ("nails", False),
+        ("screws", False),
+    ]
+
+
 def test_a_host_and_all_below_it_are_barred(project: Project) -> None:
     take_down(project, "domain", "Example.org")
     assert query(project, "SELECT count(*) FROM repository.documents") == [(0,)]

@@ -401,22 +401,28 @@ def _rows(
     repository: Repository, found: Reach, marked: Path, tables: Iterable[str], drawn: Collection[str]
 ) -> tuple[list[Rows], Held]:
     """How many rows go, by table and why, and which of them hold a text, by object."""
-    asked, held = Gone(_NONE, _NONE, frozenset(), found.origins), Held()
-    counts: dict[tuple[str, str], set[Any]] = {}
+    asked, held, rows = Gone(_NONE, _NONE, frozenset(), found.origins), Held(), list[Rows]()
     for table in tables:
         if not is_typed(repository, table):
             continue
-        why = "synthetic" if table in drawn else "asked"
-        for batch in repository.matching(table, asked, columns=["_object_sha256", *ROW, "_known_at"]):
-            counts.setdefault((table, why), set()).update(_names(batch))
+        there, holding = asked.matcher(table), set[tuple[Any, ...]]()
+        count = sum(int(there(batch).sum()) for batch in _newest(repository, table, ["_source", "_uri"]))
         for runs in portions(marked):
             texts_ = Gone(_NONE, _NONE, frozenset(), marks=known(runs, _NONE), short=frozenset(found.short))
-            for batch in repository.matching(table, texts_, columns=["_object_sha256", *ROW, "_known_at"]):
-                own = [each for each in _names(batch) if each not in counts.get((table, why), ())]
-                counts.setdefault((table, "text"), set()).update(own)
-                for sha256, uri, record, _ in own:
-                    held.setdefault(sha256, {})[uri, record] = None
-    return [Rows(table, why, len(rows)) for (table, why), rows in counts.items() if rows], held
+            for batch in repository.matching(table, texts_):
+                holding.update(_names(batch.filter(pa.array(~there(batch)))))
+        for sha256, uri, record, _ in holding:
+            held.setdefault(sha256, {})[uri, record] = None
+        rows += [Rows(table, "synthetic" if table in drawn else "asked", count)] if count else []
+        rows += [Rows(table, "text", len(holding))] if holding else []
+    return rows, held
+
+
+def _newest(repository: Repository, table: str, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Columns of the last version of a table."""
+    for file in repository.snapshot(table).files:
+        with pq.ParquetFile(file) as opened:
+            yield from opened.iter_batches(1 << 16, columns=columns)
 
 
 def _names(batch: pa.RecordBatch) -> Iterator[tuple[Any, ...]]:

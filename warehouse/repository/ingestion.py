@@ -254,7 +254,7 @@ class Ingestion:
 
     def _vintage(self, known_at: datetime, readings: Sequence[Reading]) -> list[ObjectFact]:
         """Read objects of one time; of a keyed table they stand beside each other, and absence may be deletion, unless
-        one of them is closed: its keys cannot be told.
+        one of them is closed or barred: its keys cannot be told.
         """
         first, self._stored = len(self._facts), 0
         keyed = self._shape if isinstance(self._shape, KeyedTable) else None
@@ -263,7 +263,7 @@ class Ingestion:
             if keyed and (reading is readings[0] or not keyed.keyed.whole):
                 keyed.begin(self._sequence + len(self._facts))
             self._read(reading, known_at)
-        if keyed and keyed.keyed.whole and readings and len(readings) == whole:
+        if keyed and keyed.keyed.whole and readings and len(readings) == whole and not self._whole:
             self._delete_absent(keyed, self._origins[first])
         self._stored = keyed.stored if keyed else 0
         self._remember(self._facts[first:])
