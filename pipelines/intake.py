@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from tqdm import tqdm
 
+from pipelines.cutters import cutter
 from pipelines.tables import Part, table_parts
 from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, ObjectFact, Receipt, digest
 from warehouse.errors import InputError, NetworkError, WarehouseError
@@ -265,7 +267,8 @@ class _Intake:
     def read_again(self, hashes: Collection[str], run_id: str) -> tuple[Ingested, set[tuple[str, str, str]], set[str]]:
         """What came of reading the objects of these hashes again; what was refused; the hashes that the table has."""
         with self._ingestion(run_id) as ingestion:
-            facts = [fact for fact in ingestion.facts() if fact.sha256 in hashes]
+            held = (fact for fact in ingestion.facts() if fact.sha256 in hashes)
+            facts = [fact for fact in held if not self.repository.is_closed(fact.sha256)]
             first = sorted(facts, key=lambda fact: fact.known_at)[: 1 if self.source.keyed else None]
             for fact in first:
                 ingestion.read_again(fact)
@@ -282,6 +285,7 @@ class _Intake:
             contract=source.contract,
             keyed=source.keyed,
             reopen=self._reopened,
+            cutting=partial(cutter, source),
         )
 
     def _done(self, ingestion: Ingestion) -> Ingested:
@@ -339,7 +343,8 @@ class _Intake:
     def _take(self, ingestion: Ingestion, arrived: Arrived) -> None:
         reading = self._reading(arrived)
         uri, sha256 = reading.uri, reading.sha256
-        if not self.reread and ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at):
+        known = ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at)
+        if reading.closed or (known and not self.reread):
             self.unchanged += 1
             return
         ingestion.add(
@@ -401,6 +406,7 @@ class _Intake:
             arrived.version,
             arrived.partition,
             arrived.located.headers,
+            closed=self.repository.is_closed(arrived.sha256),
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
