@@ -15,14 +15,17 @@ from typing import Any
 
 import pytest
 
+from warehouse import mirror
 from warehouse.datasets import DatasetRecipe, Release, list_releases, resolve, verify
 from warehouse.datasets.shelf import write_index
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, UsageError
 
 
-@pytest.fixture
-def shelf(world: Any, recipe: DatasetRecipe) -> Path:
-    """Two versions of one data set."""
+@pytest.fixture(params=["disk", "bucket"])
+def shelf(world: Any, recipe: DatasetRecipe, request: pytest.FixtureRequest) -> Path:
+    """Two versions of one data set, in a folder or in one that mirrors a bucket."""
+    if request.param == "bucket":
+        mirror.make(world.folder, f"s3://{request.getfixturevalue('s3').made()}/root")
     for seed in (1, 2):
         world.export(replace(recipe, seed=seed))
     return world.folder / "out"
@@ -53,6 +56,7 @@ def test_a_revoked_version_is_not_handed_out_and_stays_revoked(shelf: Path, worl
     said = json.loads(index.read_text())
     said["versions"][1] |= {"state": "revoked", "why": "takedown 7"}
     index.write_text(json.dumps(said))
+    mirror.send(index)
     assert resolve(shelf, "tiny") == shelf / "tiny" / "1"
     with pytest.raises(Revoked, match="was revoked: takedown 7"):
         resolve(shelf, "tiny@2")
@@ -71,8 +75,23 @@ def test_a_version_that_a_crash_kept_out_of_the_index_is_live(shelf: Path) -> No
 def test_a_damaged_index_is_refused_not_taken_for_empty(shelf: Path) -> None:
     for text in ("", "{}", '{"versions": 3}', '{"versions": ["1"]}'):
         (shelf / "tiny" / "index.json").write_text(text)
+        mirror.send(shelf / "tiny" / "index.json")
         with pytest.raises(IntegrityError, match=r"index\.json is not an index of versions"):
             resolve(shelf, "tiny")
+
+
+def test_numbers_that_other_machines_claimed_are_passed_over_and_dead_claims_go(
+    world: Any, recipe: DatasetRecipe, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.make(world.folder, f"s3://{s3.made()}/root")
+    home = world.folder / "out" / recipe.name
+    assert mirror.claim(home / "1" / ".building") and not mirror.claim(home / "1" / ".building")
+    assert world.export(recipe).version == 2
+    assert mirror.names(home) == ["1", "2", "index.json"]
+    monkeypatch.setattr(mirror, "STRAY_S", -60)
+    assert world.export(replace(recipe, seed=9)).version == 3
+    assert mirror.names(home) == ["2", "3", "index.json"]
+    assert mirror.names(home / "3") == sorted(path.name for path in (home / "3").iterdir())
 
 
 def test_a_data_set_is_built_by_one_process_at_a_time(shelf: Path, world: Any) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from warehouse import mirror
 from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, Reject, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
@@ -67,7 +68,8 @@ class Repository:
 
     def tables(self) -> list[str]:
         """Names of the tables that have a commit, sorted."""
-        return sorted(path.name for path in (self.root / "repository").glob("*") if delta.exists(path))
+        folder = self.root / "repository"
+        return [name for name in mirror.names(folder) if delta.exists(folder / name)]
 
     def snapshot(self, table: str, *, version: int | None = None) -> Snapshot:
         """A table at one version, the last by default. Raises NotFound, FormatError for Delta features beyond the

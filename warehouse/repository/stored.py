@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from warehouse import mirror
 from warehouse.repository.delta import LiveFile
 from warehouse.repository.keys import Keys, Mask, pack
 
@@ -25,7 +26,7 @@ class StoredKeys:
         """bool (rows,): true for rows whose key is neither in the table nor earlier here."""
         for file in self._meeting(rows):
             self._unread.remove(file)
-            self._keys.load(file.path, self._names)
+            self._keys.load(mirror.fetch(file.path), self._names)
         return self._keys.fresh(*pack([rows[name] for name in self._names]))
 
     def _meeting(self, rows: pa.RecordBatch) -> list[LiveFile]:

@@ -4,12 +4,14 @@
 Rejects.
 """
 
+from warehouse.sources.buckets import told
 from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
 from warehouse.sources.names import Names
+from warehouse.sources.object_store import stored
 from warehouse.sources.packages import PACKAGE
 from warehouse.sources.packages import licence as package_licence
 from warehouse.sources.parsing import closing_parser
@@ -73,4 +75,6 @@ __all__ = [
     "read_batches",
     "reader_id",
     "sniff_table",
+    "stored",
+    "told",
 ]
