@@ -1,7 +1,7 @@
 """Rows of the table ``documents``: what a reader yields (RECORDS) with identity, origin and time added.
 
-Hashes are taken over Arrow's own bytes. Whole ingestion, 246 MB of text a CPU second (documents of 4 KB), where
-appending the same batches as they are gives 396 and a bare Parquet writer 400; 0.3 ms an object of one small document.
+Hashes are taken over Arrow's own bytes, by vectors (``kernels.blake2b``): of 200 MB of text in 44,352 documents content
+hashes take 0.07 CPU seconds and identities 0.01, where writing the Parquet file takes 0.35.
 """
 
 from __future__ import annotations
