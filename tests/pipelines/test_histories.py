@@ -7,7 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +270,32 @@ def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str
     assert len([fact for receipt in done.receipts for fact in receipt.objects]) == 3, "none was read twice"
     values: Sequence[tuple[int]] = asked(project, "SELECT v FROM repository.t_history ORDER BY valid_from")
     assert values == [(1,), (2,), (1,)]
+
+
+@pytest.mark.parametrize("mode", ["upsert", "snapshot", "scd2"])
+def test_a_source_with_keys_is_fresh_from_any_run_that_succeeds_though_nothing_had_changed(
+    made: Callable[[str, str], Project], mode: str
+) -> None:
+    recipe = f"uri: data/*.csv\ntable: t\nmode: {mode}\nkeys: [k]\nfresh_within: {{warn: 24h, fail: 36h}}\n"
+    project = made(mode, recipe)
+    file = project.folder / "data" / "a.csv"
+    file.write_text("k,v\nx,1\n")
+    hour, ended = timedelta(hours=1), list[datetime]()
+    for rows in (1, 0):
+        (done,) = run_assets(project, ["sources/s"]).assets
+        assert (done.rows, done.metadata["objects_unchanged"]) == (rows, 1 - rows)
+        (stated,) = status(project).freshness
+        assert (stated.asset, stated.state) == ("sources/s", "fresh")
+        ended.append(stated.last_run_at or day(1))
+    assert ended[1] > ended[0]
+    for age, state in ((25 * hour, "near"), (37 * hour, "overdue")):
+        assert [each.state for each in status(project, now=ended[1] + age).freshness] == [state]
+    file.write_text("v\n1\n")
+    with pytest.raises(InputError, match="missing_key"):
+        run_assets(project, ["sources/s"])
+    assert [each.last_run_at for each in status(project).freshness] == [ended[1]], "a run that failed is none"
+    spec = build_definitions(project).resolve_asset_graph().get(dg.AssetKey(["sources", "s"]))
+    assert spec.freshness_policy is not None
 
 
 def modelled(project: Project, name: str, kind: str, sql: str) -> None:
