@@ -351,6 +351,7 @@ class _Intake:
             reading.records,
             version=reading.version,
             partition=reading.partition,
+            headers=reading.headers,
         )
 
     def _take_vintages(self, ingestion: Ingestion, arrivals: Sequence[Arrived]) -> None:
@@ -392,7 +393,14 @@ class _Intake:
         reader = reader_id(self.source, arrived.located, path)
         records = read(self.source, arrived.located, path, self.names)
         return Reading(
-            arrived.located.uri, arrived.sha256, arrived.size, reader, records, arrived.version, arrived.partition
+            arrived.located.uri,
+            arrived.sha256,
+            arrived.size,
+            reader,
+            records,
+            arrived.version,
+            arrived.partition,
+            arrived.located.headers,
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
@@ -417,7 +425,7 @@ def states_times(source: Source) -> bool:
 
 def _archived(repository: Repository, fact: ObjectFact) -> Located:
     """An object of before, in the archive."""
-    return Located(fact.uri, repository.object_path(fact.sha256), fact.size)
+    return Located(fact.uri, repository.object_path(fact.sha256), fact.size, headers=fact.headers)
 
 
 def _objects(
@@ -461,12 +469,12 @@ def _arrived(
             raise NetworkError(f"{located.uri} answers 304 to a request without a condition", do="run it again later")
         known_at = plan_known_at(source, located, modified=answer.modified)
         sha256, size = repository.archive_chunks(answer.chunks, name=located.uri)
-        return Arrived(located, sha256, size, size, known_at, answer.version)
+        return Arrived(replace(located, headers=answer.headers), sha256, size, size, known_at, answer.version)
 
 
 def _held_by_archive(source: Source, located: Located, held: ObjectFact) -> Arrived:
     stated = held.known_at if source.known_at.header else plan_known_at(source, located)
-    return Arrived(located, held.sha256, held.size, 0, stated, held.version)
+    return Arrived(replace(located, headers=held.headers), held.sha256, held.size, 0, stated, held.version)
 
 
 def _answered(

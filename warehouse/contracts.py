@@ -284,7 +284,8 @@ class ObjectFact:
 
     rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped. version: what a server calls
     these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions; deleted: keys that the
-    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts.
+    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts. headers: lines of
+    the response that brought it which say what may be done with it (``x-robots-tag: noai``).
     """
 
     uri: str
@@ -300,6 +301,7 @@ class ObjectFact:
     version: str | None = None
     partition: str | None = None
     deleted: int = 0
+    headers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

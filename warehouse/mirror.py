@@ -232,11 +232,9 @@ def remove_strays(folder: Path, known: Collection[str]) -> None:
     """
     if (mirror := of(folder)) is not None:
         before = datetime.now(UTC) - timedelta(seconds=STRAY_S)
-        found = mirror.store.list(mirror.key(folder))
-        parts = (entry.key for entry in found if entry.key.endswith(".parquet") and entry.modified < before)
-        mirror.store.delete(
-            key for key in parts if (mirror.root / key).parent == folder and Path(key).name not in known
-        )
+        _, entries = mirror.store.children(mirror.key(folder))
+        old = [entry.key for entry in entries if entry.key.endswith(".parquet") and entry.modified < before]
+        mirror.store.delete(key for key in old if key.rpartition("/")[2] not in known)
 
 
 def names(folder: Path) -> list[str]:
@@ -245,17 +243,15 @@ def names(folder: Path) -> list[str]:
     """
     if (mirror := of(folder)) is None:
         return sorted(os.listdir(folder)) if folder.is_dir() else []
-    prefix = mirror.key(folder)
-    start = len(prefix) + 1 if prefix else 0
-    return sorted({entry.key[start:].partition("/")[0] for entry in mirror.store.list(prefix)})
+    folders, entries = mirror.store.children(mirror.key(folder))
+    return sorted({*folders, *(entry.key.rpartition("/")[2] for entry in entries)})
 
 
 def sizes(folder: Path) -> dict[Path, int]:
     """Bytes of the files in a folder, of those below it not."""
     if (mirror := of(folder)) is None:
         return {path: path.stat().st_size for path in folder.glob("*") if path.is_file()}
-    found = ((mirror.root / entry.key, entry.size) for entry in mirror.store.list(mirror.key(folder)))
-    return {path: size for path, size in found if path.parent == folder}
+    return {mirror.root / entry.key: entry.size for entry in mirror.store.children(mirror.key(folder))[1]}
 
 
 def refresh_log(table: Path, *, own: bool = False) -> None:

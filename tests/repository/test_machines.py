@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -119,3 +120,19 @@ def test_a_bucket_that_is_not_there_or_does_not_answer_is_one_clear_error(
     with pytest.raises(UsageError, match="holds credentials") as refused:
         mirror.make(home / "secret", "s3://key:hush@bucket")
     assert "hush" not in str(refused.value)
+
+
+def test_what_a_dead_machine_left_before_its_commit_goes_with_maintenance(
+    machines: list[Repository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended(machines[0], [1, 2])
+    stray = machines[0].root / "repository/t/part-dead-00000.parquet"
+    stray.write_bytes(b"half")
+    mirror.send(stray)
+    vacuum = partial(machines[1].vacuum, "t", pins=(), since=day(1))
+    vacuum()
+    assert stray.name in mirror.names(stray.parent)
+    monkeypatch.setattr(mirror, "STRAY_S", -60)
+    vacuum()
+    assert stray.name not in mirror.names(stray.parent)
+    assert values(machines[2]) == [1, 2]

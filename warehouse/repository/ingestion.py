@@ -79,6 +79,7 @@ class Reading:
     records: Readings
     version: str | None = None
     partition: str | None = None
+    headers: str | None = None
 
 
 Reopen = Callable[[ObjectFact], Reading]
@@ -139,6 +140,7 @@ class Ingestion:
         *,
         version: str | None = None,
         partition: str | None = None,
+        headers: str | None = None,
     ) -> ObjectFact:
         """Read one object to its end; commits when enough is pending. The fact of the object, counted.
 
@@ -150,7 +152,7 @@ class Ingestion:
         recorded = self._recorded.get((uri, sha256, reader, known_at))
         if recorded:
             return recorded
-        given = Reading(uri, sha256, size, reader, readings, version, partition)
+        given = Reading(uri, sha256, size, reader, readings, version, partition, headers)
         with self._all_or_nothing():
             fact = self._read_in_time(known_at, given)
             self._commit_if_full()
@@ -318,6 +320,7 @@ class Ingestion:
             reading.reader,
             version=reading.version,
             partition=reading.partition,
+            headers=reading.headers,
         )
         origin = Origin(self._intake.source, fact.uri, fact.sha256, fact.known_at, self._stage.receipt_id, at)
         self._facts.append(fact)

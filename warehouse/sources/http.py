@@ -33,6 +33,7 @@ from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.sources.locate import Located
 from warehouse.sources.patterns import as_stated, expanded
 from warehouse.sources.recipe import Source
+from warehouse.sources.rights import lines_of
 
 TRANSIENT = frozenset((408, 425, 429))
 CHUNK = 1 << 18
@@ -45,12 +46,14 @@ RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 class Response:
     """What a server answered: ``chunks`` are to be taken once, before the connection is closed.
 
-    version: ETag, else Last-Modified as it came, else None; modified: Last-Modified in UTC.
+    version: ETag, else Last-Modified as it came, else None; modified: Last-Modified in UTC; headers: lines that say
+    what may be done with it, see ``rights``.
     """
 
     version: str | None
     modified: datetime | None
     chunks: Iterator[bytes]
+    headers: str | None = None
 
 
 @contextmanager
@@ -70,7 +73,8 @@ def fetched(source: Source, located: Located, *, version: str | None = None) -> 
         transfer = _Transfer(source, located, answer, until)
         etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
         try:
-            yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), transfer.chunks())
+            version = etag if ETAG.fullmatch(etag) else modified
+            yield Response(version, _moment(modified), transfer.chunks(), lines_of(answer.headers))
         finally:
             transfer.answer.close()
 

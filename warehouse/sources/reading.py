@@ -195,10 +195,12 @@ def _read_member(member: Member, source: Source, located: Located, names: Names)
     if source.benchmark and reader.table is not None:
         items = benchmarks.passages(reader.table(member, source), located.uri)
     elif source.benchmark:
-        documents = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
+        documents = reader.documents(
+            member, Documents(source, member.uri, located.licence, located.title, located.headers)
+        )
         items = benchmarks.passages(documents, located.uri)
     elif not source.typed:
-        items = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
+        items = reader.documents(member, Documents(source, member.uri, located.licence, located.title, located.headers))
     elif reader.table is not None:
         names.met |= dict.fromkeys(folders.stated(member.uri))
         items = folders.added(reader.table(member, source), member.uri, located.folders)

@@ -15,9 +15,10 @@ from xml.parsers import expat
 
 from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.containers import Member
-from warehouse.sources.html import Document, columns
+from warehouse.sources.html import columns
 from warehouse.sources.page import tag
 from warehouse.sources.records import Documents
+from warehouse.sources.rights import Document
 
 BLOCK = 1 << 16
 XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
