@@ -329,6 +329,22 @@ def test_a_model_may_ask_what_was_known_at_a_moment_and_comes_after_the_table(
         build_definitions(project)
 
 
+def test_features_may_be_made_of_the_history_of_a_keyed_table(made: Callable[[str, str], Project]) -> None:
+    project = made("features", SNAPSHOT)
+    (project.folder / "data" / "a.csv").write_text("k,v\nx,1\n")
+    run(project, 1)
+    (project.folder / "data" / "a.csv").write_text("k,v\nx,2\n")
+    run(project, 3)
+    (project.folder / "recipes" / "features").mkdir()
+    (project.folder / "recipes" / "features" / "f.yaml").write_text(
+        "spine:\n  select: SELECT k, TIMESTAMP '2026-01-02' AS moment FROM repository.t_current\n"
+        "  keys: [k]\n  time: moment\nviews:\n  was:\n    relation: repository.t_history\n    keys: [k]\n"
+        "    event_time: valid_from\n    known_at: valid_from\n    at_moment: counted\n    latest: {value: v}\n"
+    )
+    run_assets(project, ["published/snapshot", "features/f"])
+    assert asked(project, "SELECT k, value FROM repository.features_f") == [("x", 1)]
+
+
 def test_a_model_may_read_the_history_of_a_keyed_table_and_comes_after_the_table(
     made: Callable[[str, str], Project],
 ) -> None:
