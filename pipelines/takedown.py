@@ -30,7 +30,6 @@ from warehouse.errors import IntegrityError, NotFound, WarehouseError
 from warehouse.kernels.prints import Known, known
 from warehouse.models import load_models
 from warehouse.project import Project, prepare, write_whole
-from warehouse.replacing import remove as remove_path
 from warehouse.repository import TAKEDOWNS, Barred, Erased, Gone, Origins, Repository, keyed_hash, row_names
 from warehouse.sources import closing_parser, load_source
 from warehouse.synthetic import load_synthetic
@@ -154,7 +153,7 @@ def remove(
     objects = Counter(_redacted(repository, project, each, plan, run_id=run_id) for each in plan.reach.objects)
     for _, _, model in plan.reach.models:
         objects[repository.redact(model, None, takedown_id=plan.id, run_id=run_id).reason] += 1
-    remove_path(project.root / "report")
+    mirror.remove(project.root / "report")
     total = Erased(sum(each.rows for each in erased), sum(each.files for each in erased))
     return Removed(plan, total, objects)
 
@@ -210,8 +209,8 @@ def prove(project: Project, takedown: str, *, run_id: str) -> Plan:
             places=places,
         )
     _record(Repository(project.root), [_said(plan, "proved", run_id=run_id)], run_id=run_id)
-    remove_path(_prints(project, plan.id))
-    remove_path(path)
+    mirror.remove(_prints(project, plan.id))
+    mirror.remove(path)
     return plan
 
 
@@ -236,13 +235,13 @@ def _planned(
     planned = {path.stem for path in folder.glob("*.json")}
     for stray in folder.iterdir():
         if stray.suffix == ".draft" or stray.stem not in planned:
-            remove_path(stray)
+            mirror.remove(stray)
     try:
         reach = answers.reach(
             project, asked, value, marked=_prints(project, takedown), made_of=_made_of(project), short=short
         )
     except WarehouseError:
-        remove_path(_prints(project, takedown))
+        mirror.remove(_prints(project, takedown))
         raise
     plan = Plan(takedown, asked, value, why, now.isoformat(), reach)
     values = {**asdict(plan), "reach": {**asdict(reach), "origins": _listed(reach.origins)}}

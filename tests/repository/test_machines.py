@@ -18,7 +18,7 @@ from scenes import Readings, day, documents, ingest, leftovers, rows, stored
 
 from warehouse import mirror
 from warehouse.errors import Busy, InputError, NetworkError, UsageError
-from warehouse.repository import Repository
+from warehouse.repository import Gone, Repository
 
 SCHEMA = pa.schema([("x", pa.int64())])
 
@@ -136,3 +136,16 @@ def test_what_a_dead_machine_left_before_its_commit_goes_with_maintenance(
     vacuum()
     assert stray.name not in mirror.names(stray.parent)
     assert values(machines[2]) == [1, 2]
+
+
+def test_what_one_machine_takes_down_goes_from_the_others_when_they_look(machines: list[Repository]) -> None:
+    table = rows(doc_id=["a", "b"], text=["kept", "gone"])
+    machines[0].append("t", [table], schema=table.schema, source="s", run_id="r")
+    sha256, _ = machines[0].archive_chunks([b"gone"], name="object")
+    assert len(held(machines[1], "t")) == 2 and machines[1].object_path(sha256).read_bytes() == b"gone"
+    for path in machines[1].root.rglob("*"):
+        os.utime(path, (time.time() - 3600,) * 2)
+    machines[0].erase("t", Gone(frozenset(["b"]), frozenset(), frozenset()))
+    mirror.remove(machines[0].object_path(sha256))
+    assert [row["text"] for row in held(machines[1], "t")] == ["kept"]
+    assert not any(b"gone" in path.read_bytes() for path in machines[1].root.rglob("*") if path.is_file())

@@ -23,7 +23,6 @@ from typing import Any
 from warehouse import manifest, mirror
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, StorageFull, UsageError
 from warehouse.manifest import AnyManifest, read_any
-from warehouse.replacing import remove, replace
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BUILDING = ".building-"
@@ -178,12 +177,12 @@ def revoke(home: Path, version: int, *, why: str, at: datetime) -> None:
         if manifest.revocation(folder) is None:
             draft = folder / f".{manifest.REVOKED}"
             draft.write_text(json.dumps({"why": why, "at": at.isoformat()}) + "\n", "utf-8")
-            replace(draft, folder / manifest.REVOKED)
+            mirror.replace(draft, folder / manifest.REVOKED)
         write_index(home)
         mirror.remove_below(folder, but=(manifest.NAME, manifest.REVOKED))
         for path in folder.iterdir():
             if path.name not in (manifest.NAME, manifest.REVOKED):
-                remove(path)
+                mirror.remove(path)
 
 
 def _states(home: Path) -> dict[int, dict[str, str]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from warehouse import mirror
 from warehouse.errors import InputError, NotFound
-from warehouse.replacing import remove
 from warehouse.repository import locks
 from warehouse.repository.storage import room
 
@@ -82,7 +81,7 @@ def scratch(root: Path) -> Iterator[Path]:
         try:
             yield folder
         finally:
-            remove(folder)
+            mirror.remove(folder)
 
 
 def sweep(root: Path) -> int:
@@ -90,7 +89,7 @@ def sweep(root: Path) -> int:
     with locks.alone_if_free(_lock(root)) as free:
         stale = list((root / "archive" / "tmp").glob("*")) if free else []
         for path in stale:
-            remove(path)
+            mirror.remove(path)
     return len(stale)
 
 

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 
 from warehouse import mirror
 from warehouse.contracts import Cut, Cutter, Cutting
-from warehouse.replacing import remove, replace
 from warehouse.repository import archive, delta, writing
 from warehouse.repository.storage import room
 from warehouse.repository.takedown import REDACTIONS, REDACTIONS_TABLE
@@ -86,5 +85,5 @@ def _replace(root: Path, old: str, new: str, *, closed: bool) -> None:
     with room("a redaction", root):
         draft = place.with_suffix(".redacted.tmp")
         draft.write_text(f"{new} closed\n" if closed else f"{new}\n", "utf-8")
-        replace(draft, place.with_suffix(archive.REDACTED))
-    remove(place)
+        mirror.replace(draft, place.with_suffix(archive.REDACTED))
+    mirror.remove(place)

@@ -32,7 +32,6 @@ from warehouse import mirror
 from warehouse.contracts import TIMESTAMP, content_hash
 from warehouse.kernels.prints import Known, met
 from warehouse.kernels.texts import texts
-from warehouse.replacing import remove, replace
 from warehouse.repository import delta, locks, parts, writing
 from warehouse.repository.keyed import COLUMNS, row_hashes
 from warehouse.repository.keys import Mask
@@ -383,7 +382,7 @@ def _rewritten(path: Path, matches: Matches) -> int:
         for group in chain([first] if first.num_rows else [], groups):
             target.write(group)
         part = target.close()
-        replace(draft, path)
+        mirror.replace(draft, path)
     with suppress(OSError):
         draft.parent.rmdir()
     return int(held.metadata.num_rows - part.rows)
@@ -422,11 +421,11 @@ def _mended(folder: Path, action: Mapping[str, Any]) -> Mapping[str, Any]:
 def _drop_checkpoints(folder: Path) -> None:
     log = folder / "_delta_log"
     for path in [log / "_last_checkpoint", *log.glob("*.checkpoint*.parquet")]:
-        remove(path)
+        mirror.remove(path)
 
 
 def _replace(path: Path, content: bytes) -> None:
     draft = path.with_name(f"{path.name}.tmp")
     with room(f"the log of table {path.parent.parent.name}", path.parent):
         draft.write_bytes(content)
-        replace(draft, path)
+        mirror.replace(draft, path)
