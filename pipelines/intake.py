@@ -1,8 +1,9 @@
 """What is new of a source, read into its table: objects fetched, archived, compared with the current ones, and read.
 
 An object's bytes go to the archive first; an object that is still the current one of its uri under the same reader is
-skipped; every other is read again whole. ``known_at`` is the source's own, else what the caller says. What a network or
-a server fails at is kept as a reject ``not_fetched`` after all else is committed.
+skipped; of one that grew the rest is read (``growing``), every other is read again whole. ``known_at`` is the source's
+own, else what the caller says. What a network or a server fails at is kept as a reject ``not_fetched`` after all else
+is committed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 from tqdm import tqdm
 
+from pipelines.growing import read_on, read_rest_again
 from pipelines.tables import Part, table_parts
 from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, ObjectFact, Receipt, digest
 from warehouse.errors import InputError, NetworkError, WarehouseError
@@ -39,6 +41,7 @@ from warehouse.sources import (
     read,
     read_batches,
     reader_id,
+    recipe_digest,
 )
 
 COUNTS = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
@@ -245,6 +248,7 @@ class _Intake:
     unchanged: int = 0
     bytes_read: int = 0
     failed: dict[str, WarehouseError] = field(default_factory=dict)
+    ingestion: Ingestion | None = None
 
     def taken(self, run_id: str) -> Ingested:
         """What came of the objects."""
@@ -264,6 +268,7 @@ class _Intake:
     def read_again(self, hashes: Collection[str], run_id: str) -> tuple[Ingested, set[tuple[str, str, str]], set[str]]:
         """What came of reading the objects of these hashes again; what was refused; the hashes that the table has."""
         with self._ingestion(run_id) as ingestion:
+            self.ingestion = ingestion
             facts = [fact for fact in ingestion.facts() if fact.sha256 in hashes]
             first = sorted(facts, key=lambda fact: fact.known_at)[: 1 if self.source.keyed else None]
             for fact in first:
@@ -341,15 +346,22 @@ class _Intake:
         if not self.reread and ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at):
             self.unchanged += 1
             return
+        known_at = arrived.known_at or self.known_at
+        if not self.reread:
+            reading = read_on(
+                ingestion, self.repository, self.source, arrived.located, reading, known_at=known_at, names=self.names
+            )
         ingestion.add(
             uri,
             sha256,
             reading.size,
-            arrived.known_at or self.known_at,
+            known_at,
             reading.reader,
             reading.records,
             version=reading.version,
             partition=reading.partition,
+            recipe=reading.recipe,
+            grown=reading.grown,
         )
 
     def _take_vintages(self, ingestion: Ingestion, arrivals: Sequence[Arrived]) -> None:
@@ -391,7 +403,14 @@ class _Intake:
         reader = reader_id(self.source, arrived.located, path)
         records = read(self.source, arrived.located, path, self.names)
         return Reading(
-            arrived.located.uri, arrived.sha256, arrived.size, reader, records, arrived.version, arrived.partition
+            arrived.located.uri,
+            arrived.sha256,
+            arrived.size,
+            reader,
+            records,
+            arrived.version,
+            arrived.partition,
+            recipe_digest(self.source, arrived.located, reader),
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
@@ -401,7 +420,11 @@ class _Intake:
                 do=f"read it again with 'warehouse run sources/{self.source.name} --reread'",
             )
         located = _archived(self.repository, fact)
-        return self._reading(Arrived(located, fact.sha256, fact.size, 0, fact.known_at, fact.version, fact.partition))
+        arrived = Arrived(located, fact.sha256, fact.size, 0, fact.known_at, fact.version, fact.partition)
+        reading = self._reading(arrived)
+        if self.ingestion is None or fact.grown_from is None:
+            return reading
+        return read_rest_again(self.ingestion, self.repository, self.source, fact, reading, names=self.names)
 
 
 def _of_delta(fact: ObjectFact) -> bool:

@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,7 @@ import xxhash
 import zstandard
 
 from warehouse import query
+from warehouse.contracts import ObjectFact
 from warehouse.datasets import DOCUMENTS, list_releases, read_any, vocabulary_of
 from warehouse.errors import NotFound, UsageError
 from warehouse.manifest import NAME, Manifest, TableManifest
@@ -135,11 +136,9 @@ SELECT DISTINCT doc_id, why, source, uri, record, content_hash, object_sha256, s
 FROM repository.documents JOIN found USING (doc_id) ORDER BY ALL
 """
 _OTHERS = """
-SELECT object_sha256, count(DISTINCT doc_id)
-FROM repository.documents
-WHERE object_sha256 IN (SELECT object_sha256 FROM repository.documents SEMI JOIN found USING (doc_id))
-    AND doc_id NOT IN (SELECT doc_id FROM found)
-GROUP BY object_sha256
+SELECT count(DISTINCT doc_id)
+FROM repository.documents ANTI JOIN found USING (doc_id)
+WHERE list_contains($1, object_sha256)
 """
 
 
@@ -154,10 +153,10 @@ def reach(project: Project, asked: str, value: str) -> Reach:
     with connected(repository) as con:
         _find(con, repository, asked, value)
         documents = tuple(Reached(*row) for row in fetch_all(con, _DOCUMENTS))
-        others = dict(fetch_all(con, _OTHERS))
+        objects = tuple(_objects(con, repository, documents))
     if not documents:
         raise NotFound(f"no document of {asked} {value!r}", do="look with 'warehouse sql' what there is")
-    return Reach(documents, tuple(_objects(repository, documents, others)), tuple(_releases(project, documents)))
+    return Reach(documents, objects, tuple(_releases(project, documents)))
 
 
 def connected(repository: Repository) -> Connection:
@@ -185,15 +184,24 @@ def _find(con: Connection, repository: Repository, asked: str, value: str) -> No
             fetch_all(con, sql)
 
 
-def _objects(repository: Repository, documents: Sequence[Reached], others: Mapping[str, int]) -> Iterator[Object]:
-    read = {fact.sha256: fact for receipt in repository.receipts("documents") for fact in receipt.objects}
-    taken: dict[str, set[Taken]] = {}
+def _objects(con: Connection, repository: Repository, documents: Sequence[Reached]) -> Iterator[Object]:
+    """The objects that the documents were read from, and those that grew from these: they begin with the same bytes."""
+    read: dict[str, ObjectFact] = {}
+    before: dict[str, set[str]] = {}  # of each object itself and those that it grew from, earlier facts first
+    for fact in (fact for receipt in repository.receipts("documents") for fact in receipt.objects):
+        read[fact.sha256] = fact
+        base = before.get(fact.grown_from, set()) if fact.grown_from else set()
+        before.setdefault(fact.sha256, {fact.sha256}).update(base)
+    taken: dict[str, set[Taken]] = {each.object_sha256: set() for each in documents}
     for each in documents:
-        taken.setdefault(each.object_sha256, set()).add((each.content_hash, each.uri))
-    for sha256, held in sorted(taken.items()):
-        fact = read.get(sha256)
-        kind = kind_of(fact.uri, fact.reader) if fact else "whole"
-        yield Object(sha256, fact.uri if fact else "", tuple(sorted(held)), others.get(sha256, 0), kind)
+        taken[each.object_sha256].add((each.content_hash, each.uri))
+    holding = {sha256: parts for sha256, parts in before.items() if not parts.isdisjoint(taken)}
+    for sha256, parts in sorted({**{each: {each} for each in taken}, **holding}.items()):
+        last = read.get(sha256)
+        kind = kind_of(last.uri, last.reader) if last else "whole"
+        ((others,),) = fetch_all(con, _OTHERS, [sorted(parts)])
+        held = set().union(*(taken.get(each, set()) for each in parts))
+        yield Object(sha256, last.uri if last else "", tuple(sorted(held)), others, kind)
 
 
 def _releases(project: Project, documents: Sequence[Reached]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, R
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen, rejected_row
+from warehouse.repository.ingestion import REJECTS_TABLE, Grown, Ingestion, Intake, Reading, Reopen, rejected_row
 from warehouse.repository.origin import Origin
 from warehouse.repository.redaction import Kind, Taken
 from warehouse.repository.takedown import REDACTIONS, TAKEDOWNS, Erased, Gone, keyed_hash
@@ -31,6 +31,7 @@ __all__ = [
     "Compacted",
     "Erased",
     "Gone",
+    "Grown",
     "Ingestion",
     "Reading",
     "Repository",
@@ -64,6 +65,11 @@ class Repository:
     def object_path(self, sha256: str) -> Path:
         """Where an archived object lies. Raises NotFound."""
         return archive.object_path(self.root, sha256)
+
+    def whole_object(self, sha256: str) -> Path | None:
+        """Where an archived object lies as it came; None where a record was cut out of it."""
+        path = archive.place(self.root, sha256)
+        return path if path.is_file() else None
 
     def tables(self) -> list[str]:
         """Names of the tables that have a commit, sorted."""

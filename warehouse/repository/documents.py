@@ -82,14 +82,25 @@ class Documents:
             "synthetic": self.synthetic,
             "generation": self.generation,
             "receipt_id": origin.receipt_id,
+            "grown_since": None,
         }
         for name, value in same.items():
             columns[name] = pa.repeat(pa.scalar(value, DOCUMENTS.field(name).type), records.num_rows)
+        if origin.grown_since is not None:
+            columns["grown_since"] = _grown_since(records, origin)
         arrays = [
             pa.array(columns[f.name], f.type) if isinstance(columns[f.name], list) else columns[f.name]
             for f in DOCUMENTS
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
+
+
+def _grown_since(records: pa.RecordBatch, origin: Origin) -> pa.Array:
+    """The origin's, of records that stand beside earlier ones of their uri; null of those that state their time."""
+    beside = pc.or_(pc.equal(records["uri"], origin.uri), pc.not_equal(records["record"], "0"))
+    kind = DOCUMENTS.field("grown_since").type
+    since, none = pa.scalar(origin.grown_since, kind), pa.scalar(None, kind)
+    return pc.if_else(pc.and_(beside, pc.is_null(records["known_at"])), since, none)
 
 
 def content_hashes(text: pa.LargeStringArray) -> Iterator[str]:

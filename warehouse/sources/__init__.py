@@ -5,6 +5,7 @@ Rejects.
 """
 
 from warehouse.sources.databases import answered
+from warehouse.sources.growth import Rest, fits, read_rest, recipe_digest, rest
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
@@ -54,6 +55,7 @@ __all__ = [
     "Located",
     "Names",
     "Partitions",
+    "Rest",
     "Source",
     "answered",
     "arrivals",
@@ -61,6 +63,7 @@ __all__ = [
     "dump_source",
     "fetched",
     "first_day",
+    "fits",
     "guarded",
     "guess_reader",
     "load_source",
@@ -71,6 +74,9 @@ __all__ = [
     "plan_known_at",
     "read",
     "read_batches",
+    "read_rest",
     "reader_id",
+    "recipe_digest",
+    "rest",
     "sniff_table",
 ]
