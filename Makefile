@@ -10,7 +10,7 @@ export DAGSTER_DISABLE_TELEMETRY := 1
 export GX_ANALYTICS_ENABLED := false
 export TQDM_DISABLE ?=
 
-.PHONY: demo test explore test-frameworks lint ui bench bench-frameworks clean lock install
+.PHONY: demo test explore test-stores test-frameworks lint ui bench bench-frameworks clean lock install
 
 install: $(STAMP)
 
@@ -34,6 +34,10 @@ test: $(STAMP)
 # The laws on examples that no run before has seen; 'make test' takes the same ones each time.
 explore: $(STAMP)
 	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# The repository's tests in a bucket too, also those that take seconds there.
+test-stores: $(STAMP)
+	EVERY_STORE=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/repository tests/publish
 
 # What needs PyTorch: a CUDA build of 5 GB, so in an environment of its own.
 test-frameworks: $(FRAMEWORKS)/.installed
@@ -63,7 +67,7 @@ bench-frameworks: $(FRAMEWORKS)/.installed
 LOCKED := uv pip compile --universal --generate-hashes --no-header --no-annotate --no-strip-extras --python-version 3.11
 
 lock:
-	$(LOCKED) --extra all --extra adbc --extra dev --extra pdf --extra remote pyproject.toml -o requirements.lock
+	$(LOCKED) --extra all --extra adbc --extra dev --extra pdf pyproject.toml -o requirements.lock
 	printf 'pytest\ntorchdata\n' | $(LOCKED) --extra torch pyproject.toml - -o requirements-frameworks.lock
 
 clean:

@@ -60,7 +60,7 @@ def figures(some: list[str]) -> dict[str, float]:
 
 
 def of_texts(batch: pa.RecordBatch) -> pa.Array:
-    return pa.array(content_hashes(batch["text"]))
+    return content_hashes(batch["text"])
 
 
 def of_normalised(batch: pa.RecordBatch) -> pa.Array:

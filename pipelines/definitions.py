@@ -35,7 +35,7 @@ from warehouse.features import load_features
 from warehouse.gate import Suite, load_suites
 from warehouse.models import Model, load_models
 from warehouse.project import Project, builtin_folder, find
-from warehouse.query import DERIVED
+from warehouse.query import AS_OF, DERIVED
 from warehouse.sources import BENCHMARKS, LISTED_HERE, SCORED_HERE, WRITTEN_HERE, Source, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 from warehouse.synthetic import FactsRecipe, RowsRecipe, load_synthetic
@@ -161,9 +161,9 @@ def _written(
 
 
 def _derived(sources: Sequence[Source]) -> dict[str, str]:
-    """Views beside a keyed table -> the table."""
+    """Views beside a keyed table, and what was known at a moment -> the table."""
     tables = {source.table for source in sources if source.keyed}
-    return {f"repository.{table}{end}": f"repository.{table}" for table in tables for end in DERIVED}
+    return {f"repository.{table}{end}": f"repository.{table}" for table in tables for end in (*DERIVED, AS_OF)}
 
 
 def _refuse_unfed(project: Project, loaded: Sequence[Model], fed: Sequence[Model], written: set[str]) -> None:

@@ -39,12 +39,12 @@ def read_on(
         or (held.reader, held.recipe) != (reading.reader, reading.recipe)
         or held.known_at > known_at
         or held.dropped
+        or repository.is_cut(held.sha256)
+        or repository.is_cut(reading.sha256)
     ):
         return reading
-    before, now = (repository.whole_object(sha256) for sha256 in (held.sha256, reading.sha256))
-    if before is None or now is None:
-        return reading
-    begun = rest(before, now, max_bytes=source.limits.max_record_bytes)
+    now = repository.object_path(reading.sha256)
+    begun = rest(now, held.size, held.sha256, max_bytes=source.limits.max_record_bytes)
     begun = _with_state(ingestion, source, held, begun) if begun else None
     if begun is None or (source.typed and not fits(source, located, now, begun)):
         return reading

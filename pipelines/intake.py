@@ -42,6 +42,7 @@ from warehouse.sources import (
     read_batches,
     reader_id,
     recipe_digest,
+    stored,
 )
 
 COUNTS = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
@@ -451,7 +452,7 @@ def _objects(
     """
     try:
         located = list(locate(source, project.folder))
-    except InputError:
+    except (InputError, NetworkError):
         if not (reread and Repository(project.root).current_objects(source.table, source.name)):
             raise
         return []
@@ -475,7 +476,8 @@ def _arrived(
         return Arrived(located, sha256, size, size, plan_known_at(source, located))
     if reread and held:
         return _held_by_archive(source, located, held)
-    with fetched(source, located, version=held.version if held else None) as answer:
+    opened = stored if located.entry else fetched
+    with opened(source, located, version=held.version if held else None) as answer:
         if answer is None and held:
             return _held_by_archive(source, located, held)
         if answer is None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from warehouse.contracts import ObjectFact
-from warehouse.repository import to_read
-from warehouse.sources import Located, Source, reader_id
+from warehouse.repository import ToRead, to_read
+from warehouse.sources import Located, Source, reader_id, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,29 @@ class Part:
 def table_parts(source: Source, located: Located, held: ObjectFact | None, *, reread: bool) -> list[Part]:
     """What is to be read of a Delta table: nothing where it is at the version held, all of it where nothing is held.
 
-    A source that states where to begin is read there first, then what came after. Raises FormatError.
+    A source that states where to begin is read there first, then what came after. Raises FormatError, NetworkError.
     """
-    reader = reader_id(source, located, located.path)
+    with told(located.uri):
+        return _parts(source, located, held, reread=reread)
+
+
+def _parts(source: Source, located: Located, held: ObjectFact | None, *, reread: bool) -> list[Part]:
+    reader, where = reader_id(source, located, located.path), located.url or located.path
     before = held.version if held and held.reader == reader and not reread else None
     parts = []
     if before is None and source.delta.start is not None:
-        first = to_read(located.path, start=source.delta.start)
-        parts.append(Part(reader, first.version, first.state, first.size, first.batches))
+        first = to_read(where, start=source.delta.start)
+        parts.append(_part(reader, located, first))
         before = first.version
-    last = to_read(located.path, held=before)
+    last = to_read(where, held=before)
     if last.version != before:
-        parts.append(Part(reader, last.version, last.state, last.size, last.batches))
+        parts.append(_part(reader, located, last))
     return parts
+
+
+def _part(reader: str, located: Located, found: ToRead) -> Part:
+    def batches() -> Iterator[tuple[str, pa.RecordBatch]]:
+        with told(located.uri):
+            yield from found.batches()
+
+    return Part(reader, found.version, found.state, found.size, batches)

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real input data in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def buckets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server of S3 on loopback, of this worker alone: stores.Buckets."""
+    stores = importlib.import_module("stores")  # not in the environment of test-frameworks
+    with stores.served(tmp_path_factory.mktemp("s3")) as made:
+        yield made
+
+
+@pytest.fixture
+def s3(buckets: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same, reached by what reads the environment."""
+    for name, value in buckets.environ.items():
+        monkeypatch.setenv(name, value)
+    return buckets
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ the place of a built-in one. Nothing here reads data.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tomllib
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from warehouse import mirror, stores
 from warehouse.contracts import Freshness, Words, seconds
 from warehouse.errors import FormatError, NotFound, RecipeError, UsageError
 
@@ -31,6 +33,7 @@ KEYS = {
     "name": str,
     "root": str,
     "state": str,
+    "cache": str,
     "builtin": bool,
     "memory_limit": str,
     "fresh_within": str,
@@ -46,6 +49,7 @@ FURTHER_RULE_SETS = ("dolma", "nemo")
 MOST_THREADS = 1024
 SHORTEST_KEEP_S = 3600
 """A version that is replaced stays readable for this long at least: who reads it now is not disturbed."""
+SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT])(i?)B")
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[#?\\\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -93,7 +97,8 @@ class Project:
     """A project's folder, its data root and its local state.
 
     name: of the project; folder: holds warehouse.toml; root: the data (``WAREHOUSE_ROOT``, default
-    ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home.
+    ``<folder>/.warehouse``); state: always local (``WAREHOUSE_STATE``, default ``<root>/state``), Dagster's home. Data
+    in a bucket is mirrored below the state, in at most cache_bytes, and root is the folder that mirrors it.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
     words: how signals cut words. threads: how many measure documents at once.
@@ -112,6 +117,7 @@ class Project:
     words: Words = "spacy_en"
     threads: int = 1
     maintenance: Maintenance = Maintenance()
+    cache_bytes: int = 50 * 10**9
 
     @property
     def marker(self) -> Path:
@@ -187,9 +193,13 @@ def load(folder: Path) -> Project:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{marker}: {error}", allowed=f"TOML with the keys {', '.join(KEYS)}") from None
     _check(marker, values)
-    root = folder / (_place(marker, values, "root") or ".warehouse")
-    state = _place(marker, values, "state")
+    stated, state = _place(marker, values, "root") or ".warehouse", _place(marker, values, "state")
+    remote = stores.is_store(stated)
+    root = folder / (".warehouse" if remote else stated)
     local = folder / state if state else root / "state"
+    if remote:
+        root = local / "mirror" / hashlib.sha256(stated.encode()).hexdigest()[:16]
+        mirror.make(root, stated)
     return Project(
         values.get("name", folder.name),
         folder,
@@ -204,16 +214,19 @@ def load(folder: Path) -> Project:
         words=values.get("words", "spacy_en"),
         threads=values.get("threads", 1),
         maintenance=_maintenance(marker, values.get("maintenance")),
+        cache_bytes=_bytes(values.get("cache", "50GB")),
     )
 
 
 def _place(marker: Path, values: Mapping[str, Any], key: str) -> str | None:
-    """The folder that ``WAREHOUSE_<KEY>``, else the key states. Raises UsageError for a URL, which no folder is."""
+    """The place that ``WAREHOUSE_<KEY>``, else the key states. Raises UsageError for a URL but a bucket as the root."""
     variable = f"WAREHOUSE_{key.upper()}"
     stated = os.environ.get(variable)
     found = stated or values.get(key)
-    if found and (scheme := SCHEME.match(found)):
+    bucket = key == "root" and found is not None and stores.is_store(found)
+    if found and not bucket and (scheme := SCHEME.match(found)):
         came, allowed = f"{scheme[0]} as the {key} of a project", "a folder of this machine, or one that is mounted"
+        allowed += f", or {', '.join(f'{name}://' for name in stores.SCHEMES)}" if key == "root" else ""
         raise UsageError(f"{variable}: {came}", allowed=allowed) if stated else _refusal(marker, (key,), came, allowed)
     return found
 
@@ -253,6 +266,12 @@ def _maintenance(marker: Path, stated: Mapping[str, Any] | None) -> Maintenance:
     return Maintenance(**cron, keep_s=keep_s, tables=tables, on=True)
 
 
+def _bytes(size: str) -> int:
+    """Bytes of a size such as 400MB (10^6) or 4GiB (2^30)."""
+    [(number, unit, binary)] = SIZE.findall(size)
+    return int(float(number) * (1024 if binary else 1000) ** ("KMGT".index(unit) + 1))
+
+
 def _kept_s(marker: Path, key: tuple[str, ...], span: Any) -> int:
     found = seconds(str(span))
     if found is None or found < SHORTEST_KEEP_S:
@@ -268,8 +287,8 @@ def _check(marker: Path, values: Mapping[str, Any]) -> None:
         if not isinstance(value, KEYS[key]):
             kind = "table" if KEYS[key] is dict else KEYS[key].__name__
             raise _refusal(marker, (key,), f"{key} is {value!r}", f"{key} = a {kind}")
-        if key == "memory_limit" and not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", str(value)):
-            raise _refusal(marker, (key,), f"memory_limit is {value!r}", "a size such as 400MB or 4GB")
+        if key in ("memory_limit", "cache") and not SIZE.fullmatch(str(value)):
+            raise _refusal(marker, (key,), f"{key} is {value!r}", "a size such as 400MB or 4GB")
         if key == "fresh_within" and Freshness.stated(str(value)) is None:
             raise _refusal(marker, (key,), f"fresh_within is {value!r}", "a span of a minute or more, such as 36h")
         if key == "words" and value not in get_args(Words):
@@ -339,10 +358,11 @@ def prepare(project: Project) -> None:
     """
     refuse_misread(project.root)
     refuse_misread(project.state)
-    stamp = project.root / "format_version"
+    stamp = mirror.refresh(project.root / "format_version")
     if not stamp.exists():
         project.root.mkdir(parents=True, exist_ok=True)
         write_whole(stamp, FORMAT_VERSION + "\n")
+        mirror.send(stamp)
     came = stamp.read_text().strip()
     if came != FORMAT_VERSION:
         raise FormatError(
@@ -351,3 +371,4 @@ def prepare(project: Project) -> None:
             do="use the release of ml-warehouse that wrote it, or another WAREHOUSE_ROOT",
         )
     project.state.mkdir(parents=True, exist_ok=True)
+    mirror.tidy(project.root, most_bytes=project.cache_bytes)

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from warehouse import mirror
 from warehouse.contracts import Snapshot
 from warehouse.errors import RecipeError
 
@@ -196,6 +197,7 @@ def relation_sql(con: Connection, snapshot: Snapshot, *, complete: bool = False)
 
     complete: also where no file has some of its columns, which are null then.
     """
+    mirror.fetch_all(map(Path, snapshot.files))
     names = ", ".join(literal(name) for name in snapshot.files)
     columns = ", ".join(quoted(name) for name in snapshot.schema.names)
     files = f"FROM read_parquet([{names}], union_by_name = true)"

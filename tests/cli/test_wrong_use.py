@@ -24,7 +24,7 @@ WRONG = [
     ["ingest"],
     ["ingest", "missing.jsonl"],
     ["ingest", "missing-*.jsonl"],
-    ["ingest", "https://example.org/a.jsonl"],
+    ["ingest", "postgresql://h/d"],
     ["ingest", "notes.jsonl", "--as", "Not Snake"],
     ["ingest", "notes.jsonl", "--as", "../up"],
     ["ingest", "notes.jsonl", "--as", "9lives"],

@@ -15,14 +15,17 @@ from typing import Any
 
 import pytest
 
+from warehouse import mirror
 from warehouse.datasets import DatasetRecipe, Release, list_releases, resolve, verify
 from warehouse.datasets.shelf import write_index
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, UsageError
 
 
-@pytest.fixture
-def shelf(world: Any, recipe: DatasetRecipe) -> Path:
-    """Two versions of one data set."""
+@pytest.fixture(params=["disk", "bucket"])
+def shelf(world: Any, recipe: DatasetRecipe, request: pytest.FixtureRequest) -> Path:
+    """Two versions of one data set, in a folder or in one that mirrors a bucket."""
+    if request.param == "bucket":
+        mirror.make(world.folder, f"s3://{request.getfixturevalue('s3').made()}/root")
     for seed in (1, 2):
         world.export(replace(recipe, seed=seed))
     return world.folder / "out"
@@ -53,6 +56,7 @@ def test_a_revoked_version_is_not_handed_out_and_stays_revoked(shelf: Path, worl
     said = json.loads(index.read_text())
     said["versions"][1] |= {"state": "revoked", "why": "takedown 7"}
     index.write_text(json.dumps(said))
+    mirror.send(index)
     assert resolve(shelf, "tiny") == shelf / "tiny" / "1"
     with pytest.raises(Revoked, match="was revoked: takedown 7"):
         resolve(shelf, "tiny@2")
@@ -71,6 +75,7 @@ def test_a_version_that_a_crash_kept_out_of_the_index_is_live(shelf: Path) -> No
 def test_a_damaged_index_is_refused_not_taken_for_empty(shelf: Path) -> None:
     for text in ("", "{}", '{"versions": 3}', '{"versions": ["1"]}'):
         (shelf / "tiny" / "index.json").write_text(text)
+        mirror.send(shelf / "tiny" / "index.json")
         with pytest.raises(IntegrityError, match=r"index\.json is not an index of versions"):
             resolve(shelf, "tiny")
 

@@ -58,7 +58,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "p"
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/x", "file:///tmp/x", "GS://b", "az+x://b"])
+@pytest.mark.parametrize("place", ["https://bucket/x", "file:///tmp/x", "S3A://b", "az+x://b"])
 @pytest.mark.parametrize("key", ["root", "state"])
 def test_a_root_or_state_that_is_a_url_is_refused_and_no_folder_of_that_name_is_made(key, place, here, monkeypatch):
     before = sorted(here.rglob("*"))

@@ -17,9 +17,11 @@ import pytest
 
 from pipelines.definitions import build_definitions
 from pipelines.intake import Ingested, ingest, retry
+from pipelines.run import run_assets
 from warehouse.answers.status import status
 from warehouse.errors import InputError, RecipeError
 from warehouse.project import Project, load, prepare
+from warehouse.publish import connect_current
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 from warehouse.sources import READERS, load_source
@@ -180,6 +182,30 @@ def test_a_retry_reads_what_was_refused_and_marks_it_and_stores_nothing_twice(
     assert again(project, 4).resolved == 0
 
 
+def test_a_retry_reads_a_pdf_once_the_extra_is_there_and_the_reject_says_so(
+    made: Callable[[str, str], Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra pdf is not installed")
+    project = made("pdf", "uri: data\nmax_reject_share: 0.9\n")
+    shapes = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Resources<</Font<</F 5 0 R>>>>/Contents 4 0 R>>"
+    drawn = b"<</Length 34>>stream\nBT /F 9 Tf (A rack is warm.) Tj ET  \nendstream"
+    font = b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>", shapes, drawn, font]
+    body = b"".join(b"%d 0 obj\n%s\nendobj\n" % (at, each) for at, each in enumerate(objects, 1))
+    (project.folder / "data" / "a.pdf").write_bytes(b"%PDF-1.4\n" + body + b"trailer<</Root 1 0 R>>\n%%EOF\n")
+    (project.folder / "data" / "b.txt").write_text("A text beside it.")
+    with monkeypatch.context() as without:
+        without.setattr("warehouse.sources.pdf.find_spec", lambda name: None)
+        assert run(project, 1).total("rejected") == 1
+    assert asked(project, "SELECT reason, message LIKE '%rejects s --retry%' FROM repository.rejects") == [
+        ("missing_extra", True)
+    ]
+    done = again(project, 2)
+    assert (done.resolved, done.total("rows_out"), done.total("rejected")) == (1, 1, 0)
+    texts = asked(project, "SELECT text, known_at FROM repository.documents ORDER BY uri")
+    assert texts == [("A rack is warm.", day(1)), ("A text beside it.", day(1))]
+
+
 SNAPSHOT = "uri: data/*.csv\ntable: t\nmode: snapshot\nkeys: [k]\n"
 
 
@@ -246,15 +272,42 @@ def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str
     assert values == [(1,), (2,), (1,)]
 
 
+def modelled(project: Project, name: str, kind: str, sql: str) -> None:
+    """A SQL model ``marts.<name>`` of the project."""
+    place = project.folder / "sql" / "marts" / f"{name}.sql"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(f"/* model\ndescription: A test\nkind: {kind}\ngrain: [k]\nowner: team:x\n*/\n{sql}\n")
+
+
+@pytest.mark.parametrize("kind", ["table", "view"])
+def test_a_model_may_ask_what_was_known_at_a_moment_and_comes_after_the_table(
+    made: Callable[[str, str], Project], kind: str
+) -> None:
+    project = made("as_of", SNAPSHOT)
+    modelled(project, "then", kind, "SELECT k, v\nFROM repository.t_as_of('2026-01-02') AS known")
+    (project.folder / "data" / "a.csv").write_text("k,v\nx,1\ny,1\n")
+    run(project, 1)
+    (project.folder / "data" / "a.csv").write_text("k,v\nx,2\n")
+    run(project, 3)
+    graph = build_definitions(project).resolve_asset_graph()
+    assert dg.AssetKey(["repository", "t"]) in graph.get(dg.AssetKey(["marts", "then"])).parent_keys
+    run_assets(project, ["published/snapshot"])
+    with connect_current(project.published, "prod") as con:
+        assert fetch_all(con, "SELECT k, v FROM marts.then ORDER BY k") == [("x", 1), ("y", 1)]
+    place = project.folder / "sql" / "marts" / "then.sql"
+    place.write_text(place.read_text().replace("repository.t_as_of", "repository.u_as_of"))
+    with pytest.raises(RecipeError, match=r"reads repository\.u_as_of, which nothing here writes"):
+        build_definitions(project)
+    place.write_text(place.read_text().replace("repository.u_as_of", "t_as_of"))
+    with pytest.raises(RecipeError, match=r"then\.sql:8: reads t_as_of.*repository\.<table>_as_of"):
+        build_definitions(project)
+
+
 def test_a_model_may_read_the_history_of_a_keyed_table_and_comes_after_the_table(
     made: Callable[[str, str], Project],
 ) -> None:
     project = made("model", SNAPSHOT)
-    (project.folder / "sql" / "marts").mkdir(parents=True)
-    (project.folder / "sql" / "marts" / "spans.sql").write_text(
-        "/* model\ndescription: What each key was, and when\nkind: table\ngrain: [k, valid_from]\nowner: team:x\n*/\n"
-        "SELECT k, v, valid_from, valid_to FROM repository.t_history\n"
-    )
+    modelled(project, "spans", "table", "SELECT k, v, valid_from, valid_to FROM repository.t_history")
     graph = build_definitions(project).resolve_asset_graph()
     assert dg.AssetKey(["repository", "t"]) in graph.get(dg.AssetKey(["marts", "spans"])).parent_keys
     (project.folder / "recipes" / "sources" / "s.yaml").write_text("uri: data/*.csv\ntable: t\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from warehouse import query
 from warehouse.contracts import Check, Snapshot
 from warehouse.models import Built, Model
 from warehouse.publish import Published, building, connect_current, generations, publish, switching
+from warehouse.stores import Store
 
 ENV = "prod"
 ROWS = 20_000
@@ -89,9 +90,10 @@ def read(root: Root, last: int) -> None:
     print(times, *sorted(values))
 
 
-def die(root: Root, step: int) -> None:
-    """Publish, but be killed before the ``step``-th call that changes the folder."""
+def die(root: Root, step: int, environ: Mapping[str, str]) -> None:
+    """Publish, but be killed before the ``step``-th call that changes the folder or the bucket."""
     calls = 0
+    os.environ.update(environ)
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **options: Any) -> Any:
@@ -106,7 +108,8 @@ def die(root: Root, step: int) -> None:
     path = building(root.published, ENV)
     with query.connect(path) as con:
         con.execute("CREATE SCHEMA x; CREATE TABLE x.a AS SELECT 2 AS value; CREATE TABLE x.b AS SELECT 2 AS value")
-    for owner, name in ((switching, "write_meta"), (switching, "_synced"), (os, "replace"), (Path, "unlink")):
+    steps = ((switching, "write_meta"), (switching, "_synced"), (os, "replace"), (Path, "unlink"), (Store, "put"))
+    for owner, name in (*steps, (Store, "delete")):
         setattr(owner, name, counted(getattr(owner, name)))
     publish(root.published, ENV, path, inputs=(), checks=(), models=(), created_at=moment(), run_id="killed")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from publishing import ENV, Root, die, make, moment, seen
 
-from warehouse import query
+from warehouse import mirror, query
 from warehouse.contracts import Check
 from warehouse.errors import CheckFailed, FormatError, NotFound, StorageFull, UsageError
 from warehouse.publish import KEEP, building, checks, connect_current, current, generations, publish
@@ -31,7 +31,7 @@ def killed(root: Root, step: int) -> bool:
     """Whether a process that publishes was killed before its ``step``-th change, or else had none so late."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["publishing"])
-    process = context.Process(target=die, args=(root, step))
+    process = context.Process(target=die, args=(root, step, dict(os.environ)))
     process.start()
     process.join(60)
     assert process.exitcode in (0, -signal.SIGKILL)
@@ -122,9 +122,10 @@ def test_nothing_published_says_what_to_do_and_what_there_is(root: Root) -> None
 def test_a_current_that_names_nothing_or_no_database_is_a_clear_error(root: Root) -> None:
     done = make(root, 1)
     done.path.write_bytes(b"not a database" * 1000)
+    mirror.send(done.path)
     with pytest.raises(FormatError, match=r"1\.duckdb cannot be opened"):
         connect_current(root.published, ENV)
-    done.path.unlink()
+    mirror.remove(done.path)
     with pytest.raises(NotFound, match=r"names '1\.duckdb'"):
         connect_current(root.published, ENV)
 
@@ -157,6 +158,7 @@ def test_a_publisher_killed_before_any_step_leaves_the_last_current_and_the_next
             assert seen(con)[:2] == (n, n)
         assert [each.n for each in generations(root.published, ENV)] == [*range(1, n + 1)]
         outcomes.append(n)
+        mirror.remove_below(root.published)
         shutil.rmtree(root.published)
         make(root, 1)
     assert len(outcomes) > 10

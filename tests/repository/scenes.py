@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
+from warehouse import mirror
 from warehouse.contracts import RECORDS, Dropped, ObjectFact, Receipt, Reject
 from warehouse.errors import NotFound
 from warehouse.repository import Repository
@@ -68,11 +69,13 @@ def leftovers(root: Path) -> list[str]:
             with suppress(NotFound):
                 live |= set(map(Path, repository.snapshot(table, version=version).files))
     found = []
-    for path in root.rglob("*"):
+    bucket = mirror.of(root)
+    held = [bucket.root / entry.key for entry in bucket.store.list(bucket.key(root))] if bucket else []
+    for path in {*(path for path in root.rglob("*") if path.is_file() and path.name != mirror.MARKER), *held}:
         place = path.relative_to(root).parts
         named = place[0] == "locks" or (place[0] == "archive" and len(place) == 3 and len(place[2]) == 64)
         logged = "_delta_log" in place and (path.suffix in {".json", ".parquet"} or path.name == "_last_checkpoint")
-        if path.is_file() and not (named or logged or path in live):
+        if not (named or logged or path in live):
             found.append(str(path.relative_to(root)))
     return found
 

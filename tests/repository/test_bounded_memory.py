@@ -13,6 +13,7 @@ from warehouse.repository import Repository
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("table", "megabytes"), [("documents", 1000), ("typed", 400)])
+@pytest.mark.disk
 def test_one_object_of_text_is_many_files_in_one_commit_below_500_mb(
     tmp_path: Path, table: str, megabytes: int
 ) -> None:

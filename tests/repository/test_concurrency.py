@@ -27,6 +27,7 @@ for at in range(15):
 """
 
 
+@pytest.mark.disk
 def test_two_processes_appending_at_once_lose_nothing(tmp_path: Path) -> None:
     writers = [subprocess.Popen([sys.executable, "-c", APPENDER, str(tmp_path), str(n)]) for n in (1, 2)]
     assert [writer.wait(60) for writer in writers] == [0, 0]
@@ -68,7 +69,7 @@ def test_a_writer_that_ignores_the_lock_cannot_make_ours_land_twice(
 ) -> None:
     """Another process of ours on a file system without working locks: the application transaction conflicts."""
     repository = Repository(tmp_path)
-    repository.append("t", [rows(x=[1])], schema=SCHEMA, source="s", run_id="r")
+    repository.append("t", [rows(x=[1])], schema=SCHEMA, source="s", run_id="r", keys=("x",))
     real = delta._add_columns
 
     def interfered(table: object, columns: pa.Schema) -> None:
@@ -81,6 +82,6 @@ def test_a_writer_that_ignores_the_lock_cannot_make_ours_land_twice(
 
     monkeypatch.setattr(delta, "_add_columns", interfered)
     with pytest.raises(Busy, match="another writer committed to table t"):
-        repository.append("t", [rows(x=[2])], schema=SCHEMA, source="s", run_id="r")
+        repository.append("t", [rows(x=[2])], schema=SCHEMA, source="s", run_id="r", keys=("x",))
     assert sorted(pl.read_delta(str(tmp_path / "repository" / "t"))["x"].to_list()) == [1, 3]
     assert leftovers(tmp_path) == []

@@ -142,6 +142,7 @@ def test_a_plain_table_of_another_writer_is_read_though_its_log_has_no_statistic
     assert (Repository(tmp_path).snapshot("t").rows, Repository(tmp_path).receipts("t")) == (2, [])
 
 
+@pytest.mark.disk(only=True)
 def test_a_damaged_log_is_one_clear_error(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     repository.append("t", [rows(x=[1])], schema=rows(x=[1]).schema, source="s", run_id="r")

@@ -98,6 +98,32 @@ def test_vintages_in_any_order_give_the_history_that_plain_python_gives(
     assert all(each == seen[0] for each in seen)
 
 
+OBJECTS = st.lists(
+    st.tuples(st.integers(1, 4), st.dictionaries(st.sampled_from("abcd"), st.integers(1, 2), min_size=1, max_size=3)),
+    min_size=2,
+    max_size=7,
+)
+
+
+@settings(max_examples=8, deadline=None)
+@given(OBJECTS, st.randoms(use_true_random=False))
+def test_objects_of_several_times_in_any_order_give_what_plain_python_gives_of_each_in_turn(
+    tmp_path_factory: pytest.TempPathFactory, made: list[tuple[int, Vintage]], dice: random.Random
+) -> None:
+    objects = [(f"u{number}", day(at), vintage) for number, (at, vintage) in enumerate(made)]
+    waiting = {at: [each for each in objects if each[1] == at] for _, at, _ in objects}
+    order = [waiting[at].pop(0) for _, at, _ in dice.sample(objects, len(objects))]  # of one time as they stand
+    repository, archive, state = Repository(tmp_path_factory.mktemp("keyed")), dict[str, Vintage](), Vintage()
+    for each in order:
+        ingest(repository, [each], Keyed("upsert", ("k",)), archive=archive)
+    for _, at, vintage in sorted(objects, key=lambda each: each[1]):
+        state |= vintage
+        if vintage is [each for each in objects if each[1] == at][-1][2]:
+            found = asked(repository, f"SELECT k, v FROM repository.t_as_of('{at.isoformat()}')")
+            assert dict(found) == state
+
+
+@pytest.mark.disk
 def test_every_order_of_four_vintages_gives_the_same_views(tmp_path: Path) -> None:
     vintages = [{"a": 1, "b": 1}, {"a": 2, "c": 1}, {"a": 1, "b": 1, "c": 1}, {"b": 1}]
     objects = [(f"u{at}", day(at), vintage) for at, vintage in enumerate(vintages, 1)]
@@ -209,6 +235,55 @@ def test_a_late_vintage_is_not_there_without_the_later_one_read_again(tmp_path: 
     archive["u3"] = {"a": 1}
     ingest(repository, [("u2", day(2), {"a": 2})], keyed, archive=archive)
     assert [row[1] for row in history(repository)] == [1, 2, 1]
+
+
+def test_a_late_vintage_leaves_objects_of_one_time_in_the_order_in_which_they_came(tmp_path: Path) -> None:
+    repository, archive, keyed = Repository(tmp_path), dict[str, Vintage](), Keyed("upsert", ("k",))
+    for uri, at, value in (("u1", 1, 1), ("u2", 3, 1), ("u3", 3, 2), ("late", 2, 9)):
+        ingest(repository, [(uri, day(at), {"a": value})], keyed, archive=archive)
+    assert [row[1:4] for row in history(repository)] == [(1, "u1", day(1)), (9, "late", day(2)), (2, "u3", day(3))]
+
+
+def test_an_object_that_came_back_is_read_again_at_each_of_its_times(tmp_path: Path) -> None:
+    repository, keyed = Repository(tmp_path), Keyed("upsert", ("k",))
+
+    def reading(uri: str, sha256: str, value: int) -> Reading:
+        return Reading(uri, sha256, 1, "r/1", [rows(k=["a"], v=[value])])
+
+    for uri, sha256, at, value in (("x", "sX", 1, 1), ("u", "sA", 3, 1), ("u", "sB", 4, 1), ("u", "sA", 5, 1)):
+        with repository.ingestion(table="t", source="s", run_id="r", keyed=keyed) as ingestion:
+            ingestion.add(uri, sha256, 1, day(at), "r/1", reading(uri, sha256, value).records)
+    with repository.ingestion(
+        table="t", source="s", run_id="r", keyed=keyed, reopen=lambda fact: reading(fact.uri, fact.sha256, 1)
+    ) as ingestion:
+        ingestion.add("y", "sY", 1, day(2), "r/1", reading("y", "sY", 5).records)
+    assert [(row[1], row[3]) for row in history(repository)] == [(1, day(1)), (5, day(2)), (1, day(3))]
+
+
+def test_vintages_that_come_backwards_cost_one_reading_more_each_where_the_next_has_their_keys(tmp_path: Path) -> None:
+    repository, keyed, again = Repository(tmp_path), Keyed("upsert", ("k",)), list[str]()
+    vintages = {f"u{at}": {"a": at // 2, "b": at, "c": 1} for at in range(1, 13)}
+
+    def reading(uri: str) -> Reading:
+        made = vintages[uri]
+        return Reading(uri, uri, 1, "r/1", [rows(k=list(made), v=list(made.values()))])
+
+    def reopen(fact: ObjectFact) -> Reading:
+        again.append(fact.uri)
+        return reading(fact.uri)
+
+    for at in (1, *range(12, 1, -1)):
+        with repository.ingestion(table="t", source="s", run_id="r", keyed=keyed, reopen=reopen) as ingestion:
+            ingestion.add(f"u{at}", f"u{at}", 1, day(at), "r/1", reading(f"u{at}").records)
+    assert len(again) <= len(vintages)
+    assert history(repository) == [
+        *(
+            ("a", at // 2, f"u{at}", day(at), day(at + 2 - at % 2) if at < 12 else None)
+            for at in (1, 2, 4, 6, 8, 10, 12)
+        ),
+        *(("b", at, f"u{at}", day(at), day(at + 1) if at < 12 else None) for at in range(1, 13)),
+        ("c", 1, "u1", day(1), None),
+    ]
 
 
 def test_sources_that_share_a_table_do_not_delete_each_others_keys(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def fill(disk: Path, left: int) -> Path:
     return ballast
 
 
+@pytest.mark.disk(only=True)
 def test_a_write_larger_than_the_disk_leaves_the_table_as_it_was(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +61,7 @@ def test_a_write_larger_than_the_disk_leaves_the_table_as_it_was(
     assert repository.snapshot("t").rows == 1010
 
 
+@pytest.mark.disk(only=True)
 def test_wherever_in_a_commit_the_disk_fills_up_the_rows_are_all_there_or_none_is(small_disk: Path) -> None:
     repository = Repository(small_disk)
     repository.append("t", [random_rows(4)], schema=SCHEMA, source="s", run_id="r")
@@ -79,6 +81,7 @@ def test_wherever_in_a_commit_the_disk_fills_up_the_rows_are_all_there_or_none_i
 
 
 @pytest.mark.parametrize("table", ["documents", "typed"])
+@pytest.mark.disk(only=True)
 def test_an_ingestion_that_fills_the_disk_is_completed_when_there_is_room(small_disk: Path, table: str) -> None:
     repository = Repository(small_disk)
     source = small_disk.parent / "object"

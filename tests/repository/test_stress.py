@@ -47,6 +47,7 @@ def read(root: Path) -> list[int]:
     return sorted(pl.read_parquet(list(Repository(root).snapshot("t").files))["key"].to_list())
 
 
+@pytest.mark.disk
 def test_sixteen_threads_and_maintenance_lose_and_double_no_row(tmp_path: Path) -> None:
     own = {thread: [1000 + thread * 10 + at for at in range(6)] for thread in range(16)}
     append(tmp_path, [])
@@ -93,6 +94,7 @@ def worker(root: Path, number: int) -> subprocess.Popen[str]:
     return started
 
 
+@pytest.mark.disk
 def test_processes_and_maintenance_killed_and_started_again_lose_and_double_no_row(tmp_path: Path) -> None:
     append(tmp_path, [])
     maintaining = worker(tmp_path, -1)

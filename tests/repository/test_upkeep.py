@@ -119,6 +119,7 @@ def test_versions_within_the_time_of_keeping_stay(tmp_path: Path) -> None:
     assert repository.snapshot("t").rows == 30
 
 
+@pytest.mark.disk
 def test_a_row_is_rewritten_a_logarithm_of_times_however_many_commits_come(tmp_path: Path) -> None:
     rewritten = 0
     for at in range(60):
@@ -157,6 +158,7 @@ def test_documents_that_came_before_a_compaction_are_not_new_after_it(tmp_path: 
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.disk
 def test_maintenance_killed_anywhere_loses_and_doubles_nothing_and_the_next_completes_it(tmp_path: Path) -> None:
     roots = {point: tmp_path / point for point in killed_upkeep.POINTS}
     for root in roots.values():
@@ -179,6 +181,7 @@ def test_maintenance_killed_anywhere_loses_and_doubles_nothing_and_the_next_comp
         assert {path.name for path in (root / "repository/t").glob("*")} == {*kept, "_delta_log"}
 
 
+@pytest.mark.disk(only=True)
 def test_a_table_that_is_not_there_and_a_log_that_is_not_whole_are_refused(tmp_path: Path) -> None:
     repository = filled(tmp_path, [1, 1, 1])
     for ask in (repository.compact, repository.statistics):

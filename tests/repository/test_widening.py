@@ -120,6 +120,7 @@ VINTAGES: dict[str, list[dict[str, list[Any]]]] = {
 
 @pytest.mark.parametrize("per_commit", [1, 10])
 @pytest.mark.parametrize("name", VINTAGES)
+@pytest.mark.disk
 def test_objects_in_every_order_give_the_same_columns_and_rows(
     tmp_path: Path, name: str, per_commit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

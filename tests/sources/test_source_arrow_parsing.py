@@ -6,6 +6,8 @@ import io
 import os
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -96,6 +98,25 @@ def test_a_reading_that_is_given_up_leaves_no_process_at_work(tmp_path: Path):
         next(items)
         items.close()
         assert children() == []
+
+
+KILLED = """
+import os, signal, sys, time
+from pathlib import Path
+from warehouse.sources import Located, Source, read
+path = Path(sys.argv[1])
+items = read(Source("s", ("a",), table="t"), Located("a.parquet", path, 1), path)
+next(items)
+time.sleep(0.5)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_whose_run_is_killed_ends_without_a_word(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet(TABLE.slice(0, 9)))  # one batch: what is left unread is that it was the last
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGKILL, b"", b"")
 
 
 def test_a_batch_that_takes_more_memory_than_there_is_costs_its_object(reading, monkeypatch):

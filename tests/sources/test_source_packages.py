@@ -71,6 +71,111 @@ def test_a_row_that_breaks_a_constraint_is_a_reject(tmp_path: Path, row: str, sa
     assert len(found.rows) == 2
 
 
+def keyed_package(folder: Path, *, orders: str, path: str = "sites.csv", **schema: Any) -> Path:
+    """A package of sites (a name and, of some, the site that is above it) and of orders; the path of its orders."""
+    sites = {"name": "sites", "path": path, "schema": {"fields": [{"name": "site", "type": "string"}]}}
+    fields = [
+        {"name": "id", "type": "integer"},
+        {"name": "site", "type": "string"},
+        {"name": "above", "type": "integer"},
+    ]
+    stated = {
+        "name": "orders",
+        "path": "orders.csv",
+        "schema": {"fields": fields, "missingValues": ["", "-"], **schema},
+    }
+    (folder / "datapackage.json").write_text(json.dumps({"resources": [sites, stated]}))
+    (folder / "sites.csv").write_text("site\nnorth\nsouth\n")
+    (folder / "orders.csv").write_text(f"id,site,above\n{orders}")
+    return folder / "orders.csv"
+
+
+KEYS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
+    "unique": (
+        {"fields": [{"name": "id", "type": "integer", "constraints": {"unique": True}}]},
+        "1,,\n2,,\n1,,\n-,,\n-,,\nx,,\n",
+        {"2": "'id' '1' stands in a row before", "5": "column 'id' has 'x'"},
+    ),
+    "primary key": (
+        {"primaryKey": ["id", "site"]},
+        "1,a,\n1,b,\n1,a,\n2,-,\n",
+        {"2": "'id' '1', 'site' 'a' stands in a row before", "3": "'site' is required: None"},
+    ),
+    "foreign key": (
+        {"foreignKeys": [{"fields": "site", "reference": {"resource": "sites", "fields": "site"}}]},
+        "1,north,\n2,west,\n3,-,\n",
+        {"1": "'site' 'west' is not in sites"},
+    ),
+    "lengths": (
+        {"fields": [{"name": "site", "type": "string", "constraints": {"minLength": 2, "maxLength": 3}}]},
+        "1,n,\n2,né,\n3,west,\n4,,\n",
+        {"0": "'site' is shorter than 2: 'n'", "2": "'site' is longer than 3: 'west'"},
+    ),
+    "its own": (
+        {"foreignKeys": [{"fields": ["above"], "reference": {"resource": "", "fields": ["id"]}}]},
+        "1,,2\n2,,-\n3,,4\n",
+        {"2": "'above' '4' is not in the same file"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_a_row_that_breaks_a_key_is_a_reject_and_a_null_in_one_is_none_but_of_the_primary(
+    tmp_path: Path, name: str
+) -> None:
+    schema, orders, said = KEYS[name]
+    found = outcome(keyed_package(tmp_path, orders=orders, **schema), "orders.csv", table="orders")
+    assert {each.record: each.message for each in found.rejects} == said
+    assert {each.reason for each in found.rejects} <= {"constraint", "type_mismatch"}
+    assert len(found.rows) == orders.count("\n") - len(said)
+
+
+def test_rows_are_unique_over_all_batches_and_a_rejected_one_stands_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("warehouse.sources.delimited.KEPT_BYTES", 1 << 10)
+    fields = [
+        {"name": "id", "type": "any", "constraints": {"unique": True}},
+        {"name": "site", "type": "any", "constraints": {"pattern": "[a-z]+"}},
+    ]
+    orders = "".join(f"{number},a,\n" for number in range(300_000)) + "x,7,\nx,a,\n299999,a,\n0,a,\n"
+    found = outcome(keyed_package(tmp_path, orders=orders, fields=fields), "orders.csv", table="orders")
+    assert [each.record for each in found.rejects] == ["300000", "300002", "300003"]
+    assert sum(batch.num_rows for batch in found.batches) == 300_001
+
+
+@pytest.mark.parametrize("resource", ["sites", "nowhere"])
+def test_a_foreign_key_that_cannot_be_checked_is_said_and_its_rows_are_read(tmp_path: Path, resource: str) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("site\nwest\n")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    path = keyed_package(
+        folder,
+        orders="1,west,\n",
+        path=str(secret) if resource == "sites" else "sites.csv",
+        foreignKeys=[{"fields": "site", "reference": {"resource": resource, "fields": "site"}}],
+    )
+    assert len(outcome(path, "orders.csv", table="orders").rows) == 1
+    said = {each.record: each.message for each in outcome(folder / "datapackage.json", "datapackage.json").rejects}
+    assert said["site"] == f"foreign key site leads to {resource!r}, which is not there: it is not checked"
+
+
+def test_a_csv_is_read_again_where_what_its_foreign_keys_lead_to_changes(tmp_path: Path) -> None:
+    keys = [{"fields": "site", "reference": {"resource": "sites", "fields": "site"}}]
+    path, source = keyed_package(tmp_path, orders="1,north,\n", foreignKeys=keys), Source("s", ("x",), table="orders")
+    before = reader_id(source, Located("orders.csv", path, 1), path)
+    (tmp_path / "sites.csv").write_text("site\nwest\n")
+    assert reader_id(source, Located("orders.csv", path, 1), path) != before
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as packed:
+        for name in ("datapackage.json", "sites.csv", "orders.csv"):
+            packed.write(tmp_path / name, f"in/{name}")
+    zipped = outcome(tmp_path / "all.zip", "all.zip", table="orders")
+    assert [(each.reason, each.message) for each in zipped.rejects] == [
+        ("constraint", "'site' 'north' is not in sites")
+    ]
+
+
 def test_a_descriptor_has_no_rows_and_tells_which_resources_are_not_there(tmp_path: Path) -> None:
     package(tmp_path)
     descriptor = tmp_path / "datapackage.json"
@@ -104,7 +209,7 @@ def test_descriptions_and_units_are_comments_of_the_columns(tmp_path: Path) -> N
     found = outcome(path, "sites.csv", table="sites")
     archived, size = repository.archive(path)
     with repository.ingestion(table="sites", source="s", run_id="r") as taken:
-        taken.add("sites.csv", archived, size, datetime(2026, 1, 1, tzinfo=UTC), "csv/3", iter(found.batches))
+        taken.add("sites.csv", archived, size, datetime(2026, 1, 1, tzinfo=UTC), "csv/4", iter(found.batches))
     snapshot = repository.snapshot("sites")
     with query.connect() as con:
         query.attach_repository(con, [snapshot])

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warehouse.errors import InputError
-from warehouse.sources import Located, Partitions, Source, arrivals, locate, partition_of
+from warehouse.sources import Located, Partitions, Source, arrivals, locate, partition_of, read
 from warehouse.sources.inbox import SETTLE_S
 
 NOW = datetime(2026, 3, 31, 23, 59, tzinfo=UTC)
@@ -78,18 +78,37 @@ def test_whole_files_of_any_name_at_any_depth_are_found_and_a_run_reads_the_same
         item.uri.encode()
 
 
-def test_a_file_that_is_still_written_or_hidden_or_outside_is_left_alone(tmp_path):
+def test_a_file_that_is_still_written_or_hidden_is_left_alone(tmp_path):
     box = tmp_path / "inbox/s"
     put(box / "young.csv", age_s=SETTLE_S / 4)
     for name in (".hidden.csv", ".folder/x.csv", "x.csv.part", "x.tmp", "X.CRDOWNLOAD"):
         put(box / name)
-    (box / "out.csv").symlink_to(put(tmp_path / "secret.csv"))
     (box / "loop").symlink_to(box)
-    (box / "gone.csv").symlink_to(tmp_path / "nowhere")
+    (box / "nothing.tmp").symlink_to("nowhere")
     os.mkfifo(box / "pipe.csv")
     assert arrivals(Source("s", ()), tmp_path) == {}
     os.utime(box / "young.csv", (time.time() - SETTLE_S - 1,) * 2)
     assert set(arrivals(Source("s", ()), tmp_path).values()) == {box / "young.csv"}
+
+
+def test_a_link_out_of_an_inbox_is_said_and_not_followed_and_one_within_it_is_read(tmp_path):
+    box = tmp_path / "inbox/s"
+    targets = {"out.csv": put(tmp_path / "secret.csv"), "gone.csv": tmp_path / "nowhere", "deep/folder": tmp_path}
+    inside = put(box / "deep/real.csv")
+    for name, target in {**targets, "deep/same.csv": inside}.items():
+        (box / name).symlink_to(target)
+    there = {inside, box / "deep/same.csv"}
+    assert set(arrivals(Source("s", ()), tmp_path).values()) == there, "the others were made just now"
+    for name in targets:
+        os.utime(box / name, (time.time() - 60,) * 2, follow_symlinks=False)
+    source = Source("s", (), table="t")
+    found = {item.uri: item for item in locate(source, tmp_path)}
+    assert set(arrivals(source, tmp_path).values()) == there | {box / name for name in targets}
+    assert {item.path for item in found.values() if item.link is None} == there
+    for name, target in targets.items():
+        item = found[f"inbox/s/{name}"]
+        (said,) = read(source, item, item.path)
+        assert (said.reason, str(target) in said.message) == ("link_outside", True)
 
 
 def test_a_rename_into_place_counts_at_once_and_what_is_written_again_is_another_arrival(tmp_path):

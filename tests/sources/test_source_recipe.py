@@ -64,7 +64,7 @@ WRONG = {
     "uri: a\nknown_at: {format: '%Y'}": (2, "column and path"),
     "uri: a\nknown_at: {header: Last-Modified}": (2, "without a URL"),
     "uri: http://h/x\nknown_at: {header: Date}": (2, "unknown header 'Date'"),
-    "uri: [a, s3://bucket/x]": (1, "s3:// is not read"),
+    "uri: [a, ftp://bucket/x]": (1, "ftp:// is not read"),
     "uri: https://user:word@h/x": (1, "a user or password"),
     "uri: https:///x": (1, "names no host"),
     "uri: https://h/x?a=1&API_Key=s": (1, "API_Key=${NAME}"),
@@ -409,7 +409,7 @@ def test_readers_and_tables_are_guessed_from_name_then_content(tmp_path: Path):
 def test_a_reader_has_a_name_and_a_version(tmp_path: Path):
     (tmp_path / "x").write_bytes(b"a,b\n")
     place = Located("a.csv.gz", tmp_path / "x", 4)
-    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/3"
+    assert reader_id(Source("s", ("x",)), place, place.path) == "csv/4"
     assert reader_id(Source("s", ("x",), reader="jsonl"), place, place.path) == "jsonl/2"
     assert reader_id(Source("s", ("x",)), replace(place, uri="a.zip"), place.path).startswith("mixed/")
 

@@ -9,9 +9,10 @@ import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
-from warehouse.contracts import Reject
+from warehouse.contracts import Dropped, Reject
 from warehouse.sources import Environment, Located, Source, load_source, locate, read
 from warehouse.sources import python_env as environment
 from warehouse.sources.text import title
@@ -89,13 +90,11 @@ def test_licences_are_those_of_the_distributions_metadata(located):
 
 
 def test_a_sample_of_the_environment_becomes_documents_and_few_rejects(located):
-    documents, rejects = [], []
-    for item in located[::40]:
-        for found in read(SOURCE, item, item.path):
-            (rejects if isinstance(found, Reject) else documents).extend(
-                [found] if isinstance(found, Reject) else found.to_pylist()
-            )
+    found = [each for item in located[::40] for each in read(SOURCE, item, item.path)]
+    documents = [row for each in found if isinstance(each, pa.RecordBatch) for row in each.to_pylist()]
+    rejects = [each for each in found if isinstance(each, Reject)]
     assert len(documents) > 30 and len(rejects) * 20 < len(documents)
+    assert {each.reason for each in found if isinstance(each, Dropped)} <= {"no_rows"}
     assert all(row["text"].strip() and row["title"] for row in documents)
 
 

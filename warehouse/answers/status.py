@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from warehouse import mirror
 from warehouse.contracts import RUNS, Freshness
 from warehouse.curation import load_score
 from warehouse.datasets import Listed, TableManifest, list_releases
@@ -154,7 +155,7 @@ class Status:
     """A project at a glance; published is None where nothing is."""
 
     project: str
-    root: Path
+    root: str
     tables: tuple[Statistics, ...]
     published: SnapshotStatus | None
     releases: tuple[ReleaseStatus, ...]
@@ -174,10 +175,21 @@ def status(project: Project, *, env: str = "prod", now: datetime | None = None) 
     fresh = _freshness(project, assets, now or datetime.now(UTC))
     scores = tuple(_scores(project, repository))
     told = (_changes(repository), tuple(_takedowns(project)))
-    return Status(project.name, project.root, tables, _published(project, env), releases, assets, fresh, scores, *told)
+    return Status(
+        project.name,
+        mirror.address(project.root),
+        tables,
+        _published(project, env),
+        releases,
+        assets,
+        fresh,
+        scores,
+        *told,
+    )
 
 
 def _takedowns(project: Project) -> Iterator[TakedownStatus]:
+    mirror.fetch_below(project.root / "takedowns")
     for path in sorted((project.root / "takedowns").glob("*.json")):
         plan = json.loads(path.read_text("utf-8"))
         yield TakedownStatus(plan["id"], plan["asked"], plan["value"], datetime.fromisoformat(plan["at"]))

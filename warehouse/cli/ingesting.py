@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from warehouse.cli import first_objects
 from warehouse.cli.failures import close_match
 from warehouse.errors import InputError, RecipeError, UsageError
 
@@ -48,15 +49,31 @@ def stated_source(
     """The source of these files, with its YAML written, extended or left as it is.
 
     A name ``benchmark:NAME`` is an evaluation set: NAME, of the table that no document comes from.
-    Raises UsageError for a path that matches nothing, a file that no reader takes, and a name that is not snake_case.
+    Raises UsageError for a path that matches nothing, a file that no reader takes, and a name that is not snake_case;
+    NetworkError for a URL that cannot be reached.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        return _stated(project, uris, Path(folder), name=name, reader=reader, table=table, licence=licence)
+
+
+def _stated(
+    project: Project,
+    uris: Sequence[str],
+    copied: Path,
+    *,
+    name: str | None,
+    reader: str | None,
+    table: str | None,
+    licence: str | None,
+) -> Stated:
+    """copied: where copies of what lies behind URLs may lie."""
     from warehouse.project import write_whole
     from warehouse.sources import dump_source, load_source
 
     _refuse_reader(reader)
     name, table = _registered(name, table)
-    files = [found for uri in uris for found in _files(uri)]
-    name = _snake(name, Path(uris[0]) if Path(uris[0]).is_dir() else files[0])
+    files = [found for uri in uris for found in _files(uri, copied)]
+    name = _snake(name, _namesake(uris[0], files[0]))
     path = project.folder / "recipes" / "sources" / f"{name}.yaml"
     before = load_source(path) if path.exists() else None
     options = {key: value for key, value in {"reader": reader, "table": table, "licence": licence}.items() if value}
@@ -132,12 +149,17 @@ def _refuse_place(source: Source, folder: Path) -> None:
         raise UsageError(error.came, allowed=error.allowed, do=error.do) from None
 
 
-def _files(uri: str) -> list[Path]:
+def _files(uri: str, copied: Path) -> list[Path]:
+    if first_objects.is_remote(uri):
+        from warehouse.sources import Source, dump_source
+
+        _refuse_text("first.yaml", dump_source(Source("first", (uri,))))
+        return first_objects.copies(uri, copied)
     if re.match(r"[a-z][a-z0-9+.-]+://", uri):
         raise UsageError(
-            f"{uri} is a URL",
-            allowed="paths, folders and globs of local files",
-            do="state it as the uri of recipes/sources/NAME.yaml, then 'warehouse run sources/NAME'",
+            "a URL that no file is fetched from",
+            allowed="paths, folders and globs; http://, https://, s3://, gs://, az://",
+            do="state a database as the uri of recipes/sources/NAME.yaml, then 'warehouse run sources/NAME'",
         )
     if not re.fullmatch(r"(?!.*\$\{)[^\0\ud800-\udfff]+", uri, re.DOTALL):
         raise UsageError(
@@ -155,6 +177,13 @@ def _files(uri: str) -> list[Path]:
             f"{uri} matches no file", allowed="a file, a folder with files, or a glob", do="check the path"
         )
     return found
+
+
+def _namesake(uri: str, first: Path) -> Path:
+    """What a source is called after: a folder, else its first file."""
+    if first_objects.is_remote(uri):
+        return first_objects.name_of(uri, first)
+    return Path(uri) if Path(uri).is_dir() else first
 
 
 def _snake(name: str | None, first: Path) -> str:
@@ -176,7 +205,9 @@ def _refuse_reader(reader: str | None) -> None:
 
 
 def _stored(uri: str, folder: Path) -> str:
-    """A uri as the YAML states it: relative to the project where it lies inside, else absolute."""
+    """A uri as the YAML states it: a URL as it is, a path relative to the project if it lies inside, else absolute."""
+    if first_objects.is_remote(uri):
+        return uri
     whole = os.path.abspath(uri)
     inside = os.path.relpath(whole, folder)
     return whole if inside.startswith("..") else Path(inside).as_posix()

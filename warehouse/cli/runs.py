@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 def ingest_verb(
     uris: tuple[str, ...], name: str | None, reader: str | None, table_: str | None, licence: str | None
 ) -> None:
-    """Files, folders or globs into the repository, as a named source.
+    """Files, folders or URLs into the repository, as a named source.
 
     \b
     Example:

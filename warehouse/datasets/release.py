@@ -131,7 +131,7 @@ def shelve(home: Path, make: Callable[[Path], Draft[Kind]]) -> Release[Kind]:
             if there.state == "live" and there.id == draft.manifest.id:
                 return Release(home.name, there.version, there.path, cast("Kind", there.manifest), False, there.run)
         manifest = _seal(draft, folder)
-        (folder / "run.json").write_text(json.dumps(draft.run, indent=1) + "\n", "utf-8")
+        (folder / shelf.RUN).write_text(json.dumps(draft.run, indent=1) + "\n", "utf-8")
         version = shelf.place(folder, home)
     return Release(home.name, version, home / str(version), manifest, True, draft.run)
 

@@ -20,12 +20,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse import manifest
+from warehouse import manifest, mirror
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, StorageFull, UsageError
 from warehouse.manifest import AnyManifest, read_any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 BUILDING = ".building-"
+RUN = "run.json"
+CLAIM = ".building"
+"""In a bucket: of a version that is being brought there; its manifest is the last file to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +92,20 @@ def _hold(lock: int, home: Path) -> None:
 def _sweep(home: Path) -> None:
     for left in home.glob(f"{BUILDING}*"):
         shutil.rmtree(left, ignore_errors=True)
+    for name in mirror.names(home):
+        if name.isdecimal() and mirror.is_left(home / name / CLAIM):
+            mirror.remove_below(home / name)
 
 
 def place(folder: Path, home: Path) -> int:
     """Show the built folder as the next version of ``home``: synced to disk, renamed in one step, then indexed."""
     version = max((number for number, _ in _folders(home)), default=0) + 1
+    while not mirror.claim(home / str(version) / CLAIM):
+        version += 1
     sync(folder)
+    mirror.send_below(folder, to=home / str(version), last=manifest.NAME)
     os.rename(folder, home / str(version))
+    mirror.remove(home / str(version) / CLAIM)
     write_index(home)
     return version
 
@@ -112,13 +122,18 @@ def sync(folder: Path) -> None:
 
 def write_index(home: Path) -> None:
     """index.json of a data set, from its folders and what it said before of their state."""
+    mirror.swap(home / "index.json", lambda _: _index(home))
+    draft = home / f"{BUILDING}index"
+    draft.write_text(_index(home), "utf-8")
+    os.replace(draft, home / "index.json")
+
+
+def _index(home: Path) -> str:
     versions = [
         {"version": found.version, "id": found.id, "state": found.state, "why": found.why}
         for found in versions_of(home)
     ]
-    draft = home / f"{BUILDING}index"
-    draft.write_text(json.dumps({"name": home.name, "versions": versions}, indent=1) + "\n", "utf-8")
-    os.replace(draft, home / "index.json")
+    return json.dumps({"name": home.name, "versions": versions}, indent=1) + "\n"
 
 
 def versions_of(home: Path) -> list[Listed]:
@@ -128,13 +143,15 @@ def versions_of(home: Path) -> list[Listed]:
 
 def list_releases(datasets: Path) -> list[Listed]:
     """Every version of every data set, by name and version."""
-    if not datasets.is_dir():
-        return []
-    return [found for home in sorted(datasets.iterdir()) if home.is_dir() for found in versions_of(home)]
+    return [found for name in mirror.names(datasets) for found in versions_of(datasets / name)]
 
 
 def _folders(home: Path) -> list[tuple[int, Path]]:
-    found = [path for path in home.iterdir() if path.name.isdecimal() and (path / manifest.NAME).is_file()]
+    mirror.fetch_below(home, named=(manifest.NAME, manifest.REVOKED, RUN))
+    found = [home / name for name in mirror.names(home) if name.isdecimal() and (home / name / manifest.NAME).is_file()]
+    for path in found:
+        if manifest.revocation(path) is not None:
+            mirror.forget_below(path)
     return sorted((int(path.name), path) for path in found)
 
 
@@ -142,7 +159,7 @@ def _listed(home: Path, version: int, path: Path) -> Listed:
     said, why = _states(home).get(version, {}), manifest.revocation(path)
     if why is not None:
         said = {"state": "revoked", "why": why}
-    run = path / "run.json"
+    run = path / RUN
     values = json.loads(run.read_text("utf-8")) if run.is_file() else {}
     held = read_any(path, revoked=True)
     return Listed(home.name, version, path, said.get("state", "live"), said.get("why", ""), held, values)
@@ -156,11 +173,14 @@ def revoke(home: Path, version: int, *, why: str, at: datetime) -> None:
     """
     folder = home / str(version)
     with building(home):
+        _folders(home)
         if manifest.revocation(folder) is None:
             draft = folder / f".{manifest.REVOKED}"
             draft.write_text(json.dumps({"why": why, "at": at.isoformat()}) + "\n", "utf-8")
             os.replace(draft, folder / manifest.REVOKED)
+        mirror.send(folder / manifest.REVOKED)
         write_index(home)
+        mirror.remove_below(folder, but=(manifest.NAME, manifest.REVOKED))
         for path in folder.iterdir():
             if path.is_dir():
                 shutil.rmtree(path)
@@ -169,7 +189,7 @@ def revoke(home: Path, version: int, *, why: str, at: datetime) -> None:
 
 
 def _states(home: Path) -> dict[int, dict[str, str]]:
-    index = home / "index.json"
+    index = mirror.refresh(home / "index.json")
     if not index.is_file():
         return {}
     try:
@@ -191,7 +211,7 @@ def resolve(datasets: Path, reference: str | Path) -> Path:
     name, _, version = str(reference).partition("@")
     if version and not version.isdecimal():
         raise UsageError(f"version {version!r} in '{reference}'", allowed="NAME@NUMBER, NAME or a folder")
-    simple = re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name) and (datasets / name).is_dir()
+    simple = re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name) and name in mirror.names(datasets)
     found = versions_of(datasets / name) if simple else []
     wanted = [item for item in found if (item.version == int(version) if version else item.state == "live")]
     if not wanted:
@@ -203,6 +223,7 @@ def resolve(datasets: Path, reference: str | Path) -> Path:
             allowed=", ".join(_versions(found)) or "none",
             why=wanted[-1].why,
         )
+    mirror.fetch_below(wanted[-1].path)
     return wanted[-1].path
 
 

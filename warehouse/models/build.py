@@ -55,7 +55,12 @@ def build(con: query.Connection, models: Iterable[Model]) -> Iterator[Built]:
 
 
 def _ingested(con: query.Connection) -> list[str]:
-    found = query.fetch_all(con, "SELECT view_name FROM duckdb_views() WHERE database_name = 'repository'")
+    sql = """
+        SELECT view_name FROM duckdb_views() WHERE database_name = 'repository'
+        UNION ALL
+        SELECT function_name FROM duckdb_functions()
+        WHERE database_name = 'repository' AND function_type = 'table_macro'"""
+    found = query.fetch_all(con, sql)
     return [REPOSITORY + row[0] for row in found]
 
 

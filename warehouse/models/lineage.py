@@ -23,8 +23,8 @@ TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", 
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """A SELECT: what it reads, as (``schema.name`` or a bare ``name``, line of the file) without common table
-    expressions; its variables, see ``_variables``; its tree as JSON without positions, so without comments, white space
-    and the letter case of keywords.
+    expressions and with calls of ``repository.<table>_as_of``, under that name; its variables, see ``_variables``; its
+    tree as JSON without positions, so without comments, white space and the letter case of keywords.
     """
 
     tables: tuple[tuple[str, int], ...]
@@ -75,18 +75,26 @@ def _second_line(sql: str, sql_line: int) -> int:
 
 def _tables_read(path: Path, tree: Any, sql: str, sql_line: int) -> list[tuple[str, int]]:
     found: dict[str, int] = {}
-    for name, position in _tables(tree, frozenset()):
+    functions = list(_functions(tree))
+    known_then = [(name, position) for name, position in functions if _is_as_of(name)]
+    for name, position in (*_tables(tree, frozenset()), *known_then):
         line = sql_line + sql.encode()[:position].count(10) if position < len(sql.encode()) else sql_line
         found[name] = min(line, found.get(name, line))
-    for function, position in _functions(tree):
-        if function not in TABLE_FUNCTIONS:
+    for function, position in functions:
+        if function not in TABLE_FUNCTIONS and not _is_as_of(function):
             line = sql_line + sql.encode()[:position].count(10) if position < len(sql.encode()) else sql_line
             raise RecipeError(
                 f"{path}:{line}: reads {function}(...)",
-                allowed="repository.<table>, <schema>.<model>, " + ", ".join(sorted(TABLE_FUNCTIONS)),
+                allowed="repository.<table>, repository.<table>_as_of(...), <schema>.<model>, "
+                + ", ".join(sorted(TABLE_FUNCTIONS)),
                 do="bring the file in with 'warehouse ingest', so that its version is pinned",
             )
     return sorted(found.items())
+
+
+def _is_as_of(function: str) -> bool:
+    """Whether it is what was known of a keyed table at a moment (``query.AS_OF``)."""
+    return function.startswith("repository.") and function.endswith(query.AS_OF)
 
 
 def _tables(tree: Any, ctes: frozenset[str]) -> Iterator[tuple[str, int]]:
@@ -107,9 +115,11 @@ def _tables(tree: Any, ctes: frozenset[str]) -> Iterator[tuple[str, int]]:
 
 
 def _functions(tree: Any) -> Iterator[tuple[str, int]]:
+    """Every table function that is called, with its schema where it states one."""
     for node in _nodes(tree):
         if node.get("type") == "TABLE_FUNCTION":
-            yield node["function"].get("function_name", "?").lower(), node["query_location"]
+            parts = [part for part in node["function"].get("qualified_name", {}).get("path", ["?"]) if part]
+            yield ".".join(parts).lower(), node["query_location"]
 
 
 def _nodes(tree: Any) -> Iterator[dict[str, Any]]:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from warehouse import query
+from warehouse import mirror, query
 from warehouse.contracts import Check, Snapshot
 from warehouse.errors import CheckFailed, FormatError, NotFound, StorageFull, UsageError
 from warehouse.publish.meta import BuiltModel, snapshots, write_meta
@@ -74,7 +74,7 @@ def publish(
         refuse_failed(checks)
         with storage_errors(folder), _locked(folder):
             _clean(folder)
-            n = max((each.n for each in _numbered(folder)), default=0) + 1
+            n = _next(folder)
             write_meta(
                 building_path, root=published.parent, n=n, env=env, inputs=inputs, checks=checks, models=models,
                 created_at=created_at, run_id=run_id,
@@ -96,13 +96,13 @@ def current(published: Path, env: str) -> Published:
     """The generation that readers get. Raises NotFound with what to do where nothing is published."""
     folder = _folder(published, env)
     try:
-        name = (folder / CURRENT).read_text("utf-8").strip()
+        name = mirror.refresh(folder / CURRENT).read_text("utf-8").strip()
     except FileNotFoundError:
-        others = sorted(path.parent.name for path in published.glob(f"*/{CURRENT}"))
+        others = environments(published)
         allowed = f"environments {', '.join(others)}" if others else ""
         raise NotFound(f"nothing is published in {env!r}", allowed=allowed, do="run 'warehouse run' first") from None
     found = _GENERATION.match(name)
-    if found is None or not (folder / name).exists():
+    if found is None or not mirror.fetch(folder / name).exists():
         raise NotFound(
             f"{folder / CURRENT} names {name!r}, which is not there", do="run 'warehouse run' to publish again"
         )
@@ -115,19 +115,24 @@ def generations(published: Path, env: str) -> list[Published]:
     return [each for each in _numbered(folder) if each.n != _pending(folder)]
 
 
+def environments(published: Path) -> list[str]:
+    """The environments that something is published in, sorted."""
+    return [env for env in mirror.names(published) if CURRENT in mirror.names(published / env)]
+
+
 def pinned(published: Path) -> list[Snapshot]:
     """The repository tables, as they were, that any generation of any environment was made from.
 
     Raises FormatError for a file that cannot be opened: what it pins is not known.
     """
-    files = [each.path for folder in sorted(published.glob("*")) for each in _numbered(folder)]
+    files = [each.path for env in environments(published) for each in _numbered(published / env)]
     return [snapshot for path in files for snapshot in _inputs(path, published.parent)]
 
 
 def _inputs(path: Path, root: Path) -> list[Snapshot]:
     """None of a generation that another publish deletes meanwhile."""
     try:
-        with query.connect(path, read_only=True) as con:
+        with query.connect(mirror.fetch(path), read_only=True) as con:
             return snapshots(con, root)
     except query.Error as error:
         if not path.exists():
@@ -145,7 +150,7 @@ def remove_before(published: Path, env: str, n: int) -> int:
         _clean(folder)
         gone = [each.path for each in _numbered(folder) if each.n < n]
         for path in gone:
-            path.unlink(missing_ok=True)
+            mirror.remove(path)
     return len(gone)
 
 
@@ -179,6 +184,7 @@ def _folder(published: Path, env: str) -> Path:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One publisher of an environment at a time; the lock ends with its process, however that ends."""
+    folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -211,6 +217,8 @@ def _switched(folder: Path, building_path: Path, n: int) -> Published:
     _synced(building_path)
     _replace(folder, ".publishing", str(n))
     os.replace(building_path, target)
+    mirror.send(target)
+    mirror.swap(folder / CURRENT, lambda said: _later(said, target.name))
     _replace(folder, CURRENT, target.name)
     (folder / ".publishing").unlink()
     return Published(n, target)
@@ -234,9 +242,24 @@ def _synced(path: Path) -> None:
 
 
 def _numbered(folder: Path) -> list[Published]:
-    names = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = [Published(int(match[1]), path) for path in names if (match := _GENERATION.match(path.name))]
-    return sorted(found, key=lambda each: each.n)
+    """Those that have a file, switched in or not, oldest first; a number that is only claimed has none."""
+    found = [(_GENERATION.match(path.name), path) for path, size in mirror.sizes(folder).items() if size]
+    return sorted((Published(int(match[1]), path) for match, path in found if match), key=lambda each: each.n)
+
+
+def _next(folder: Path) -> int:
+    """A number after every one that is in use, which no other machine takes."""
+    n = max((each.n for each in _numbered(folder)), default=0) + 1
+    while not mirror.claim(folder / f"{n}.duckdb"):
+        n += 1
+    return n
+
+
+def _later(said: str | None, name: str) -> str | None:
+    """What ``current`` is to say of a generation: its name, unless another machine has switched to a later one."""
+    held = _GENERATION.match(said.strip()) if said else None
+    mine = _GENERATION.match(name)
+    return None if held and mine and int(held[1]) > int(mine[1]) else f"{name}\n"
 
 
 def _pending(folder: Path) -> int | None:
@@ -251,20 +274,26 @@ def _pending(folder: Path) -> int | None:
 
 def _clean(folder: Path) -> None:
     """Remove what a killed publisher left; called with the lock held."""
+    mirror.refresh(folder / CURRENT)
     pending = _pending(folder)
     if pending is not None:
-        (folder / f"{pending}.duckdb").unlink(missing_ok=True)
+        mirror.remove(folder / f"{pending}.duckdb")
     for name in (".publishing", ".publishing.new", f".{CURRENT}.new"):
         (folder / name).unlink(missing_ok=True)
     _remove_stale(folder)
 
 
 def _prune(folder: Path) -> None:
-    """Delete all but the last KEEP generations and the current one; who holds one open keeps it."""
+    """Delete all but the last KEEP generations and the current one, and earlier numbers that were only claimed; who
+    holds one open keeps it.
+    """
     named = (folder / CURRENT).read_text().strip()
     for each in _numbered(folder)[:-KEEP]:
         if each.path.name != named:
-            each.path.unlink(missing_ok=True)
+            mirror.remove(each.path)
+    for path, size in mirror.sizes(folder).items():
+        if not size and _GENERATION.match(path.name) and int(path.stem) < int(Path(named).stem):
+            mirror.remove(path)
 
 
 def _remove_stale(folder: Path) -> None:

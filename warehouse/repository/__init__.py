@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from warehouse import mirror
 from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, Reject, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
@@ -66,14 +67,14 @@ class Repository:
         """Where an archived object lies. Raises NotFound."""
         return archive.object_path(self.root, sha256)
 
-    def whole_object(self, sha256: str) -> Path | None:
-        """Where an archived object lies as it came; None where a record was cut out of it."""
-        path = archive.place(self.root, sha256)
-        return path if path.is_file() else None
+    def is_cut(self, sha256: str) -> bool:
+        """Whether a record was cut out of an archived object."""
+        return archive.is_cut(self.root, sha256)
 
     def tables(self) -> list[str]:
         """Names of the tables that have a commit, sorted."""
-        return sorted(path.name for path in (self.root / "repository").glob("*") if delta.exists(path))
+        folder = self.root / "repository"
+        return [name for name in mirror.names(folder) if delta.exists(folder / name)]
 
     def snapshot(self, table: str, *, version: int | None = None) -> Snapshot:
         """A table at one version, the last by default. Raises NotFound, FormatError for Delta features beyond the

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from warehouse import mirror
 from warehouse.errors import InputError, NotFound
 from warehouse.repository import locks
 from warehouse.repository.storage import room
@@ -37,6 +38,8 @@ def store_chunks(root: Path, chunks: Iterable[bytes], *, name: str) -> tuple[str
         try:
             sha256, size = _copy(chunks, staged, name)
             _keep(staged, place(root, sha256), size)
+            if place(root, sha256).is_file():
+                mirror.send_once(place(root, sha256))
         finally:
             staged.unlink(missing_ok=True)
     return sha256, size
@@ -44,12 +47,21 @@ def store_chunks(root: Path, chunks: Iterable[bytes], *, name: str) -> tuple[str
 
 def object_path(root: Path, sha256: str) -> Path:
     """Where an archived object lies, or what is in its place since a record was cut out of it. Raises NotFound."""
-    found = place(root, sha256)
-    while not found.is_file() and (instead := found.with_suffix(REDACTED)).is_file():
-        found = place(root, instead.read_text("utf-8").strip())
+    found = mirror.fetch(place(root, sha256))
+    while not found.is_file() and (instead := mirror.fetch(found.with_suffix(REDACTED))).is_file():
+        found = mirror.fetch(place(root, instead.read_text("utf-8").strip()))
     if not found.is_file():
         raise NotFound(f"no object {sha256!r} in the archive {root / 'archive'}", do="ingest its source again")
     return found
+
+
+def is_cut(root: Path, sha256: str) -> bool:
+    """Whether something else is in the place of an object since a record was cut out of it."""
+    return _is_cut(place(root, sha256))
+
+
+def _is_cut(named: Path) -> bool:
+    return mirror.fetch(named.with_suffix(REDACTED)).is_file()
 
 
 def sweep(root: Path) -> int:
@@ -99,7 +111,7 @@ def _copy(chunks: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
 
 
 def _keep(staged: Path, named: Path, size: int) -> None:
-    if named.with_suffix(REDACTED).is_file() or (named.is_file() and named.stat().st_size == size):
+    if _is_cut(named) or (named.is_file() and named.stat().st_size == size):
         return
     with room("an archived object", staged.parent):
         named.parent.mkdir(parents=True, exist_ok=True)

@@ -28,13 +28,16 @@ from deltalake import CommitProperties, DeltaTable, Schema, TableFeatures, Trans
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction, create_table_with_add_actions
 
+from warehouse import mirror
 from warehouse.contracts import Receipt, Snapshot
-from warehouse.errors import Busy, FormatError, NotFound
+from warehouse.errors import Busy, FormatError, NetworkError, NotFound
 from warehouse.repository import receipts
 from warehouse.repository.parts import Part
 from warehouse.repository.storage import full, is_full
 
 APP = "ml-warehouse"
+TRIES = 20
+"""Of a commit that may come after any other."""
 MAINTENANCE = "maintenance"
 """In the metadata of a commit that changes no row: the name of its stage."""
 READABLE = {"timestampNtz"}
@@ -57,7 +60,8 @@ class LiveFile:
 
 
 def exists(folder: Path) -> bool:
-    """Whether a table has its first commit."""
+    """Whether a table has its first commit; its log is here afterwards, if it lies in a bucket."""
+    mirror.refresh_log(folder)
     return any((folder / "_delta_log").glob("0*.json")) or (folder / "_delta_log" / "_last_checkpoint").exists()
 
 
@@ -85,6 +89,8 @@ def snapshot(folder: Path, version: int | None) -> Snapshot:
     if version is not None and version != last:
         table = _open(folder, version)
     found = sorted(_files(folder, table), key=lambda file: file.path)
+    if version is not None and version != last:
+        mirror.fetch_all(file.path for file in found)
     if version is not None and version != last and not all(file.path.exists() for file in found):
         raise NotFound(
             f"version {version} of table {folder.name} is no longer kept: maintenance removed its files",
@@ -139,29 +145,49 @@ def _commit(version: int, path: Path) -> Commit:
     return Commit(version, datetime.fromtimestamp(stamp / 1000, UTC), named["add"], named["remove"])
 
 
-def commit(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
+def commit(
+    folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt, *, base: int | None = None
+) -> int:
     """Make the parts visible together with their receipt, in one commit; the version it made.
 
     Creates the table if there is none. Where a column's type is another one than the table's, the parts are all that
-    the table holds from this version on; files of before stay for the versions that have them.
-    Raises StorageFull, Busy when a writer that ignores the lock came between.
+    the table holds from this version on; files of before stay for the versions that have them. base: the version
+    (-1: no table) that the rows were made for; rows that stand on none are committed after whatever came between.
+    Raises StorageFull, NetworkError, Busy when a writer that ignores the lock (one of another machine) came between.
     """
+    for left in reversed(range(TRIES)):
+        try:
+            return _committed(folder, columns, parts, receipt, base)
+        except Busy:
+            if base is not None or not left:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def _committed(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt, base: int | None) -> int:
     with _refusals(folder):
         if not exists(folder):
             return _create(folder, columns, parts, receipt)
-        table = _open(folder)
+        table = _truth(folder)
+        if base is not None and (found := table.version()) != base:
+            raise Busy(
+                f"table {folder.name} was at version {base} when its new rows were made and is at {found} now",
+                do="run the same again",
+            )
         recast = widened(_arrow(table), columns)
         if recast:
             _allow_types(table, columns)
         else:
             _add_columns(table, columns)
         version = table.version() + 1
+        _send(folder, parts)
         table.create_write_transaction(
             [*_adds(parts)],
             "overwrite" if recast else "append",
             Schema.from_arrow(columns) if recast else table.schema(),
             commit_properties=_properties(receipt, version),
         )
+        mirror.refresh_log(folder)
         return version
 
 
@@ -171,8 +197,9 @@ def swap(folder: Path, parts: Sequence[Part], names: Sequence[str], stage_id: st
     The caller holds the table's lock. Raises Busy when a writer that ignores it came between, StorageFull.
     """
     with _refusals(folder):
-        table = _open(folder)
+        table = _truth(folder)
         version, now = table.version() + 1, int(time.time() * 1000)
+        _send(folder, parts)
         table.create_write_transaction(
             [
                 *_adds([replace(part, fresh=False) for part in parts]),
@@ -184,6 +211,7 @@ def swap(folder: Path, parts: Sequence[Part], names: Sequence[str], stage_id: st
                 custom_metadata={MAINTENANCE: stage_id}, app_transactions=[Transaction(APP, version)]
             ),
         )
+        mirror.refresh_log(folder)
         return version
 
 
@@ -191,19 +219,21 @@ def touch(folder: Path) -> None:
     """An empty commit after the log was mended, with a checkpoint: whoever keeps the table open opens it anew."""
     with _refusals(folder):
         _OPENED.pop(folder, None)
-        table = _open(folder)
+        table = _truth(folder)
         version = table.version() + 1
         properties = CommitProperties(
             custom_metadata={"takedown": "rows cut out"}, app_transactions=[Transaction(APP, version)]
         )
         table.create_write_transaction([], "append", table.schema(), commit_properties=properties)
+        mirror.refresh_log(folder, own=True)
         checkpoint(folder)
 
 
 def checkpoint(folder: Path) -> None:
     """Write the state of the last version beside the log, so that a reader need not replay the log. StorageFull."""
     with _refusals(folder):
-        _open(folder).create_checkpoint()
+        _truth(folder).create_checkpoint()
+        mirror.refresh_log(folder)
 
 
 def changed_since(folder: Path, version: int) -> bool:
@@ -238,15 +268,24 @@ def landed(folder: Path, stage_id: str) -> int | None:
 
 
 def _create(folder: Path, columns: pa.Schema, parts: Sequence[Part], receipt: Receipt) -> int:
+    _send(folder, parts)
     create_table_with_add_actions(
-        str(folder),
+        mirror.address(folder),
         Schema.from_arrow(columns),
         _adds(parts),
         mode="error",
         configuration=SETTINGS,
+        storage_options=_STORE,
         commit_properties=_properties(receipt, 0),
     )
+    mirror.refresh_log(folder)
     return 0
+
+
+def _send(folder: Path, parts: Sequence[Part]) -> None:
+    """Bring the files of a commit to where the commit will say they are."""
+    for part in parts:
+        mirror.send(folder / part.name)
 
 
 def _add_columns(table: DeltaTable, columns: pa.Schema) -> None:
@@ -273,6 +312,8 @@ def _adds(parts: Sequence[Part]) -> list[AddAction]:
     return [AddAction(part.name, part.size, {}, now, part.fresh, orjson.dumps(part.stats).decode()) for part in parts]
 
 
+_STORE = {"allow_http": "true"}
+"""Of a bucket: also where the environment names an endpoint without TLS. The rest delta-rs takes from there itself."""
 _OPENED: dict[Path, tuple[tuple[str, int, int], DeltaTable]] = {}
 """Of each table that was read, what was opened, with the last commit that its log had then."""
 
@@ -294,9 +335,14 @@ def _last_commit(folder: Path) -> tuple[str, int, int]:
     return newest, found.st_ino, found.st_mtime_ns
 
 
-def _open(folder: Path, version: int | None = None) -> DeltaTable:
+def _truth(folder: Path) -> DeltaTable:
+    """The last version, opened anew, where it is in truth; what is committed to it is committed."""
+    return _open(folder, at=mirror.address(folder))
+
+
+def _open(folder: Path, version: int | None = None, *, at: str | None = None) -> DeltaTable:
     try:
-        table = DeltaTable(str(folder), version=version)
+        table = DeltaTable(at or str(folder), version=version, storage_options=_STORE)
     except DeltaError as error:
         raise FormatError(
             f"table {folder.name} cannot be opened: {_said(error)}", do=f"restore the files of {folder / '_delta_log'}"
@@ -335,7 +381,7 @@ def _file(folder: Path, row: dict[str, Any]) -> LiveFile:
     return LiveFile(
         path=path,
         size=row["size_bytes"],
-        rows=pq.read_metadata(path).num_rows if row["num_records"] is None else row["num_records"],
+        rows=pq.read_metadata(mirror.fetch(path)).num_rows if row["num_records"] is None else row["num_records"],
         known_at=_range(row, "known_at"),
         source=_range(row, "source"),
     )
@@ -356,14 +402,16 @@ def _refusals(folder: Path) -> Iterator[None]:
     """delta-rs's errors as ours."""
     try:
         yield
-    except CommitFailedError as error:
-        if is_full(error):
-            raise full(f"the log of table {folder.name}", folder) from error
-        raise Busy(
-            f"another writer committed to table {folder.name} at the same moment ({_said(error)})",
-            do="run the same again",
-        ) from error
     except (DeltaError, OSError) as error:
         if is_full(error):
             raise full(f"the log of table {folder.name}", folder) from error
+        if isinstance(error, CommitFailedError) or "already exists" in str(error):
+            raise Busy(
+                f"another writer committed to table {folder.name} at the same moment ({_said(error)})",
+                do="run the same again",
+            ) from error
+        if mirror.of(folder) is not None and getattr(error, "errno", None) is None:
+            raise NetworkError(
+                f"table {folder.name} cannot be written to in its bucket: {_said(error)}", do="run the same again"
+            ) from error
         raise

@@ -6,18 +6,17 @@ appending the same batches as they are gives 396 and a bare Parquet writer 400; 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.contracts import DOCUMENTS, RECORDS, Reject, doc_id
+from warehouse.contracts import DOCUMENTS, RECORDS, Reject, sized
 from warehouse.errors import InputError
+from warehouse.kernels.blake2b import digests, hexadecimal
 from warehouse.repository.keys import Mask
 from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.stored import StoredKeys
@@ -66,12 +65,11 @@ class Documents:
         return DOCUMENTS
 
     def _rows(self, records: pa.RecordBatch, origin: Origin) -> pa.RecordBatch:
-        hashes = list(content_hashes(records["text"]))
-        uris, names = records["uri"].to_pylist(), records["record"].to_pylist()
+        hashes = content_hashes(records["text"])
         known_at = pa.scalar(origin.known_at, RECORDS.field("known_at").type)
         columns: dict[str, Any] = {
             **dict(zip(records.schema.names, records.columns, strict=True)),
-            "doc_id": [doc_id(origin.source, *parts) for parts in zip(uris, names, hashes, strict=True)],
+            "doc_id": doc_ids(origin.source, records["uri"], records["record"], hashes),
             "content_hash": hashes,
             "known_at": pc.fill_null(records["known_at"], known_at),
             "licence": pc.fill_null(records["licence"], self.licence) if self.licence else records["licence"],
@@ -88,11 +86,7 @@ class Documents:
             columns[name] = pa.repeat(pa.scalar(value, DOCUMENTS.field(name).type), records.num_rows)
         if origin.grown_since is not None:
             columns["grown_since"] = _grown_since(records, origin)
-        arrays = [
-            pa.array(columns[f.name], f.type) if isinstance(columns[f.name], list) else columns[f.name]
-            for f in DOCUMENTS
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS)
+        return pa.RecordBatch.from_arrays([columns[name] for name in DOCUMENTS.names], schema=DOCUMENTS)
 
 
 def _grown_since(records: pa.RecordBatch, origin: Origin) -> pa.Array:
@@ -103,13 +97,19 @@ def _grown_since(records: pa.RecordBatch, origin: Origin) -> pa.Array:
     return pc.if_else(pc.and_(beside, pc.is_null(records["known_at"])), since, none)
 
 
-def content_hashes(text: pa.LargeStringArray) -> Iterator[str]:
+def doc_ids(source: str, *columns: pa.StringArray) -> pa.StringArray:
+    """contracts.doc_id of each row, from its uri, record and content_hash; what is hashed is put together by Arrow."""
+    parts: list[Any] = [pa.scalar(sized(source), pa.binary())]
+    for column in columns:
+        size = pc.binary_length(column).cast(pa.int64()).view(pa.binary(8)).cast(pa.binary())
+        parts += [size, column.cast(pa.binary())]
+    given = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.binary()))
+    return hexadecimal(digests(given.cast(pa.large_binary())))
+
+
+def content_hashes(text: pa.LargeStringArray) -> pa.StringArray:
     """contracts.content_hash of each text, over Arrow's own bytes: no Python string is made."""
-    _, offsets, data = text.buffers()
-    ends = np.frombuffer(offsets, np.int64)[text.offset : text.offset + len(text) + 1].tolist()
-    raw = memoryview(data) if data else memoryview(b"")
-    for start, end in pairwise(ends):
-        yield hashlib.blake2b(raw[start:end], digest_size=16).hexdigest()
+    return hexadecimal(digests(text.cast(pa.large_binary())))
 
 
 def _records(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import quote, unquote, urlparse
 
 import orjson
 import pyarrow as pa
@@ -21,10 +21,14 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from warehouse.errors import FormatError, NotFound
+from warehouse.errors import FormatError, NetworkError, NotFound
 
 SCANNED = {"columnMapping", "deletionVectors", "timestampNtz", "v2Checkpoint"}
 """Reader features that delta-rs's scan knows."""
+Where = Path | str
+"""The folder of a table, or the URL of one in an object store."""
+OF_A_STORE = {"allow_http": "true", "timeout": "60s", "max_retries": "3", "retry_timeout": "60s"}
+"""Tries of a request are bounded as those of ``stores`` are; credentials come from the environment."""
 CAST = {"timestampNtz", "typeWidening", "typeWidening-preview", "v2Checkpoint", "vacuumProtocolCheck"}
 """Reader features under which live files hold the rows as they are, of the table's types or narrower ones."""
 
@@ -52,8 +56,10 @@ def read(folder: Path, version: int | None = None) -> pa.RecordBatchReader:
     )
 
 
-def opened(folder: Path, version: int | None) -> DeltaTable:
-    """The table at a version. Raises NotFound, FormatError."""
+def opened(folder: Where, version: int | None) -> DeltaTable:
+    """The table at a version. Raises NotFound, FormatError; NetworkError for one in a store."""
+    if isinstance(folder, str):
+        return _opened_there(folder, version)
     if not (folder / "_delta_log").is_dir():
         raise NotFound(f"no Delta table in {folder}", allowed="a folder with _delta_log")
     try:
@@ -62,6 +68,16 @@ def opened(folder: Path, version: int | None) -> DeltaTable:
         if named := _lacking(folder / "_delta_log"):
             raise FormatError(f"Delta table {folder}: its log has no {named}", do="write it again") from None
         raise refusal(folder, error) from None
+
+
+def _opened_there(url: str, version: int | None) -> DeltaTable:
+    scheme, _, path = url.partition("://")
+    try:
+        return DeltaTable(f"{scheme}://{quote(path, safe='/@')}", version=version, storage_options=OF_A_STORE)
+    except OSError as error:
+        raise unreachable(url, error) from None
+    except DeltaError as error:
+        raise refusal(url, error) from None
 
 
 def _lacking(log: Path) -> str:
@@ -81,7 +97,13 @@ def _parsed(line: bytes) -> Any:
         return None
 
 
-def refusal(folder: Path, error: Exception) -> FormatError:
+def unreachable(url: str, error: Exception) -> NetworkError:
+    """What delta-rs says of a table in a store, without the request, which may show a secret."""
+    said = str(error).partition("\n")[0]
+    return NetworkError(f"Delta table {url} cannot be read: {said}", do="run it again later")
+
+
+def refusal(folder: Where, error: Exception) -> FormatError:
     """What delta-rs says, without the backtrace that may follow."""
     said = str(error).partition("\n")[0].rstrip(".")
     return FormatError(f"Delta table {folder} cannot be read: {said}", do="write it again, or restore its log")

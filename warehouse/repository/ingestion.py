@@ -190,9 +190,7 @@ class Ingestion:
             return recorded
         given = Reading(uri, sha256, size, reader, readings, version, partition, recipe, grown)
         with self._all_or_nothing():
-            fact = self._vintage(known_at, [given])[0]
-            if isinstance(self._shape, KeyedTable) and not self._shape.keyed.row_times:
-                self._read_later(known_at)
+            fact = self._read_in_time(known_at, given)
             self._commit_if_full()
         return fact
 
@@ -309,12 +307,21 @@ class Ingestion:
         self._remember(self._facts[first:])
         return self._facts[first:]
 
-    def _read_later(self, known_at: datetime) -> None:
-        """Read the objects of later times again, whose unchanged rows may not be so any more."""
-        if self._stored:
-            later = {(f.uri, f.sha256): f for f in self._recorded.values() if f.known_at > known_at and f.unchanged}
-            for fact in sorted(later.values(), key=lambda fact: fact.known_at):
-                self._vintage(fact.known_at, [self._again(fact)])
+    def _read_in_time(self, known_at: datetime, reading: Reading) -> ObjectFact:
+        """Read an object; of a keyed table then those of later times again, whose unchanged rows may not be so any
+        more: all of a time, in the order in which they came, until no key is another than it was.
+        """
+        keyed = self._shape
+        if not isinstance(keyed, KeyedTable) or keyed.keyed.row_times:
+            return self._vintage(known_at, [reading])[0]
+        later = sorted({each.known_at for each in self.facts() if each.known_at > known_at and each.unchanged})
+        keyed.follow(bool(later))
+        (fact,) = self._vintage(known_at, [reading])
+        for time in later:
+            if keyed.unsettled:
+                self._vintage(time, [self._again(each) for each in self._of(time)])
+        keyed.follow(False)
+        return fact
 
     def _delete_absent(self, keyed: KeyedTable, origin: Origin) -> None:
         rows = keyed.absent(origin)
@@ -333,7 +340,8 @@ class Ingestion:
 
     def _begin(self) -> None:
         """Start the next commit."""
-        self._stage = Stage(self._folder, uuid.uuid4().hex)
+        base = self._receipts[-1].version if self._receipts else delta.version(self._folder)
+        self._stage = Stage(self._folder, uuid.uuid4().hex, base=base)
         self._facts: list[ObjectFact] = []
         self._origins: list[Origin] = []
         self._rejects: list[dict[str, Any]] = []

@@ -146,6 +146,7 @@ class KeyedTable:
         self._history: History | None = None
         self.stored = 0
         self.begin(0)
+        self.follow(False)
 
     @property
     def columns(self) -> pa.Schema:
@@ -157,6 +158,15 @@ class KeyedTable:
         self._sequence, self.stored = sequence, 0
         self._keys, self._rows = Keys(), Keys()
 
+    def follow(self, on: bool) -> None:
+        """Take note from here on of the keys that are other than they were from some time on, or no more."""
+        self._following, self._unsettled = on, (np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+
+    @property
+    def unsettled(self) -> int:
+        """How many keys are, after what was read last, other than they were before."""
+        return len(self._unsettled[0])
+
     def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
         """The rows that are facts; rejects of rows without a key and of keys that stand twice. Raises Unstorable."""
         shaped = self.typed.shape(batch, origin, met)
@@ -167,6 +177,8 @@ class KeyedTable:
         once, twice = self._once(keys, times, hashes)
         fresh = once & ~self._unchanged(keys, times, hashes)
         rejects += [self._twice(rows, at) for at in np.flatnonzero(twice).tolist()]
+        if self._following:
+            self._settle((keys[0][once], keys[1][once]), fresh[once])
         made = _filled(rows, ids, hashes, self._sequence).filter(pa.array(fresh))
         self._take((keys[0][fresh], keys[1][fresh]), times[fresh], hashes[fresh], gone=False)
         return Shaped(made, rejects, unchanged=int((~fresh & ~twice).sum()), misfits=shaped.misfits)
@@ -220,6 +232,17 @@ class KeyedTable:
         count = len(times)
         self.stored += count
         self.history.add(keys, times, np.full(count, self._sequence), hashes, np.full(count, gone))
+
+    def _settle(self, keys: tuple[Words, Words], fresh: Mask) -> None:
+        """A key that is read has the values of its row again, as before; one that was the same as before until then
+        and is stored is not so from here on.
+        """
+        high, low = self._unsettled
+        read, waiting = Keys(), Keys()
+        read.fresh(*keys)
+        waiting.fresh(high, low)
+        left, new = read.fresh(high, low), fresh & waiting.fresh(*keys)
+        self._unsettled = np.append(high[left], keys[0][new]), np.append(low[left], keys[1][new])
 
     def _with_keys(self, shaped: Shaped) -> tuple[pa.RecordBatch, list[Reject]]:
         """The rows that have every key, and rejects of the others."""

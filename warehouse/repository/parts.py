@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from warehouse import mirror
 from warehouse.contracts import BATCH_BYTES
 from warehouse.repository.storage import room
 
@@ -50,10 +51,13 @@ class Part:
 
 
 class Stage:
-    """Files of a commit in the making. Not visible to anyone until the log names them; ``discard`` removes them."""
+    """Files of a commit in the making. Not visible to anyone until the log names them; ``discard`` removes them.
 
-    def __init__(self, folder: Path, receipt_id: str, *, file_bytes: int = FILE_BYTES) -> None:
-        self.folder, self.receipt_id = folder, receipt_id
+    base: the table's version (-1: none) that its rows are made for, None where they stand on none.
+    """
+
+    def __init__(self, folder: Path, receipt_id: str, *, base: int | None = None, file_bytes: int = FILE_BYTES) -> None:
+        self.folder, self.receipt_id, self.base = folder, receipt_id, base
         self.rows = self.bytes = 0
         self._file_bytes = file_bytes
         self._pending: list[pa.RecordBatch] = []
@@ -115,7 +119,7 @@ class Stage:
             self._open.abandon()
         self._open, self._pending = None, []
         for path in self.folder.glob(f"part-{self.receipt_id}-*"):
-            path.unlink()
+            mirror.remove(path)
         _clear_marker(self.folder, self.receipt_id)
 
     def mark(self) -> Path:
@@ -190,7 +194,7 @@ class _Open:
 
 def row_groups(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
     """The rows of a Parquet file, a row group at a time; ``columns`` alone, those that it has."""
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(mirror.fetch(path)) as file:
         wanted = None if columns is None else [name for name in columns if name in file.schema_arrow.names]
         for group in range(file.num_row_groups):
             yield from file.read_row_group(group, columns=wanted).to_batches()
@@ -206,7 +210,7 @@ def clear_leftovers(folder: Path, live: Callable[[], set[str]]) -> None:
     for mark in marks:
         for path in folder.glob(f"part-{mark}-*"):
             if path.name not in kept:
-                path.unlink()
+                mirror.remove(path)
         _clear_marker(folder, mark)
 
 

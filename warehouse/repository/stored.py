@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from warehouse import mirror
 from warehouse.repository.delta import LiveFile
 from warehouse.repository.keys import Keys, Mask, pack
 
@@ -27,7 +28,7 @@ class StoredKeys:
         """bool (rows,): true for rows whose key is neither in the table nor earlier here."""
         for file in self._meeting(rows):
             self._unread.remove(file)
-            self._keys.load(file.path, self._names)
+            self._keys.load(mirror.fetch(file.path), self._names)
         return self._keys.fresh(*pack([rows[name] for name in self._names]))
 
     def _meeting(self, rows: pa.RecordBatch) -> list[LiveFile]:
@@ -43,7 +44,9 @@ def stated_uris(files: Sequence[LiveFile], source: str, objects: Collection[str]
     for file in files:
         if _holds(file.source, source, source):
             table = pq.read_table(
-                file.path, columns=["uri"], filters=[("object_sha256", "in", list(objects)), ("source", "=", source)]
+                mirror.fetch(file.path),
+                columns=["uri"],
+                filters=[("object_sha256", "in", list(objects)), ("source", "=", source)],
             )
             for each in pc.value_counts(table["uri"]).to_pylist():
                 found[each["values"]] += each["counts"]

@@ -22,6 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from warehouse import mirror
 from warehouse.errors import ConservationError, NotFound
 from warehouse.repository import delta, writing
 from warehouse.repository.delta import Commit, LiveFile
@@ -78,7 +79,7 @@ def statistics(root: Path, table: str) -> Statistics:
         sum(file.size for file in found),
         len(found),
         sum(file.size < SMALL_BYTES for file in found),
-        sum(path.stat().st_size for path in folder.glob("*.parquet")),
+        sum(size for path, size in mirror.sizes(folder).items() if path.suffix == ".parquet"),
     )
 
 
@@ -110,10 +111,11 @@ def vacuum(root: Path, table: str, *, pins: Collection[int], since: datetime, wa
     with writing.opened(root, table, wait_s=wait_s):
         commits = delta.log(folder)
         versions = _kept(commits, pins, since)
-        gone = [folder / name for name in _unneeded(commits, versions)]
-        sizes = [path.stat().st_size for path in gone if path.exists()]
+        gone = {folder / name for name in _unneeded(commits, versions)}
+        sizes = [size for path, size in mirror.sizes(folder).items() if path in gone]
         for path in gone:
-            path.unlink(missing_ok=True)
+            mirror.remove(path)
+        mirror.remove_strays(folder, {name for commit in commits for name in commit.added})
     return Vacuumed(len(sizes), sum(sizes), len(versions))
 
 
@@ -156,7 +158,7 @@ def _swapped(folder: Path, group: Sequence[LiveFile], file_bytes: int) -> list[i
 
 def _batches(folder: Path, group: Sequence[LiveFile]) -> Iterator[pa.RecordBatch]:
     """The rows of the files, all of one schema: that of the table, texts as large as any of the files has them."""
-    schemas = [pq.read_schema(file.path) for file in group]
+    schemas = [pq.read_schema(mirror.fetch(file.path)) for file in group]
     table = delta.schema(folder) or pa.schema([])
     schema = pa.schema([_widest(field, schemas) for field in table])
     for file in group:

@@ -6,16 +6,19 @@ the version be read whole. Commits that change no data (OPTIMIZE) give no rows.
 
 Files of a table without deletion vectors and column mapping are read one by one in order of path, so that a row has
 one place, FILE!NUMBER, in every version; others through delta-rs's own scan, whose order is not stated (``foreign``,
-which also says what is refused).
+which also says what is refused). Of a table in an object store each file is copied here to be read; a scan goes there.
 """
 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlparse
 
 import orjson
 import pyarrow as pa
@@ -24,9 +27,11 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
+from warehouse import stores
 from warehouse.contracts import BATCH_BYTES
 from warehouse.errors import FormatError
-from warehouse.repository.foreign import CAST, SCANNED, features, opened, place, refusal
+from warehouse.repository.foreign import CAST, SCANNED, Where, features, opened, place, refusal, unreachable
+from warehouse.stores import Store
 
 Mapping = dict[str, Any]
 Mode = Literal["whole", "appended", "changes"]
@@ -46,7 +51,7 @@ class ToRead:
     """
 
     table: DeltaTable
-    folder: Path
+    folder: Where
     version: str
     mode: Mode
     since: int | None
@@ -63,7 +68,7 @@ class ToRead:
         )
 
     def batches(self) -> Iterator[Numbered]:
-        """The rows. Raises FormatError for files that are gone."""
+        """The rows. Raises FormatError for files that are gone, NetworkError for a store that fails."""
         try:
             if self.mode == "changes":
                 yield from self._changes()
@@ -71,8 +76,12 @@ class ToRead:
                 yield from self._scan()
             else:
                 yield from self._files()
-        except (DeltaError, FileNotFoundError) as error:
-            raise refusal(self.folder, error) from None
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            if isinstance(self.folder, str):
+                raise unreachable(self.folder, error) from None
+            if isinstance(error, DeltaError | FileNotFoundError):
+                raise refusal(self.folder, error) from None
+            raise
 
     def _fed(self) -> bool:
         return self.table.metadata().configuration.get(FEED) == "true"
@@ -110,11 +119,11 @@ def is_table(folder: Path) -> bool:
     return (folder / "_delta_log").is_dir()
 
 
-def to_read(folder: Path, *, held: str | None = None, start: str | None = None) -> ToRead:
+def to_read(folder: Where, *, held: str | None = None, start: str | None = None) -> ToRead:
     """What is to be read of a table: of its last version what came after ``held`` (ToRead.version), or all of it.
 
     start: a version or an ISO time whose version is taken, whole, in place of the last. Raises FormatError for a table
-    that cannot be opened, a version that is not there, and features that are not read.
+    that cannot be opened, a version that is not there, and features that are not read; NetworkError.
     """
     table = _started(folder, start)
     name, version = str(table.metadata().id), int(table.version())
@@ -123,7 +132,7 @@ def to_read(folder: Path, *, held: str | None = None, start: str | None = None) 
     return ToRead(table, folder, f"{name}@{version}", mode, since, tuple(files), size)
 
 
-def _started(folder: Path, start: str | None) -> DeltaTable:
+def _started(folder: Where, start: str | None) -> DeltaTable:
     if start is None or re.fullmatch(r"\d+", start):
         table = opened(folder, None if start is None else int(start))
     else:
@@ -154,16 +163,16 @@ def _scanned(table: DeltaTable) -> bool:
     return not features(table) <= CAST
 
 
-def _since(folder: Path, table: DeltaTable, held: str) -> tuple[Mode, int | None, list[Mapping]]:
+def _since(folder: Where, table: DeltaTable, held: str) -> tuple[Mode, int | None, list[Mapping]]:
     """How what came after a version is read, that version, and the files of it."""
     name, _, number = held.rpartition("@")
     since, last = int(number), int(table.version())
     if name != str(table.metadata().id) or since > last:
         return "whole", None, _live(table)
-    commits = [folder / "_delta_log" / f"{version:020}.json" for version in range(since + 1, last + 1)]
-    if not all(path.is_file() for path in commits):
+    commits = [_commit(folder, version) for version in range(since + 1, last + 1)]
+    if None in commits:
         return "whole", None, _live(table)
-    actions = [orjson.loads(line) for path in commits for line in path.read_bytes().splitlines() if line.strip()]
+    actions = [orjson.loads(line) for commit in commits for line in (commit or b"").splitlines() if line.strip()]
     changed = [action for action in actions if _changes_data(action)]
     if any("metaData" in action and action["metaData"].get("id") != name for action in actions):
         return "whole", None, _live(table)
@@ -175,6 +184,42 @@ def _since(folder: Path, table: DeltaTable, held: str) -> tuple[Mode, int | None
     return ("whole", None, _live(table)) if changed else ("appended", since, [])
 
 
+def _commit(folder: Where, version: int) -> bytes | None:
+    """What a commit says, None where it is gone."""
+    name = f"_delta_log/{version:020}.json"
+    if isinstance(folder, str):
+        found = _store(folder).get(f"{_key(folder)}{name}")
+        return found[0] if found else None
+    return (folder / name).read_bytes() if (folder / name).is_file() else None
+
+
+def _store(url: str) -> Store:
+    return stores.opened("/".join(url.split("/")[:3]))
+
+
+def _key(url: str) -> str:
+    """What the keys of a table's files begin with."""
+    return "".join(f"{part}/" for part in url.split("/")[3:])
+
+
+@contextmanager
+def _local(folder: Where, name: str) -> Iterator[Path]:
+    """A file of a table on this machine; a copy of one in a store, which is removed afterwards."""
+    if isinstance(folder, Path):
+        yield place(folder, name)
+        return
+    store, key = _store(folder), f"{_key(folder)}{unquote(name)}"
+    entry = None if urlparse(name).scheme else store.head(key)
+    if entry is None:
+        raise FileNotFoundError(f"{name} is in its log and not there")
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made, "file")
+        with path.open("wb") as copy:
+            for chunk in store.chunks(entry):
+                copy.write(chunk)
+        yield path
+
+
 def _changes_data(action: Mapping) -> bool:
     """Whether an action of a commit adds or removes rows, rather than rewriting files."""
     return any((action.get(kind) or {}).get("dataChange") for kind in ("add", "remove"))
@@ -184,9 +229,9 @@ def _added(add: Mapping) -> Mapping:
     return {"path": add["path"], "size": add["size"], "partition": add.get("partitionValues") or {}}
 
 
-def _file_batches(folder: Path, file: Mapping, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _file_batches(folder: Where, file: Mapping, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """A file's rows in the table's schema, the columns that it is partitioned by from the log."""
-    with pq.ParquetFile(place(folder, file["path"])) as parquet:
+    with _local(folder, file["path"]) as path, pq.ParquetFile(path) as parquet:
         a_row = max(1, file["size"] * 4 // max(1, parquet.metadata.num_rows))
         for batch in parquet.iter_batches(batch_size=int(min(MAX_ROWS, max(64, BATCH_BYTES // a_row)))):
             yield _shaped(batch, file["partition"], schema)

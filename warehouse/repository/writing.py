@@ -69,7 +69,7 @@ def land(stage: Stage, columns: pa.Schema, files: Sequence[Part], receipt: Recei
             f"{receipt.unchanged} unchanged, {receipt.rejected} rejected and {receipt.dropped} dropped"
         )
     try:
-        version = delta.commit(stage.folder, columns, files, receipt)
+        version = delta.commit(stage.folder, columns, files, receipt, base=stage.base)
     except WarehouseError:
         found = delta.landed(stage.folder, receipt.receipt_id)
         if found is None:
@@ -119,7 +119,7 @@ def append(
         made = not delta.exists(folder)
         check_version(folder, after)
         check_columns(schema, delta.schema(folder), table=table)
-        stage = Stage(folder, uuid.uuid4().hex)
+        stage = Stage(folder, uuid.uuid4().hex, base=delta.version(folder) if keys or after is not None else None)
         try:
             rows_in = _fill(stage, batches, schema, StoredKeys(delta.files(folder), keys) if keys else None)
             receipt = Receipt(

@@ -4,6 +4,7 @@
 Rejects.
 """
 
+from warehouse.sources.buckets import told
 from warehouse.sources.databases import answered
 from warehouse.sources.growth import Rest, fits, read_rest, recipe_digest, rest
 from warehouse.sources.guard import guarded
@@ -11,6 +12,7 @@ from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
 from warehouse.sources.locate import Located, locate, plan_known_at
 from warehouse.sources.names import Names
+from warehouse.sources.object_store import stored
 from warehouse.sources.packages import PACKAGE
 from warehouse.sources.packages import licence as package_licence
 from warehouse.sources.parsing import closing_parser
@@ -79,4 +81,6 @@ __all__ = [
     "recipe_digest",
     "rest",
     "sniff_table",
+    "stored",
+    "told",
 ]

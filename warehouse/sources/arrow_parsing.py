@@ -31,6 +31,10 @@ from warehouse.sources.recipe import Limits
 from warehouse.sources.unpacking import Window, allowed_bytes
 
 SERVED = Path(__file__).with_name("arrow_served.py")
+START = "import runpy, sys; sys.modules['numpy'] = None; runpy.run_path(sys.argv.pop(), run_name='__main__')"
+"""The process without numpy, which pyarrow takes up where it is there: 0.07 CPU seconds instead of 0.16, and as many
+threads fewer as there are processors.
+"""
 BATCH_CPU_S = 60
 MAX_MEMORY = 4 << 30
 """Bytes of address space, of which pyarrow has 1.7 GB before it reads."""
@@ -42,7 +46,7 @@ class _Process:
 
     def __init__(self) -> None:
         self._line, theirs = socket.socketpair()
-        argv = [sys.executable, "-P", str(SERVED), str(theirs.fileno()), str(BATCH_CPU_S), str(MAX_MEMORY)]
+        argv = [sys.executable, "-P", "-c", START, str(theirs.fileno()), str(BATCH_CPU_S), str(MAX_MEMORY), str(SERVED)]
         self._process = subprocess.Popen(argv, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, process_group=0)
         theirs.close()
 

@@ -13,6 +13,7 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -95,20 +96,17 @@ def serve(line: socket.socket, *, batch_cpu_s: int, max_memory: int) -> None:
     """
     resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    while True:
-        message, descriptors, _, _ = socket.recv_fds(line, 1 << 20, 1)
-        if not message:
-            return
-        while not message.endswith(b"\n"):
-            message += line.recv(1 << 20)
-        path = f"/proc/self/fd/{descriptors[0]}"
-        try:
-            said = answered(line, path, json.loads(message), batch_cpu_s=batch_cpu_s)
-        except (BrokenPipeError, ConnectionResetError):
-            return
-        os.close(descriptors[0])
-        said["full"] = peak_kb() > FULL_KB
-        line.sendall(json.dumps(said).encode() + b"\n")
+    with suppress(BrokenPipeError, ConnectionResetError):  # the other side was killed
+        while True:
+            message, descriptors, _, _ = socket.recv_fds(line, 1 << 20, 1)
+            if not message:
+                return
+            while not message.endswith(b"\n"):
+                message += line.recv(1 << 20)
+            said = answered(line, f"/proc/self/fd/{descriptors[0]}", json.loads(message), batch_cpu_s=batch_cpu_s)
+            os.close(descriptors[0])
+            said["full"] = peak_kb() > FULL_KB
+            line.sendall(json.dumps(said).encode() + b"\n")
 
 
 def peak_kb() -> int:

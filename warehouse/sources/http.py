@@ -30,7 +30,8 @@ from urllib.parse import urlsplit
 
 from warehouse.contracts import Reject
 from warehouse.errors import InputError, NetworkError, WarehouseError
-from warehouse.sources.locate import Located, expanded
+from warehouse.sources.locate import Located
+from warehouse.sources.patterns import expanded
 from warehouse.sources.recipe import Source
 
 TRANSIENT = frozenset((408, 425, 429))

@@ -10,17 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from warehouse.errors import InputError
-from warehouse.sources import folders, inbox, python_env
-from warehouse.sources.recipe import (
-    DELTA_LOG,
-    MAGIC,
-    VARIABLE,
-    Column,
-    Source,
-    is_bookkeeping,
-    is_database,
-    is_url,
-)
+from warehouse.sources import buckets, folders, inbox, python_env
+from warehouse.sources.patterns import expanded, into_delta
+from warehouse.sources.recipe import DELTA_LOG, MAGIC, Column, Source, is_bookkeeping, is_database, is_url
+from warehouse.stores import Entry, is_store
 
 NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 
@@ -32,7 +25,8 @@ class Located:
     url: where it is fetched from (secrets expanded, never shown; path and size then say nothing), under the uri as the
     source states it. link: of a link that leads out of its folder or nowhere, and is not followed, where it leads.
     folders: the types of the columns that its folders state, among all objects of the source.
-    table: whether it is a Delta table, whose folder ``path`` is. database: whether url is a database's address.
+    table: whether it is a Delta table, whose folder ``path`` is, or ``url``. database: whether url is a database's
+    address. entry: what a store's listing says of it.
     """
 
     uri: str
@@ -45,27 +39,33 @@ class Located:
     folders: Mapping[str, Column] = field(default_factory=dict)
     table: bool = False
     database: bool = False
+    entry: Entry | None = None
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:
     """Every object of ``source`` once, in order of uri.
 
     A folder stands for all files below it. Hidden files and what programs keep for themselves (``is_bookkeeping``) are
-    left out; symlinks that lead out of a globbed folder come as links. What lies complete in the source's inbox is
+    left out; symlinks that lead out of a folder come as links. What lies complete in the source's inbox is
     among them. A folder that is a Delta table is one object.
-    Raises InputError for a pattern that matches nothing, and for files of a Delta table.
+    Raises InputError for a pattern that matches nothing, for files of a Delta table, and for what a store refuses;
+    NetworkError for a store that cannot be reached.
     """
     if source.reader == "python_env":
         for item in python_env.candidates(max_bytes=source.environment.max_bytes):
             yield Located(item.uri, item.path, item.size, item.licence)
         return
-    patterns = [uri for uri in source.uri if not is_url(uri) and not is_database(uri)]
+    patterns = [uri for uri in source.uri if not (is_url(uri) or is_store(uri) or is_database(uri))]
     links = {path: link for pattern in patterns for path, link in _matches(pattern, folder).items()}
-    dropped = list(inbox.complete(source, folder))
-    _refuse_delta(dropped, folder, f"the inbox of {source.name}")
-    found = {uri_of(path, folder): path for path in (*links, *dropped)}
-    kinds = folders.kinds(found, source)
-    located = {uri: replace(_located(uri, path, links.get(path)), folders=kinds) for uri, path in found.items()}
+    dropped = dict(inbox.complete(source, folder))
+    _refuse_delta([path for path, link in dropped.items() if link is None], folder, f"the inbox of {source.name}")
+    links |= dropped
+    found = {uri_of(path, folder): path for path in links}
+    located = {uri: _located(uri, path, links[path]) for uri, path in found.items()}
+    for pattern in filter(is_store, source.uri):
+        located |= {each.uri: _of_store(each) for each in buckets.found(pattern)}
+    kinds = folders.kinds(located, source)
+    located = {uri: replace(each, folders=kinds) for uri, each in located.items()}
     _refuse_other_reader(source, located.values())
     located |= {uri: Located(uri, Path(), 0, url=expanded(uri)) for uri in source.uri if is_url(uri)}
     located |= {
@@ -77,6 +77,11 @@ def locate(source: Source, folder: Path) -> Iterator[Located]:
 def _located(uri: str, path: Path, link: str | None) -> Located:
     size = path.stat().st_size if link is None else 0
     return Located(uri, path, size, link=link, table=link is None and path.is_dir())
+
+
+def _of_store(found: buckets.Found) -> Located:
+    size = found.entry.size if found.entry else 0
+    return Located(found.uri, Path(), size, url=found.url, table=found.entry is None, entry=found.entry)
 
 
 def _refuse_other_reader(source: Source, objects: Iterable[Located]) -> None:
@@ -129,7 +134,7 @@ def _matches(pattern: str, folder: Path) -> dict[Path, str | None]:
     named = [] if rest is None else list(base.glob(rest))
     tables = [item for item in named if (item / DELTA_LOG).is_dir()] if rest != "**/*" else []
     outside = [item for item in named if not any(item.is_relative_to(each) for each in tables)]
-    led = {item: _led_out(item, base) for item in outside if item.is_file() or item.is_symlink()}
+    led = {item: inbox.led_out(item, base) for item in outside if item.is_file() or item.is_symlink()}
     met = {item: link for item, link in led.items() if link is not None or item.is_file()}
     _refuse_delta([item for item, link in met.items() if link is None], base, pattern)
     files = {item: link for item, link in met.items() if not is_bookkeeping(item.relative_to(base).as_posix())}
@@ -148,13 +153,6 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return Path(*parts[:first]), "/".join(parts[first:])
 
 
-def _led_out(path: Path, base: Path) -> str | None:
-    """Where a link leads that is not followed: out of ``base``, or to nothing."""
-    real = os.path.realpath(path)
-    inside = Path(real).is_relative_to(os.path.realpath(base))
-    return None if inside and os.path.exists(path) else real
-
-
 def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:
     """Raises InputError for a file of a Delta table: its folder holds files whose rows were removed, and their log.
 
@@ -164,12 +162,7 @@ def _refuse_delta(files: Iterable[Path], base: Path, pattern: str) -> None:
     tables = [above for each in folders for above in (each, *each.parents) if (above / DELTA_LOG).is_dir()]
     if tables:
         below = os.path.relpath(min(tables), base)
-        raise InputError(
-            f"{pattern} leads into a Delta table{'' if below.startswith('.') else f', {below}'}, whose files hold"
-            " removed rows and no partition columns",
-            allowed="files, and the folder of a Delta table itself",
-            do="state the folder that holds _delta_log, which is read as a table",
-        )
+        raise into_delta(pattern, "" if below.startswith(".") else below)
 
 
 def uri_of(path: Path, folder: Path) -> str:
@@ -178,14 +171,3 @@ def uri_of(path: Path, folder: Path) -> str:
     base = Path(os.path.abspath(folder))
     inside = whole.relative_to(base).as_posix() if whole.is_relative_to(base) else None
     return whole.as_uri() if inside is None or NOT_UTF8.search(inside) else inside
-
-
-def expanded(pattern: str) -> str:
-    """``${NAME}`` replaced by the environment's value, which no message shows."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise InputError(f"the environment variable {match[1]} is not set", do=f"export {match[1]}=VALUE")
-        return os.environ[match[1]]
-
-    return VARIABLE.sub(value, pattern)

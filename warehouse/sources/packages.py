@@ -1,20 +1,22 @@
 """Frictionless data packages: the datapackage.json beside a CSV types it, says what its columns mean, and checks them.
 
 Of a resource: types, formats and missingValues of its fields, dialect and encoding, constraints (required, enum,
-minimum, maximum, minLength, maxLength, pattern) as Rejects ``constraint``, descriptions and units as comments of the
-columns. What the source's own recipe declares goes before. The descriptor lies in the folder of the CSV or up to two
-above it; as an object of its own it has no rows: it is dropped, and each of its resources that is not there is a
-Reject. Source: specs.frictionlessdata.io, Data Package and Table Schema 1.0. Left out: types without a place (time,
-duration, geopoint, object, array: text), primary and foreign keys, inline data, URLs.
+minimum, maximum, minLength, maxLength, pattern, unique), primaryKey and foreignKeys as Rejects ``constraint``,
+descriptions and units as comments of the columns. What the source's own recipe declares goes before. The descriptor
+lies in the folder of the CSV or up to two above it; as an object of its own it has no rows: it is dropped, and each of
+its resources that is not there, and each foreign key that cannot be checked, is a Reject. Values that are unique or
+refer are compared as they are written, within a file; of each that is held 128 bits are kept, some 70 bytes.
+Source: specs.frictionlessdata.io, Data Package and Table Schema 1.0. Left out: types without a place (time, duration,
+geopoint, object, array: text), inline data, URLs.
 """
 
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -24,10 +26,10 @@ import pyarrow.compute as pc
 from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources import delimited
 from warehouse.sources.beside import Beside
-from warehouse.sources.columns import cast_text
+from warehouse.sources.constraints import Rules, numbers
 from warehouse.sources.containers import Member
 from warehouse.sources.csv_rows import Cells, rows
-from warehouse.sources.recipe import Column, Dialect, Source
+from warehouse.sources.recipe import Column, Dialect, Limits, Source
 from warehouse.sources.records import Documents
 
 PACKAGE = "datapackage.json"
@@ -49,18 +51,30 @@ TYPES = {
     "array": "string",
 }
 """Type of a field -> of a column; any other, as ``any``, is found from the values."""
-BOUNDS = {"minimum": (pc.less, "less than"), "maximum": (pc.greater, "more than")}
-LENGTHS = {"minLength": (pc.less, "shorter than"), "maxLength": (pc.greater, "longer than")}
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A foreign key: columns whose values stand in other columns, of the resource of that name ("": the same one)."""
+
+    columns: tuple[str, ...]
+    resource: str
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What a package says of one CSV. fields: by name, as the package has them; missing: texts for no value."""
+    """What a package says of one CSV. fields: by name, as the package has them; missing: texts for no value; key: the
+    columns of its primary key; unique: those of which no two rows have the same values, its key among them.
+    """
 
     fields: dict[str, dict[str, Any]]
     missing: tuple[str, ...]
     dialect: dict[str, Any] = field(default_factory=dict)
     encoding: str | None = None
+    key: tuple[str, ...] = ()
+    unique: tuple[tuple[str, ...], ...] = ()
+    foreign: tuple[Foreign, ...] = ()
 
     def stated(self, source: Source) -> Source:
         """The source with the types and the dialect of the package where its recipe has none."""
@@ -85,23 +99,46 @@ def licence(data: bytes) -> str | None:
 
 
 def companions(beside: Beside, name: str) -> list[str]:
-    """The descriptor that types a file of this name, if one does."""
-    return [place for place in PLACES if beside.has(place)][:1] if name != PACKAGE else []
+    """The descriptor that types a file of this name, if one does, and the files that its foreign keys lead to."""
+    place = next((place for place in PLACES if beside.has(place)), None)
+    data = beside.read(place, most=Limits().max_record_bytes) if place and name != PACKAGE else None
+    if place is None or data is None:
+        return []
+    package = _object(data)
+    keys = [key for each in _resources(package) for key in _resource(each).foreign]
+    led = {path for key in keys for path in _paths_of(package, key.resource, place) or () if beside.has(path)}
+    return [place, *sorted(led)]
 
 
 def resource(member: Member, source: Source) -> Resource | None:
     """What the package around a CSV says of it; None where none names it."""
-    place = next((place for place in PLACES if member.beside and member.beside.has(place)), None)
-    data = member.beside.read(place, most=source.limits.max_record_bytes) if member.beside and place else None
-    if data is None or place is None:
-        return None
+    place, package = _around(member, source)
     folder = posixpath.basename(posixpath.dirname(member.uri)) if place == PLACES[1] else ""
-    for each in _resources(_object(data)):
-        paths = each.get("path")
-        named = [path for path in (paths if isinstance(paths, list) else [paths]) if isinstance(path, str)]
-        if any(_names(path, member.name, folder, place) for path in named):
+    for each in _resources(package):
+        if any(_names(path, member.name, folder, place) for path in _paths(each)):
             return _resource(each)
     return None
+
+
+def _around(member: Member, source: Source) -> tuple[str, dict[str, Any]]:
+    """Where the descriptor around a CSV lies, and what it holds; "" and nothing where there is none."""
+    place = next((place for place in PLACES if member.beside and member.beside.has(place)), None)
+    data = member.beside.read(place, most=source.limits.max_record_bytes) if member.beside and place else None
+    return (place, _object(data)) if place is not None and data is not None else ("", {})
+
+
+def _paths(resource: dict[str, Any]) -> list[str]:
+    stated = resource.get("path")
+    return [path for path in (stated if isinstance(stated, list) else [stated]) if isinstance(path, str)]
+
+
+def _paths_of(package: dict[str, Any], name: str, place: str) -> list[str] | None:
+    """The files of the resource of that name, from the folder of the CSV; None where there is none, or not below the
+    descriptor.
+    """
+    found = next((each for each in _resources(package) if name and each.get("name") == name), None)
+    paths = _paths(found) if found else []
+    return [posixpath.join(posixpath.dirname(place), path) for path in paths] if all(map(_is_below, paths)) else None
 
 
 def _names(path: str, name: str, folder: str, place: str) -> bool:
@@ -132,12 +169,31 @@ def _resource(stated: dict[str, Any]) -> Resource:
     }
     missing = (schema or {}).get("missingValues", [""])
     dialect = stated.get("dialect")
+    key = _columns((schema or {}).get("primaryKey"))
+    single = [(name,) for name, each in fields.items() if _settings(each.get("constraints")).get("unique") is True]
     return Resource(
         fields,
         tuple(text for text in missing if isinstance(text, str)) if isinstance(missing, list) else (),
         dialect if isinstance(dialect, dict) else {},
         stated.get("encoding") if isinstance(stated.get("encoding"), str) else None,
+        key,
+        tuple(dict.fromkeys([*([key] if key else []), *single])),
+        tuple(_foreign((schema or {}).get("foreignKeys"))),
     )
+
+
+def _columns(stated: Any) -> tuple[str, ...]:
+    """The names of a key: one, or a list of them."""
+    listed = stated if isinstance(stated, list) else [stated]
+    return tuple(listed) if all(isinstance(name, str) for name in listed) else ()
+
+
+def _foreign(stated: Any) -> Iterator[Foreign]:
+    for each in stated if isinstance(stated, list) else ():
+        led = _settings(each.get("reference")) if isinstance(each, dict) else {}
+        columns, others = (_columns(each.get("fields")), _columns(led.get("fields"))) if led else ((), ())
+        if columns and len(columns) == len(others):
+            yield Foreign(columns, str(led.get("resource") or ""), others)
 
 
 def _type(stated: dict[str, Any]) -> str | None:
@@ -178,13 +234,22 @@ def read_descriptor(member: Member, source: Source) -> Readings:
             if "data" not in each and not _is_there(member.beside, path):
                 message = f"no file {path!r} beside {PACKAGE}"
                 yield Reject(member.uri, str(path), "missing_resource", message)
+    for each in resources:
+        for key in _resource(each).foreign:
+            paths = _paths_of(_object(data), key.resource, PACKAGE) if key.resource else _paths(each)
+            if not paths or not all(_is_there(member.beside, path) for path in paths):
+                columns = ", ".join(key.columns)
+                message = f"foreign key {columns} leads to {key.resource!r}, which is not there: it is not checked"
+                yield Reject(member.uri, columns, "missing_resource", message)
 
 
 def _is_there(beside: Beside | None, path: Any) -> bool:
     """Whether a resource is a file below the descriptor; what leads out of there, or to a URL, is not."""
-    if beside is None or not isinstance(path, str) or path.startswith("/") or ".." in path.split("/"):
-        return False
-    return beside.has(path)
+    return beside is not None and isinstance(path, str) and _is_below(path) and beside.has(path)
+
+
+def _is_below(path: str) -> bool:
+    return not path.startswith("/") and ".." not in path.split("/")
 
 
 def read_no_documents(member: Member, documents: Documents) -> Readings:
@@ -213,16 +278,18 @@ def _commented(batch: pa.RecordBatch, comments: dict[str, bytes]) -> pa.RecordBa
 
 def _checked(member: Member, source: Source, found: Resource) -> Iterator[delimited.Item]:
     """The rows with missing values null, and a Reject for each that breaks a constraint."""
+    foreign = [(key, _held(member, source, found, key)) for key in found.foreign]
+    rules = Rules(
+        {name: _limits(found, name) for name in found.fields},
+        found.unique,
+        [(key.columns, key.resource or "the same file", held) for key, held in foreign if held is not None],
+    )
     for cells in rows(member, source):
         if not isinstance(cells, Cells):
             yield cells
             continue
         columns = [_present(values, found.missing) for values in cells.columns]
-        bad: dict[int, str] = {}
-        for name, values in zip(cells.header, columns, strict=True):
-            limits = found.fields.get(name, {}).get("constraints")
-            for at, message in _broken(name, values, limits, source) if isinstance(limits, dict) else ():
-                bad.setdefault(at, message)
+        bad = rules.broken(dict(zip(cells.header, columns, strict=True)), source)
         for at in sorted(bad):
             first = ",".join(values[at].as_py() or "" for values in columns).encode()[:200]
             yield Reject(member.uri, str(cells.numbers[at]), "constraint", bad[at], cells.numbers[at], None, first)
@@ -232,38 +299,36 @@ def _checked(member: Member, source: Source, found: Resource) -> Iterator[delimi
             yield replace(cells, numbers=numbers, columns=[values.filter(good) for values in columns])
 
 
+def _limits(found: Resource, name: str) -> dict[str, Any]:
+    """The constraints of a column; one of the primary key is required."""
+    return _settings(found.fields[name].get("constraints")) | ({"required": True} if name in found.key else {})
+
+
+def _held(member: Member, source: Source, found: Resource, key: Foreign) -> set[int] | None:
+    """The values that a foreign key may lead to; None where its resource is not there whole (``read_descriptor``)."""
+    place, package = _around(member, source)
+    paths = _paths_of(package, key.resource, place) if key.resource else None
+    if not key.resource:
+        return _values(member, source, found, key.others)
+    beside = member.beside
+    if beside is None or not paths or not all(map(beside.has, paths)):
+        return None
+    other = _resource(next(each for each in _resources(package) if each.get("name") == key.resource))
+    plain = replace(source, columns={}, dialect=Dialect())
+    led = [Member(path, posixpath.basename(path), partial(beside.open, path)) for path in paths]
+    return set().union(*(_values(each, other.stated(plain), other, key.others) for each in led))
+
+
+def _values(member: Member, source: Source, found: Resource, names: tuple[str, ...]) -> set[int]:
+    met = set[int]()
+    for cells in rows(member, source):
+        if isinstance(cells, Cells):
+            columns = [_present(each, found.missing) for each in cells.columns]
+            met.update(n for n in numbers(dict(zip(cells.header, columns, strict=True)), names) if n is not None)
+    return met
+
+
 def _present(values: pa.Array, missing: tuple[str, ...]) -> pa.Array:
     """Text with null for what stands for no value."""
     absent = pc.is_in(values, pa.array(missing, pa.string()))
     return pc.if_else(absent, pa.scalar(None, pa.string()), values) if pc.any(absent).as_py() else values
-
-
-def _broken(name: str, values: pa.Array, limits: dict[str, Any], source: Source) -> Iterator[tuple[int, str]]:
-    """Index and message of each value that breaks a constraint; a null breaks ``required`` alone."""
-    if limits.get("required") is True:
-        yield from _said(pc.is_null(values), values, f"{name!r} is required")
-    if isinstance(enum := limits.get("enum"), list):
-        allowed = pa.array([_text(each) for each in enum], pa.string())
-        wrong = pc.and_(pc.is_valid(values), pc.invert(pc.is_in(values, allowed)))
-        yield from _said(wrong, values, f"{name!r} is none of {', '.join(map(str, enum))[:200]}")
-    if isinstance(pattern := limits.get("pattern"), str):
-        expression = re.compile(pattern)
-        wrong = [text is not None and not expression.fullmatch(text) for text in values.to_pylist()]
-        yield from _said(pa.array(wrong, pa.bool_()), values, f"{name!r} does not match {pattern}")
-    column = source.columns.get(name, Column("double"))
-    for key, (beyond, words) in BOUNDS.items():
-        if key in limits:
-            bound = cast_text(pa.array([_text(limits[key])], pa.string()), column)[0]
-            yield from _said(beyond(cast_text(values, column), bound), values, f"{name!r} is {words} {limits[key]}")
-    for key, (beyond, words) in LENGTHS.items():
-        if isinstance(limits.get(key), int):
-            yield from _said(beyond(pc.utf8_length(values), limits[key]), values, f"{name!r} is {words} {limits[key]}")
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _said(wrong: pa.Array, values: pa.Array, message: str) -> Iterator[tuple[int, str]]:
-    for at in pc.indices_nonzero(pc.fill_null(wrong, False)).to_pylist():
-        yield at, f"{message}: {values[at].as_py()!r}"

@@ -25,7 +25,8 @@ def read_documents(member: Member, documents: Documents) -> Readings:
     if find_spec("pypdfium2") is None:
         if documents.source.reader == "pdf":
             raise MissingExtra("PDF is read with pypdfium2, which is not installed", do=INSTALL)
-        yield Reject(member.uri, "0", "missing_extra", f"a PDF, which needs pypdfium2: {INSTALL}, then --reread")
+        message = f"a PDF, which needs pypdfium2: {INSTALL}, then 'warehouse rejects {documents.source.name} --retry'"
+        yield Reject(member.uri, "0", "missing_extra", message)
         return
     raw = load(member, max_bytes=documents.source.limits.max_record_bytes)
     found = raw if isinstance(raw, Reject) else _document(raw, member.uri, documents.source.limits.max_record_bytes)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from warehouse.contracts import Readings, Reject
+from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.errors import InputError
 from warehouse.sources import (
     arrow,
@@ -72,7 +72,7 @@ READERS: dict[str, Reader] = {
     "jsonl": Reader(
         2, "JSON Lines, and JSON in other layouts", (".jsonl", ".ndjson", ".json"), jsonl.read_documents, _json_table
     ),
-    "csv": Reader(3, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
+    "csv": Reader(4, "CSV and TSV", (".csv", ".tsv", ".tab"), delimited.read_documents, packages.read_table),
     "parquet": Reader(2, "Parquet", (".parquet", ".pq"), parquet.read_documents, parquet.read_table),
     "arrow": Reader(
         2,
@@ -163,13 +163,17 @@ def read(source: Source, located: Located, path: Path, names: Names | None = Non
         yield from _read_member(whole, source, located, names)
         return
     inside: dict[str, Column] | None = None
+    empty = True
     for member in members(located.uri, path, limits=source.limits, beside=_beside(source, located)):
+        empty = False
         if not isinstance(member, Member):
             yield member
             continue
         if inside is None and "=" in member.prefix:
             inside = _inside(source, located, path)
         yield from _read_member(member, source, replace(located, folders={**located.folders, **(inside or {})}), names)
+    if empty:
+        yield Dropped(located.uri, "", "no_members")
 
 
 def _inside(source: Source, located: Located, path: Path) -> dict[str, Column]:
@@ -201,7 +205,17 @@ def _read_member(member: Member, source: Source, located: Located, names: Names)
     else:
         yield Reject(member.uri, "", "not_a_table", f"reader {name} reads documents, not rows of table {source.table}")
         return
-    yield from guarded(items, uri=member.uri, reason=f"not_{name}")
+    yield from _or_dropped(guarded(items, uri=member.uri, reason=f"not_{name}"), member.uri)
+
+
+def _or_dropped(items: Readings, uri: str) -> Readings:
+    """The items; a Dropped where there is none, such as of a CSV that is a header alone."""
+    met = False
+    for item in items:
+        met = met or not isinstance(item, pa.RecordBatch) or item.num_rows > 0
+        yield item
+    if not met:
+        yield Dropped(uri, "", "no_rows")
 
 
 def guess_reader(path: Path) -> str:

@@ -19,6 +19,7 @@ import yaml
 
 from warehouse.contracts import EVOLVE, Contract, Freshness, Keyed
 from warehouse.errors import RecipeError
+from warehouse.stores import SCHEMES, is_store
 
 READER_NAMES = (
     "jsonl",
@@ -215,7 +216,7 @@ class Source:
     @property
     def network(self) -> bool:
         """Whether reading it crosses a network."""
-        return any(is_url(uri) or is_database(uri) for uri in self.uri)
+        return any(is_url(uri) or is_store(uri) or is_database(uri) for uri in self.uri)
 
     @property
     def inbox_folder(self) -> str | None:
@@ -350,7 +351,7 @@ class _Checked:
             )
         self.refuse_modes(root, keys, source)
         if source.known_at.header and not source.network:
-            raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for http and https only")
+            raise self.refuse(keys["known_at"], "known_at of a header without a URL", "header for URLs only")
         return source
 
     def refuse_modes(self, root: yaml.Node, keys: Mapping[str, yaml.Node], source: Source) -> None:
@@ -430,14 +431,29 @@ class _Checked:
         value = self.text(node, "a path or a glob, or a URL")
         if is_database(value):
             return self.address(node, value)
+        if is_store(value):
+            return self.location(node, value)
         if (scheme := SCHEME.match(value)) and not is_url(value):
-            raise self.refuse(node, f"{scheme[1]}:// is not read", "paths, globs, http:// and https:// URLs")
+            allowed = ", ".join(f"{each}://" for each in (*NETWORK, *SCHEMES, *DATABASES))
+            raise self.refuse(node, f"{scheme[1]}:// is not read", f"paths, globs, and URLs of {allowed}")
         if is_url(value) and not re.match(r"[^/]+//[^/?#\[\]]+", value):
             raise self.refuse(node, f"{value} names no host", "https://HOST/PATH")
         if is_url(value) and re.match(r"[^/]+//[^/]*@", value):
             raise self.refuse(node, "a user or password in a URL", "http: {headers: {Authorization: '${NAME}'}}")
         if is_url(value) and (name := _credential(value)):
             raise self.refuse(node, f"the value of {name!r} in a URL", f"{name}=${{NAME}}, NAME from the environment")
+        return value
+
+    def location(self, node: yaml.Node, value: str) -> str:
+        """An object of a store, a folder or a glob there, whose credentials come from the environment."""
+        host = re.match(r"[^/]+//(?P<host>[^/]*)", value)
+        container = r"[^/@:]+@" if value.lower().startswith("abfs") else ""
+        if host is None or not re.fullmatch(rf"({container})?[^/@:?#*\[\]]+", host["host"]):
+            allowed = "s3://BUCKET/KEY, gs://BUCKET/KEY, az://CONTAINER/KEY; credentials in the environment alone"
+            came = "a user or password in a URL" if host and "@" in host["host"] else f"{value} names no bucket"
+            raise self.refuse(node, came, allowed)
+        if name := _credential(value):
+            raise self.refuse(node, f"the value of {name!r} in a URL", "credentials in the environment alone")
         return value
 
     def address(self, node: yaml.Node, value: str) -> str:

@@ -37,6 +37,7 @@ from warehouse.sources.recipe import (
     Partitions,
     Source,
 )
+from warehouse.stores import SCHEMES
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": ["string", "number", "boolean"], "minLength": 1}
@@ -137,10 +138,22 @@ def _database() -> Schema:
 
 def _uri() -> Schema:
     web = "[Hh][Tt][Tt][Pp][Ss]?"
-    databases = "|".join("".join(f"[{sign.upper()}{sign}]" for sign in scheme) for scheme in DATABASES)
+    databases, stores = (
+        "|".join(
+            "".join(f"[{sign.upper()}{sign}]" if sign.isalpha() else sign for sign in scheme) for scheme in schemes
+        )
+        for schemes in (DATABASES, SCHEMES)
+    )
     no_password = {"not": {"pattern": f"^{web}://[^/]*@"}}
     paths = {"not": {"pattern": "^[A-Za-z][A-Za-z0-9+.-]*://"}}
-    known = {"anyOf": [{"pattern": f"^{web}://[^/]"}, {"pattern": f"^({databases})://"}, paths]}
+    known = {
+        "anyOf": [
+            {"pattern": f"^{web}://[^/]"},
+            {"pattern": f"^({databases})://"},
+            {"pattern": f"^({stores})://[^/]"},
+            paths,
+        ]
+    }
     return _listed({**TEXT, "allOf": [no_password, known]})
 
 
