@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from warehouse.repository import Ingestion, Reading, Repository
 from warehouse.sources import (
     Located,
     Names,
+    Readers,
     Source,
     answered,
     closing_parser,
@@ -45,6 +46,10 @@ from warehouse.sources import (
     stored,
 )
 
+AHEAD_BYTES = 1 << 20
+"""Smaller objects are read by this process whatever others do: to start one takes 0.4 CPU s."""
+READ_FAST = ("jsonl", "parquet", "arrow", "link")
+"""Read faster than written: eight files of 20 MB of JSON Lines took 1.4 CPU s here and 2.9 through two processes."""
 COUNTS = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
 
 
@@ -122,7 +127,14 @@ def ingest(
     objects = _objects(project, source, now=known_at, partitions=partitions, reread=reread)
     with closing_parser():
         intake = _Intake(
-            repository, source, objects, known_at=known_at, reread=reread, partitions=partitions, folder=project.folder
+            repository,
+            source,
+            objects,
+            known_at=known_at,
+            reread=reread,
+            partitions=partitions,
+            folder=project.folder,
+            processes=project.threads,
         )
         done = intake.taken(run_id)
     _settle(
@@ -250,10 +262,11 @@ class _Intake:
     bytes_read: int = 0
     failed: dict[str, WarehouseError] = field(default_factory=dict)
     ingestion: Ingestion | None = None
+    processes: int = 1
 
     def taken(self, run_id: str) -> Ingested:
         """What came of the objects."""
-        with self._ingestion(run_id) as ingestion:
+        with closing(Readers(self.source)) as readers, self._ingestion(run_id) as ingestion:
             keyed = self.source.keyed
             if keyed and self.reread and (facts := ingestion.facts()):
                 ingestion.read_again(min(facts, key=lambda fact: fact.known_at))
@@ -262,8 +275,8 @@ class _Intake:
                 self._take_vintages(ingestion, list(arrivals))
             else:
                 found = sorted(arrivals, key=lambda each: each.known_at or self.known_at) if keyed else arrivals
-                for each in found:
-                    self._take(ingestion, each)
+                for arrived, reading in self._ahead(ingestion, found, readers):
+                    self._take(ingestion, arrived, reading)
             return self._done(ingestion)
 
     def read_again(self, hashes: Collection[str], run_id: str) -> tuple[Ingested, set[tuple[str, str, str]], set[str]]:
@@ -341,8 +354,42 @@ class _Intake:
             stated = plan_known_at(self.source, located)
             yield Arrived(located, sha256, size, part.size, stated, part.version, partition, part)
 
-    def _take(self, ingestion: Ingestion, arrived: Arrived) -> None:
-        reading = self._reading(arrived)
+    def _ahead(
+        self, ingestion: Ingestion, found: Iterable[Arrived], readers: Readers
+    ) -> Iterator[tuple[Arrived, Reading]]:
+        """The objects in order, of which as many are read at once as there are processes; one alone is read here."""
+        waiting: list[tuple[Arrived, Reading]] = []
+        long: list[int] = []  # places of those in waiting that a process is to read, and none does
+        at_work = False
+        for arrived in found:
+            reading = self._reading(arrived)
+            if any(reading.uri == each.uri for _, each in waiting):
+                yield from waiting
+                waiting, long, at_work = [], [], False
+            waiting.append((arrived, reading))
+            if self.processes > 1 and self._is_long(ingestion, arrived, reading):
+                long.append(len(waiting) - 1)
+            for at in long if len(long) > 1 or at_work else ():
+                one, given = waiting[at]
+                path = self.repository.object_path(given.sha256)
+                waiting[at] = (one, replace(given, records=readers.begin(one.located, path, self.names)))
+                at_work = True
+            if at_work:
+                long = []
+            if len(waiting) >= self.processes:
+                yield waiting.pop(0)
+                long = [at - 1 for at in long if at]
+        yield from waiting
+
+    def _is_long(self, ingestion: Ingestion, arrived: Arrived, reading: Reading) -> bool:
+        """Whether an object is to be read and worth a process."""
+        fast = reading.reader.partition("/")[0] in READ_FAST
+        if fast or arrived.part is not None or arrived.size < AHEAD_BYTES:
+            return False
+        current = ingestion.is_current(reading.uri, reading.sha256, reading.reader, known_at=arrived.known_at)
+        return self.reread or not current
+
+    def _take(self, ingestion: Ingestion, arrived: Arrived, reading: Reading) -> None:
         uri, sha256 = reading.uri, reading.sha256
         if not self.reread and ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at):
             self.unchanged += 1

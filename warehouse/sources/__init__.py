@@ -4,6 +4,7 @@
 Rejects.
 """
 
+from warehouse.sources.ahead import Readers
 from warehouse.sources.buckets import told
 from warehouse.sources.databases import answered
 from warehouse.sources.growth import Rest, fits, read_rest, recipe_digest, rest
@@ -57,6 +58,7 @@ __all__ = [
     "Located",
     "Names",
     "Partitions",
+    "Readers",
     "Rest",
     "Source",
     "answered",
