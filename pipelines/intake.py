@@ -14,12 +14,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from tqdm import tqdm
 
+from pipelines.cutters import cutter
 from pipelines.growing import read_on, read_rest_again
 from pipelines.tables import Part, table_parts
 from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, ObjectFact, Receipt, digest
@@ -283,7 +285,8 @@ class _Intake:
         """What came of reading the objects of these hashes again; what was refused; the hashes that the table has."""
         with self._ingestion(run_id) as ingestion:
             self.ingestion = ingestion
-            facts = [fact for fact in ingestion.facts() if fact.sha256 in hashes]
+            held = (fact for fact in ingestion.facts() if fact.sha256 in hashes)
+            facts = [fact for fact in held if not self.repository.is_closed(fact.sha256)]
             first = sorted(facts, key=lambda fact: fact.known_at)[: 1 if self.source.keyed else None]
             for fact in first:
                 ingestion.read_again(fact)
@@ -300,6 +303,7 @@ class _Intake:
             contract=source.contract,
             keyed=source.keyed,
             reopen=self._reopened,
+            cutting=partial(cutter, source),
         )
 
     def _done(self, ingestion: Ingestion) -> Ingested:
@@ -391,7 +395,8 @@ class _Intake:
 
     def _take(self, ingestion: Ingestion, arrived: Arrived, reading: Reading) -> None:
         uri, sha256 = reading.uri, reading.sha256
-        if not self.reread and ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at):
+        known = ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at)
+        if reading.closed or (known and not self.reread):
             self.unchanged += 1
             return
         known_at = arrived.known_at or self.known_at
@@ -408,6 +413,7 @@ class _Intake:
             reading.records,
             version=reading.version,
             partition=reading.partition,
+            headers=reading.headers,
             recipe=reading.recipe,
             grown=reading.grown,
         )
@@ -458,7 +464,9 @@ class _Intake:
             records,
             arrived.version,
             arrived.partition,
-            recipe_digest(self.source, arrived.located, reader),
+            arrived.located.headers,
+            closed=self.repository.is_closed(arrived.sha256),
+            recipe=recipe_digest(self.source, arrived.located, reader),
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
@@ -487,7 +495,7 @@ def states_times(source: Source) -> bool:
 
 def _archived(repository: Repository, fact: ObjectFact) -> Located:
     """An object of before, in the archive."""
-    return Located(fact.uri, repository.object_path(fact.sha256), fact.size)
+    return Located(fact.uri, repository.object_path(fact.sha256), fact.size, headers=fact.headers)
 
 
 def _objects(
@@ -531,12 +539,12 @@ def _arrived(
             raise NetworkError(f"{located.uri} answers 304 to a request without a condition", do="run it again later")
         known_at = plan_known_at(source, located, modified=answer.modified)
         sha256, size = repository.archive_chunks(answer.chunks, name=located.uri)
-        return Arrived(located, sha256, size, size, known_at, answer.version)
+        return Arrived(replace(located, headers=answer.headers), sha256, size, size, known_at, answer.version)
 
 
 def _held_by_archive(source: Source, located: Located, held: ObjectFact) -> Arrived:
     stated = held.known_at if source.known_at.header else plan_known_at(source, located)
-    return Arrived(located, held.sha256, held.size, 0, stated, held.version)
+    return Arrived(replace(located, headers=held.headers), held.sha256, held.size, 0, stated, held.version)
 
 
 def _answered(

@@ -6,6 +6,7 @@ Rejects.
 
 from warehouse.sources.ahead import Readers
 from warehouse.sources.buckets import told
+from warehouse.sources.cutting import CUT, cut
 from warehouse.sources.databases import answered
 from warehouse.sources.growth import Rest, fits, read_rest, recipe_digest, rest
 from warehouse.sources.guard import guarded
@@ -41,6 +42,7 @@ from warehouse.sources.tables import read_batches
 
 __all__ = [
     "BENCHMARKS",
+    "CUT",
     "LISTED_HERE",
     "PACKAGE",
     "READERS",
@@ -64,6 +66,7 @@ __all__ = [
     "answered",
     "arrivals",
     "closing_parser",
+    "cut",
     "dump_source",
     "fetched",
     "first_day",

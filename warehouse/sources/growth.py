@@ -57,7 +57,16 @@ def recipe_digest(source: Source, located: Located, reader: str) -> str | None:
         return None
     if not source.typed and (source.known_at.column or "known_at" in source.fields):
         return None
-    said = (source.reader, source.table, source.licence, located.licence, located.title, source.fields, source.columns)
+    said = (
+        source.reader,
+        source.table,
+        source.licence,
+        located.licence,
+        located.title,
+        located.headers,
+        source.fields,
+        source.columns,
+    )
     return digest(*map(repr, (*said, source.known_at.column, source.limits, source.contract)))[:16]
 
 
@@ -127,7 +136,8 @@ def read_rest(source: Source, located: Located, path: Path, rest: Rest, names: N
         jsonl.read_table(member, Rows(source, member.uri, types=dict(rest.types)))
         if source.typed
         else jsonl.read_documents(
-            member, Documents(source, member.uri, located.licence, located.title, Counter(rest.met))
+            member,
+            Documents(source, member.uri, located.licence, located.title, located.headers, met=Counter(rest.met)),
         )
     )
     yield from guarded(items, uri=member.uri, reason="not_jsonl")
