@@ -275,8 +275,8 @@ def refresh_log(table: Path, *, own: bool = False) -> None:
     """Bring the commits of a Delta table that are not here, oldest first, and its checkpoints.
 
     Where one of them says that rows were taken down, every file of before is another one: they go and are brought
-    anew, and then, and when a takedown is done, objects and snapshots that the bucket has no longer go too. own: the commit is of this machine, which
-    has changed its files already.
+    anew, and then, and when a takedown is done, objects and snapshots that the bucket has no longer go too. own: the
+    commit is of this machine, which has changed its files already.
     """
     if (mirror := of(table)) is None:
         return
