@@ -301,7 +301,7 @@ def _add_synthetic(con: Connection, repository: Repository, affected: Collection
     found = set()
     for doc_id, key, inputs in fetch_all(con, "SELECT doc_id, row_key, inputs FROM repository.synthetic_statements"):
         named = [values.get(str(each), set()) for each in orjson.loads(key).values()]
-        if not affected.isdisjoint(orjson.loads(inputs)) and named and named[0].intersection(*named[1:]):
+        if not {*affected}.isdisjoint(orjson.loads(inputs)) and named and named[0].intersection(*named[1:]):
             found.add(doc_id)
     con.register("stating", pa.table({"doc_id": pa.array(sorted(found), pa.string())}))
     fetch_all(con, "INSERT INTO found SELECT doc_id, 'synthetic' FROM stating ANTI JOIN found USING (doc_id)")
