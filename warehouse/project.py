@@ -214,7 +214,7 @@ def load(folder: Path) -> Project:
         words=values.get("words", "spacy_en"),
         threads=values.get("threads", 1),
         maintenance=_maintenance(marker, values.get("maintenance")),
-        cache_bytes=_bytes(values.get("cache", "50GB")),
+        cache_bytes=bytes_of(values.get("cache", "50GB")),
     )
 
 
@@ -266,7 +266,7 @@ def _maintenance(marker: Path, stated: Mapping[str, Any] | None) -> Maintenance:
     return Maintenance(**cron, keep_s=keep_s, tables=tables, on=True)
 
 
-def _bytes(size: str) -> int:
+def bytes_of(size: str) -> int:
     """Bytes of a size such as 400MB (10^6) or 4GiB (2^30)."""
     [(number, unit, binary)] = SIZE.findall(size)
     return int(float(number) * (1024 if binary else 1000) ** ("KMGT".index(unit) + 1))

@@ -19,10 +19,10 @@ from warehouse.datasets.tables import attached_of, read_rows, render_table
 from warehouse.errors import IntegrityError, NotFound
 from warehouse.manifest import (
     BLOCK_BYTES,
+    CARD,
     FileEntry,
     TableManifest,
     check_file,
-    content_id,
     hash_file,
     read_any,
 )
@@ -44,9 +44,6 @@ def verify(path: Path) -> Verified:
     manifest = read_any(path)
     for entry in manifest.files.values():
         check_file(path, entry)
-    content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
-    if content_id(content) != manifest.id:
-        raise IntegrityError(f"{path}: the id {manifest.id} is not that of its files", do="export the release again")
     return _verified(path, manifest.id, list(manifest.files.values()))
 
 
@@ -74,7 +71,7 @@ def rebuild(
             _render_rows(path, manifest, Path(folder))
         else:
             _render_tokens(path, documents, Path(folder), processes=processes, batch_rows=batch_rows, progress=progress)
-        content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
+        content = [entry for entry in manifest.files.values() if entry.path != CARD]
         for entry in content:
             _compare(path, Path(folder), entry)
     return _verified(path, manifest.id, content)

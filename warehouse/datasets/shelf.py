@@ -202,13 +202,22 @@ def _states(home: Path) -> dict[int, dict[str, str]]:
 
 
 def resolve(datasets: Path, reference: str | Path) -> Path:
-    """The folder that ``name@version``, ``name`` (its last live version) or a path means.
+    """The folder that ``name@version``, ``name`` (its last live version) or a path means, its files here.
 
     Raises NotFound where there is none, naming what there is, Revoked where the version was taken back.
     """
     if (Path(reference) / manifest.NAME).is_file():
         return Path(reference)
-    name, _, version = str(reference).partition("@")
+    path = named(datasets, str(reference))
+    mirror.fetch_below(path)
+    return path
+
+
+def named(datasets: Path, reference: str) -> Path:
+    """The folder of ``name@version`` or ``name``; raises as ``resolve``. Of a data root in a bucket its manifest alone
+    is here.
+    """
+    name, _, version = reference.partition("@")
     if version and not version.isdecimal():
         raise UsageError(f"version {version!r} in '{reference}'", allowed="NAME@NUMBER, NAME or a folder")
     simple = re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name) and name in mirror.names(datasets)
@@ -223,7 +232,6 @@ def resolve(datasets: Path, reference: str | Path) -> Path:
             allowed=", ".join(_versions(found)) or "none",
             why=wanted[-1].why,
         )
-    mirror.fetch_below(wanted[-1].path)
     return wanted[-1].path
 
 
