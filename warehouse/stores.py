@@ -142,7 +142,9 @@ class Store:
     def part(self, key: str, start: int, stop: int, *, version: str | None = None) -> bytes:
         """Bytes start to stop of an object, of this version where one is named; raises as ``chunks``."""
         with self._told(key):
-            options: GetOptions = {"range": (start, stop), "if_match": version}
+            options: GetOptions = {"range": (start, stop)}
+            if version is not None:
+                options["if_match"] = version
             data = bytes(obstore.get(self.backend, key, options=options).bytes())
         if len(data) != stop - start:
             raise NetworkError(f"{self.url}/{key} broke off", do="run it again")

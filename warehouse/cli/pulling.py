@@ -51,10 +51,9 @@ def pull_verb(
       warehouse pull https://host/datasets/example@1 /data/example --split train
       warehouse pull s3://bucket/datasets/example /cache --cache 200GB
     """
-    from warehouse.loader.pulling import offered, wanted_part
+    from warehouse.loader import offered
 
-    part = wanted_part(rank, world, splits)
-    offer = offered(_location(release), part=part, key=key, private=allow_private)
+    offer = offered(_location(release), rank=rank, world=world, splits=splits, key=key, allow_private=allow_private)
     done = _brought(offer, to, cache, workers)
     if json_:
         return place.print_json(done)

@@ -1,8 +1,7 @@
 """Releases on a fast disk, of a bounded size: the ones used longest ago make room for the next, never one in use.
 
-``<cache>/<id>/`` is a release or a part of one, ``<id>.lock`` beside it says by a shared lock that it is in use, by its
-time when it last was, and by its content how many bytes it takes. Locks are those of one machine: a cache is not shared
-between machines.
+``<cache>/<id>/`` is a release or a part of one. ``<id>.lock`` beside it says by a shared lock that it is in use, by its
+time of change when it last was, by its content how many bytes it takes. A cache belongs to one machine: locks do.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class _Kept:
 
     name: str
     size: int
-    used: float
+    used: int
     lock: IO[str] | None
 
 
@@ -49,7 +49,8 @@ def cached(
         try:
             yield fetch(offer, home / offer.key, workers=workers, progress=progress)
         finally:
-            os.utime(lock.fileno())
+            now = time.time_ns()
+            os.utime(lock.fileno(), ns=(now, now))
 
 
 def _admit(home: Path, offer: Offer, lock: IO[str], most_bytes: int) -> None:
@@ -76,8 +77,8 @@ def _kept(held: ExitStack, path: Path) -> _Kept:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _Kept(path.stem, size, 0.0, None)
-    return _Kept(path.stem, size, path.stat().st_mtime, lock)
+        return _Kept(path.stem, size, 0, None)
+    return _Kept(path.stem, size, path.stat().st_mtime_ns, lock)
 
 
 def _evict(home: Path, others: Sequence[_Kept], surplus: int) -> None:

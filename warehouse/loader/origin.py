@@ -241,7 +241,13 @@ class Bucket:
         return None if found is None else found[0]
 
     def read(self, path: str, start: int, stop: int) -> Iterator[bytes]:
-        yield self.store.part(path, start, stop)
+        try:
+            yield self.store.part(path, start, stop)
+        except NetworkError:
+            size = self.size(path)
+            if size is not None and size < stop:
+                raise InputError(f"{self.shown}/{path} has {size:,} bytes", allowed=f"{stop:,} or more") from None
+            raise
 
     def size(self, path: str) -> int | None:
         entry = self.store.head(path)

@@ -141,42 +141,48 @@ def pull(
     before the first byte, if the disk has no room; NetworkError when the network stays dead; UsageError for a folder
     that holds anything else; NotFound.
     """
-    part = wanted_part(rank, world, splits)
-    return fetch(
-        offered(location, part=part, key=key, headers=headers, private=allow_private),
-        Path(to),
-        workers=workers,
-        progress=progress,
+    offer = offered(
+        location, rank=rank, world=world, splits=splits, key=key, headers=headers, allow_private=allow_private
     )
-
-
-def wanted_part(rank: int, world: int, splits: Sequence[str]) -> Part | None:
-    """What a rank takes of these splits, all of them where none is named; None for everything."""
-    if world < 1 or not 0 <= rank < world:
-        raise UsageError(f"rank {rank} of a world of {world}", allowed=f"0 to {max(world, 1) - 1}")
-    return Part(tuple(splits), rank, world) if splits or world > 1 else None
+    return fetch(offer, Path(to), workers=workers, progress=progress)
 
 
 def offered(
     location: Path | str,
     *,
-    part: Part | None = None,
+    rank: int = 0,
+    world: int = 1,
+    splits: Sequence[str] = (),
     key: Path | None = None,
     headers: Mapping[str, str] | None = None,
-    private: bool = False,
+    allow_private: bool = False,
 ) -> Offer:
     """What lies at a location: nothing but the manifest, and its signature, is fetched. Options as of ``pull``."""
-    found = find(location, headers=headers, private=private)
-    where = f"{found.origin.shown}/{NAME}"
-    raw, signed = found.manifest, found.origin.small(SIGNATURE)
+    found = find(location, headers=headers, private=allow_private)
+    where, signed = f"{found.origin.shown}/{NAME}", found.origin.small(SIGNATURE)
     if key is not None:
-        signature.check(raw, signed, key, where=where)
-    whole = decode(raw, where)
+        signature.check(found.manifest, signed, key, where=where)
+    whole = decode(found.manifest, where)
     _refuse_paths(whole, where)
-    if part is not None:
-        part = Part(part.splits or tuple(whole.splits), part.rank, part.world)
-        _refuse_empty(part, whole)
-    return Offer(found.origin, raw, whole, part, signed, found.why)
+    return Offer(found.origin, found.manifest, whole, _part(whole, rank, world, splits), signed, found.why)
+
+
+def _part(manifest: AnyManifest, rank: int, world: int, splits: Sequence[str]) -> Part | None:
+    """What a rank takes of these splits, all of them where none is named; None for everything."""
+    if world < 1 or not 0 <= rank < world:
+        raise UsageError(f"rank {rank} of a world of {world}", allowed=f"0 to {max(world, 1) - 1}")
+    if not splits and world == 1:
+        return None
+    part = Part(tuple(splits) or tuple(manifest.splits), rank, world)
+    for name in portion(manifest, part).splits:
+        shards = len(manifest.splits[name].shards)
+        if shards < world:
+            raise UsageError(
+                f"split {name!r} has {shards} shards for {world} ranks",
+                allowed="a shard or more for each rank",
+                do="name the splits that are read in parts (--split), and pull the others whole",
+            )
+    return part
 
 
 def _refuse_paths(manifest: AnyManifest, where: str) -> None:
@@ -187,17 +193,6 @@ def _refuse_paths(manifest: AnyManifest, where: str) -> None:
         blocks = -(-entry.bytes // BLOCK_BYTES)
         if not inside or path != entry.path or path in OWN or "\0" in path or len(entry.blocks) != blocks:
             raise IntegrityError(f"{where} names the file {path!r:.200}", allowed="paths below it, with all blocks")
-
-
-def _refuse_empty(part: Part, manifest: AnyManifest) -> None:
-    for name in portion(manifest, Part(part.splits)).splits:
-        shards = len(manifest.splits[name].shards)
-        if shards < part.world:
-            raise UsageError(
-                f"split {name!r} has {shards} shards for {part.world} ranks",
-                allowed="a shard or more for each rank",
-                do="name the splits that are read in parts (--split), and pull the others whole",
-            )
 
 
 def fetch(offer: Offer, to: Path, *, workers: int = 8, progress: Progress | None = None) -> Pulled:
