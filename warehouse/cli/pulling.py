@@ -61,6 +61,8 @@ def pull_verb(
         click.echo(f"came damaged and was fetched again: {block}")
     came = "was there" if not done.fetched else f"{table.size(done.fetched)} fetched"
     click.echo(f"{done.path}: {done.files} files, {table.size(done.bytes)}, {came}, every hash is right; id {done.id}")
+    if key:
+        click.echo(f"signed by {key}")
 
 
 def _location(release: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from warehouse import mirror, signature
 from warehouse.contracts import Snapshot
 from warehouse.datasets import shelf
 from warehouse.datasets.recipe import load_recipe
@@ -20,6 +21,7 @@ from warehouse.errors import IntegrityError, NotFound
 from warehouse.manifest import (
     BLOCK_BYTES,
     CARD,
+    NAME,
     FileEntry,
     TableManifest,
     check_file,
@@ -39,9 +41,16 @@ class Verified:
     bytes: int
 
 
-def verify(path: Path) -> Verified:
-    """Check every hash of the release. Raises IntegrityError naming the file, block and byte range that differ."""
+def verify(path: Path, *, key: Path | None = None) -> Verified:
+    """Check every hash of the release, and with a PEM file's public key that its owner signed it.
+
+    Raises IntegrityError naming the file, block and byte range that differ; for a missing or wrong signature too.
+    """
     manifest = read_any(path)
+    if key is not None:
+        signed = mirror.fetch(path / signature.SIGNATURE)
+        found = signed.read_bytes() if signed.is_file() else None
+        signature.check((path / NAME).read_bytes(), found, key, where=str(path / NAME))
     for entry in manifest.files.values():
         check_file(path, entry)
     return _verified(path, manifest.id, list(manifest.files.values()))

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse import manifest, mirror
+from warehouse import manifest, mirror, signature
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, StorageFull, UsageError
 from warehouse.manifest import AnyManifest, read_any
 
@@ -108,6 +108,20 @@ def place(folder: Path, home: Path) -> int:
     mirror.remove(home / str(version) / CLAIM)
     write_index(home)
     return version
+
+
+def sign(folder: Path, key: Path | None) -> None:
+    """Sign the manifest of a release, unless it is by this key; without a key nothing is done."""
+    if key is None:
+        return
+    signed, path = signature.sign((folder / manifest.NAME).read_bytes(), key), folder / signature.SIGNATURE
+    mirror.fetch(path)
+    if not path.is_file() or path.read_bytes() != signed:
+        draft = folder / f".{signature.SIGNATURE}"
+        draft.write_bytes(signed)
+        os.replace(draft, path)
+        if not folder.name.startswith(BUILDING):
+            mirror.send(path)
 
 
 def sync(folder: Path) -> None:

@@ -80,11 +80,13 @@ def export_table(
     at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
     drawn: Collection[str] = (),
+    signing_key: Path | None = None,
 ) -> Release[TableManifest]:
     """Make a release of the rows that ``recipe`` selects from ``con``.
 
     attached: further files of its folder recipe/, name to text (the definitions of feature sets). drawn: tables of
-    synthetic rows that the SELECT reads, which it must then mark. at, and what it raises: as ``export``.
+    synthetic rows that the SELECT reads, which it must then mark. at, signing_key, and what it raises: as
+    ``export``.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
@@ -96,7 +98,7 @@ def export_table(
             manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id, at=at)
         )
 
-    return shelve(datasets / recipe.name, make)
+    return shelve(datasets / recipe.name, make, signing_key)
 
 
 def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection[str] = ()) -> pa.Table:
