@@ -53,8 +53,9 @@ def pull_verb(
     """
     from warehouse.loader import offered
 
+    most = None if cache is None else _bytes(cache)
     offer = offered(_location(release), rank=rank, world=world, splits=splits, key=key, allow_private=allow_private)
-    done = _brought(offer, to, cache, workers)
+    done = _brought(offer, to, most, workers)
     if json_:
         return place.print_json(done)
     for block in done.again:
@@ -75,7 +76,7 @@ def _location(release: str) -> str:
     return mirror.address(named(place.project().datasets, release))
 
 
-def _brought(offer: Offer, to: Path, cache: str | None, workers: int) -> Pulled:
+def _brought(offer: Offer, to: Path, most_bytes: int | None, workers: int) -> Pulled:
     from tqdm import tqdm
 
     from warehouse.loader.cache import cached
@@ -87,9 +88,9 @@ def _brought(offer: Offer, to: Path, cache: str | None, workers: int) -> Pulled:
             bar.total = needed
             bar.update(came - bar.n)
 
-        if cache is None:
+        if most_bytes is None:
             return fetch(offer, to, workers=workers, progress=show)
-        with cached(offer, to, most_bytes=_bytes(cache), workers=workers, progress=show) as done:
+        with cached(offer, to, most_bytes=most_bytes, workers=workers, progress=show) as done:
             return done
 
 
