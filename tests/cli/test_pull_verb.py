@@ -86,3 +86,16 @@ def test_ctrl_c_ends_it_in_one_line_and_the_same_again_completes_it(named: Path,
         assert (pulling.returncode, "Traceback" in said, "stopped" in said) == (130, False, True)
         assert not (named / "to/manifest.json").exists()
         assert warehouse("pull", f"{server.url}/made/1", "to").status == 0
+
+
+def test_a_release_of_a_project_in_a_bucket_comes_from_there_and_not_by_the_mirror(
+    named: Path, warehouse, s3, monkeypatch
+) -> None:
+    shelved = named / ".warehouse/datasets/made/1"
+    bucket = s3.made({f"w/datasets/made/1/{path.name}": path.read_bytes() for path in shelved.iterdir()})
+    monkeypatch.setenv("WAREHOUSE_ROOT", f"s3://{bucket}/w")
+    monkeypatch.setenv("WAREHOUSE_STATE", str(named / "state"))
+    ended = warehouse("pull", "made@1", "to")
+    assert (ended.status, ended.err) == (0, "")
+    assert files(named / "to") == files(shelved)
+    assert {path.name for path in (named / "state").rglob("made/1/*")} == {"manifest.json"}
