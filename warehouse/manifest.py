@@ -241,6 +241,10 @@ def decode(raw: bytes, where: str) -> AnyManifest:
     """
     try:
         values = json.loads(raw)
+        stated = str(values["seal"])
+        sealed = raw.replace(f'\n "seal": "{stated}"'.encode(), b'\n "seal": ""')
+        if hashlib.sha256(sealed).hexdigest() != stated:
+            raise _unsound(where, "was altered: its seal differs")
         if values["schema_version"] != SCHEMA_VERSION:
             raise FormatError(
                 f"{where} has schema version {values['schema_version']!r}",
@@ -248,18 +252,24 @@ def decode(raw: bytes, where: str) -> AnyManifest:
                 do="read it with the release of ml-warehouse that wrote it",
             )
         manifest = _parsed(values)
+        identity = content_id(entry for entry in manifest.files.values() if entry.path != CARD)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unsound(where, f"is not a manifest: {error}") from None
-    sealed = raw.replace(b'\n "seal": "%s"' % manifest.seal.encode(), b'\n "seal": ""')
-    if hashlib.sha256(sealed).hexdigest() != manifest.seal:
-        raise _unsound(where, "was altered: its seal differs")
-    if content_id(entry for entry in manifest.files.values() if entry.path != CARD) != manifest.id:
+    if identity != manifest.id:
         raise _unsound(where, f"has the id {manifest.id}, which is not that of its files")
     return manifest
 
 
 def _unsound(where: str, how: str) -> IntegrityError:
     return IntegrityError(f"{where} {how}", do="fetch or export the release again", path=where)
+
+
+def refuse_part(folder: Path) -> None:
+    """Raise NotFound for a folder that holds a part of a release, where the whole is needed."""
+    if read_part(folder) is not None:
+        raise NotFound(
+            f"{folder} holds a part of a release", allowed="a whole one", do="pull it without rank and split"
+        )
 
 
 def taken_back(where: str, why: str) -> Revoked:

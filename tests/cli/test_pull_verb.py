@@ -48,6 +48,7 @@ def test_a_part_and_a_cache_are_asked_for_by_options(named: Path, warehouse) -> 
     ended = warehouse("pull", "made", "part", "--rank", "1", "--world", "2", "--split", "train")
     assert (ended.status, "2 files" in ended.out, ".1of2" in ended.out) == (0, True, True)
     assert warehouse("verify", "part").status == 0
+    assert "part holds a part of a release" in warehouse("trace", "part", "0").err
     ended = warehouse("pull", "made", "cache", "--cache", "1MB")
     assert (ended.status, [path.is_dir() for path in (named / "cache").glob(f"{id_of(named)}")]) == (0, [True])
     ended = warehouse("pull", "made", "cache", "--cache", "1KB", "--rank", "0", "--world", "2")

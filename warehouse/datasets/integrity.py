@@ -27,6 +27,7 @@ from warehouse.manifest import (
     check_file,
     hash_file,
     read_any,
+    refuse_part,
 )
 
 
@@ -71,6 +72,7 @@ def rebuild(
     second copy (default: the system's temporary folder). Raises IntegrityError naming the first byte that differs,
     NotFound for missing texts, StorageFull.
     """
+    refuse_part(path)
     manifest = read_any(path)
     with (
         shelf.room(scratch or Path(tempfile.gettempdir())),

@@ -42,6 +42,7 @@ from warehouse.manifest import (
     TableSplit,
     content_id,
     read_table_manifest,
+    refuse_part,
 )
 
 SYNTHETIC = "synthetic"
@@ -279,6 +280,7 @@ def read_rows(path: Path, manifest: TableManifest) -> pa.Table:
 
 def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
     """A row of a split, numbered as the loader does, as Python values. Raises NotFound for one that is not there."""
+    refuse_part(path)
     manifest = read_table_manifest(path)
     shard, local = locate(manifest, split, sample)
     row: dict[str, Any] = pq.read_table(path / shard.parquet, partitioning=None).slice(local, 1).to_pylist()[0]

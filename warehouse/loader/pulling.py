@@ -189,9 +189,9 @@ def _refuse_paths(manifest: AnyManifest, where: str) -> None:
     """Raise IntegrityError for a file that would lie elsewhere than below the folder, or where something else does."""
     for path, entry in manifest.files.items():
         parts = PurePosixPath(path).parts
-        inside = parts and path == "/".join(parts) and parts[0] != "/" and ".." not in parts
-        blocks = -(-entry.bytes // BLOCK_BYTES)
-        if not inside or path != entry.path or path in OWN or "\0" in path or len(entry.blocks) != blocks:
+        inside = parts and path == "/".join(parts) and parts[0] != "/" and ".." not in parts and "\0" not in path
+        sized = isinstance(entry.bytes, int) and len(entry.blocks) == -(-entry.bytes // BLOCK_BYTES)
+        if not inside or not sized or path != entry.path or path in OWN:
             raise IntegrityError(f"{where} names the file {path!r:.200}", allowed="paths below it, with all blocks")
 
 
@@ -386,7 +386,7 @@ class _Transfer:
                 os.truncate(path, entry.bytes)
         with ThreadPoolExecutor(workers) as pool:
             try:
-                for done in as_completed([pool.submit(self._bring, *run) for run in self._runs()]):
+                for done in as_completed([pool.submit(self._brought, *run) for run in self._runs()]):
                     done.result()
             except BaseException:
                 self.stop.set()
@@ -402,6 +402,13 @@ class _Transfer:
             for first, last in _consecutive(wrong):
                 for at in range(first, last, RUN_BLOCKS):
                     yield entry, at, min(at + RUN_BLOCKS, last)
+
+    def _brought(self, entry: FileEntry, at: int, last: int) -> None:
+        try:
+            self._bring(entry, at, last)
+        except BaseException:
+            self.stop.set()
+            raise
 
     def _bring(self, entry: FileEntry, at: int, last: int) -> None:
         """Blocks at to last - 1 of a file, begun again after the last one that came where something goes wrong."""
