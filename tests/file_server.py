@@ -15,12 +15,13 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of an answer. status: another one, with ``headers`` and no file; cut: bytes of the body after which
-    the connection ends; flip: byte of the file that comes changed; wait_s: before each MiB of the body.
+    """What becomes of an answer. status: another one, with ``reason``, ``headers`` and no file; cut: bytes of the body
+    after which the connection ends; flip: byte of the file that comes changed; wait_s: before each MiB of the body.
     """
 
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
     cut: int | None = None
     flip: int | None = None
     wait_s: float = 0
@@ -84,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
         seen = {name.lower(): value for name, value in self.headers.items()}
         state.asked.append(Asked(path, start, stop, target.query, seen))
         if fault.status is not None or body is None or (asked and start >= size):
-            self.send_response(fault.status or (404 if body is None else 416))
+            self.send_response(fault.status or (404 if body is None else 416), fault.reason)
             for name, value in (*fault.headers, ("Content-Length", "0")):
                 self.send_header(name, value)
             self.end_headers()

@@ -102,8 +102,8 @@ class Project:
     in a bucket is mirrored below the state, in at most cache_bytes, and root is the folder that mirrors it.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
-    words: how signals cut words. threads: how many measure documents at once. signing_key: the PEM file by which
-    releases are signed (``WAREHOUSE_SIGNING_KEY``), None for none.
+    words: how signals cut words. threads: how many objects are read, and how many threads measure documents, at once.
+    signing_key: the PEM file by which releases are signed (``WAREHOUSE_SIGNING_KEY``), None for none.
     """
 
     name: str

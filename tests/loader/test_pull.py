@@ -149,7 +149,7 @@ import os, sys
 from killing import killing
 from warehouse.loader import pulling
 os.pwrite = killing(os.pwrite, sys.argv[3])
-pulling.pull(sys.argv[1], sys.argv[2], workers=2)
+pulling.pull(sys.argv[1], sys.argv[2], workers=1)
 """
 
 
@@ -443,10 +443,12 @@ def test_secrets_of_a_url_are_sent_and_never_said(server: FileServer, tmp_path: 
     assert {each.headers["x-key"] for each in server.asked} == {"hush"}
     assert "hush" not in repr(done) + repr(offered(secret).origin)
     for status in (403, 404, 503):
-        server.fault = lambda *_, status=status: Fault(status=status)
-        with pytest.raises((NetworkError, InputError, NotFound)) as told:
-            pull(secret, tmp_path / "other")
-        assert "hush" not in str(told.value)
+        for reason in (None, "no /made/1?token=hush for user:hush", "token=hush"):
+            answer = Fault(status, reason=reason)
+            server.fault = lambda *_, answer=answer: answer
+            with pytest.raises((NetworkError, InputError, NotFound)) as told:
+                pull(secret, tmp_path / "other")
+            assert "hush" not in str(told.value)
     with pytest.raises(UsageError) as told:
         pull(f"http://user:hush@{host}/a b?token=hush", tmp_path / "other")
     assert "hush" not in str(told.value)

@@ -16,13 +16,22 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit, urlunsplit
 
-from warehouse.errors import InputError, IntegrityError, MissingExtra, NetworkError, NotFound, UsageError
+from warehouse.errors import (
+    InputError,
+    IntegrityError,
+    MissingExtra,
+    NetworkError,
+    NotFound,
+    UsageError,
+    WarehouseError,
+)
 from warehouse.manifest import BLOCK_BYTES, NAME
 from warehouse.web import Redirects, is_plain, is_private, refused, told
 
@@ -33,6 +42,8 @@ SMALL_BYTES = 1 << 30
 """A manifest may have so many bytes: one of 40 TB of data has."""
 TIMEOUT_S = 30.0
 WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
+SHORTEST_SECRET = 4
+"""Characters of a word that is worth hiding: shorter ones are in many words that say nothing."""
 GONE = (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE)
 CHANNEL = "channel:"
 CHANNELS = re.compile(r"SM_CHANNEL_\w+|AIP_\w+_DATA_URI")
@@ -113,13 +124,15 @@ class Folder:
 @dataclass(frozen=True)
 class Web:
     """A folder of a web server. url: without user and password; query: of every request; headers: sent to the URL's
-    own host alone; private: whether a redirect to a private address is followed.
+    own host alone; private: whether a redirect to a private address is followed; secrets: what no message may repeat
+    after a server.
     """
 
     url: str
     query: str = field(default="", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     private: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     tries: int = 5
 
     @property
@@ -193,7 +206,7 @@ class Web:
         for name, value in self.headers.items():
             request.add_unredirected_header(name, value)
         redirects = Redirects(private=self.private or is_private(url), allowed_by="allow_private")
-        with told(shown):
+        with _hidden(self.secrets), told(shown):
             try:
                 opener = urllib.request.build_opener(redirects)
                 answer: http.client.HTTPResponse = opener.open(request, timeout=TIMEOUT_S)
@@ -203,6 +216,18 @@ class Web:
                     if error.code in GONE:
                         raise NotFound(f"no file {shown}", do="check the location") from None
                     raise refused(shown, error, do="check the location, and who may read it") from None
+
+
+@contextmanager
+def _hidden(secrets: tuple[str, ...]) -> Iterator[None]:
+    """A block whose errors show none of these words."""
+    try:
+        yield
+    except WarehouseError as error:
+        came = error.came
+        for secret in secrets:
+            came = came.replace(secret, "...")
+        raise type(error)(came, allowed=error.allowed, do=error.do, **error.values) from None
 
 
 def wait_s(tries: int, error: NetworkError) -> float:
@@ -331,7 +356,10 @@ def _web(url: str, headers: Mapping[str, str], private: bool) -> Web:
     if login:
         encoded = base64.b64encode(unquote(login).encode()).decode()
         headers = {"Authorization": f"Basic {encoded}", **headers}
-    return Web(shown.rstrip("/"), parts.query, headers, private)
+    words = {parts.query, *(value for _, value in parse_qsl(parts.query)), *login.split(":"), *headers.values()}
+    words |= {form for word in words for form in (unquote(word), quote(word), quote(word, safe=""))}
+    secrets = sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+    return Web(shown.rstrip("/"), parts.query, headers, private, tuple(secrets))
 
 
 def _listed(origin: Origin, version: int | None) -> Found:
