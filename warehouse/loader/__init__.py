@@ -6,12 +6,24 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
     for tokens in Loader("datasets/demo_corpus/1", batch=64):
         ...
 
-``TableLoader`` does the same for rows of a table, as numpy columns.
+``TableLoader`` does the same for rows of a table, as numpy columns, and ``Mixture`` for several releases in shares.
 """
 
 from warehouse.loader.course import State
 from warehouse.loader.loader import Batch, Loader
+from warehouse.loader.mixture import Mixture, MixtureState, Phase, Source
 from warehouse.loader.permutation import permuted
 from warehouse.loader.rows import RowBatch, TableLoader
 
-__all__ = ["Batch", "Loader", "RowBatch", "State", "TableLoader", "permuted"]
+__all__ = [
+    "Batch",
+    "Loader",
+    "Mixture",
+    "MixtureState",
+    "Phase",
+    "RowBatch",
+    "Source",
+    "State",
+    "TableLoader",
+    "permuted",
+]

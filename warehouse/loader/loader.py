@@ -29,12 +29,14 @@ class Batch:
     """A rank's part of a global batch.
 
     samples: int64[rows], numbers within the split (what ``warehouse trace`` takes); tokens: [rows, sequence_length];
-    boundaries: for each row its cu_seqlens (int32, 0 to sequence_length), empty unless asked for.
+    boundaries: for each row its cu_seqlens (int32, 0 to sequence_length), empty unless asked for; sources: int64[rows],
+    which source of a Mixture each row is of (0 in a Loader), in whose split its number counts.
     """
 
     samples: npt.NDArray[np.int64]
     tokens: Tokens
     boundaries: tuple[npt.NDArray[np.int32], ...]
+    sources: npt.NDArray[np.int64]
 
 
 class Loader:
@@ -111,7 +113,7 @@ class Loader:
             tokens = self._room(out, numbers.size)
             self._samples.gather(numbers, tokens)
             self.course.advance()
-            yield Batch(numbers, tokens, self._bounds(numbers) if boundaries else ())
+            yield Batch(numbers, tokens, self._bounds(numbers) if boundaries else (), np.zeros_like(numbers))
         self.course.turn()
 
     def state(self) -> State:

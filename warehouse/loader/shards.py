@@ -66,6 +66,13 @@ class Samples:
             out[mine] = self.shards[shard].rows[local]
 
 
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The samples of several splits as one, in order: the first part keeps its numbers."""
+    sizes = np.concatenate([np.diff(part.firsts) for part in parts])
+    firsts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    return Samples(tuple(shard for part in parts for shard in part.shards), firsts, parts[0].checked)
+
+
 def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples:
     """The samples of ``split``: rows of sequence_length ids.
 
