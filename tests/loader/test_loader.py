@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -131,14 +132,14 @@ def test_what_is_not_there_is_named(release: Path, tmp_path: Path) -> None:
         Loader(tmp_path, batch=1)
 
 
-def test_a_reused_buffer_is_filled_in_place_and_a_wrong_one_refused(release: Path) -> None:
-    out = np.empty((4, 16), "<u2")
-    loader = Loader(release, batch=8, world=2, rank=1)
-    batches = [(batch.tokens, numbers(batch.tokens)) for batch in loader.batches(out=out)]
-    assert all(np.shares_memory(tokens, out) for tokens, _ in batches)
-    assert [found for _, found in batches] == [numbers(t) for t in Loader(release, batch=8, world=2, rank=1)]
-    with pytest.raises(UsageError, match="Allowed: shape"):
-        next(Loader(release, batch=8).batches(out=out))
+def test_a_reused_buffer_is_filled_again_and_no_other_is(release: Path) -> None:
+    options = {"batch": 8, "world": 2, "rank": 1}
+    kept = [batch.tokens for batch in Loader(release, **options).batches(reuse=True)]
+    assert all(np.shares_memory(tokens, kept[0]) for tokens in kept)
+    alone = [batch.tokens for batch in Loader(release, **options).batches()]
+    assert not any(np.shares_memory(one, other) for one, other in pairwise(alone))
+    seen = [numbers(batch.tokens) for batch in Loader(release, **options).batches(reuse=True)]
+    assert seen == [numbers(tokens) for tokens in alone]
 
 
 def test_boundaries_and_sample_numbers_belong_to_their_rows(release: Path) -> None:

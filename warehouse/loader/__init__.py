@@ -10,13 +10,16 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
 """
 
 from warehouse.loader.course import State
-from warehouse.loader.loader import Batch, Loader
+from warehouse.loader.delivery import Counters
+from warehouse.loader.loader import Loader
 from warehouse.loader.mixture import Mixture, MixtureState, Phase, Source
 from warehouse.loader.permutation import permuted
 from warehouse.loader.rows import RowBatch, TableLoader
+from warehouse.loader.tokens import Batch
 
 __all__ = [
     "Batch",
+    "Counters",
     "Loader",
     "Mixture",
     "MixtureState",

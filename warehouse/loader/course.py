@@ -104,6 +104,11 @@ class Course:
         """Whether the epoch has another batch."""
         return self.consumed + (self.batch if self.drop_last else 1) <= self.total
 
+    @property
+    def place(self) -> tuple[int, int]:
+        """Epoch and samples consumed in it."""
+        return self.epoch, self.consumed
+
     def advance(self) -> None:
         """Count the batch at ``consumed`` as handed out."""
         self.consumed = min(self.consumed + self.batch, self.total)

@@ -13,6 +13,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypedDict
@@ -21,10 +22,10 @@ import numpy as np
 
 from warehouse.errors import FormatError, StateError, UsageError
 from warehouse.loader.course import Ahead, Numbers, check_shape, order_key
+from warehouse.loader.delivery import Counters, check_threads, delivered
 from warehouse.loader.interleaving import WHOLE, counts, dealt, tempered, whole_shares
-from warehouse.loader.loader import Batch, Tokens
 from warehouse.loader.permutation import permuted
-from warehouse.loader.shards import joined, open_samples
+from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
 from warehouse.manifest import Manifest, read_manifest
 
 
@@ -121,8 +122,113 @@ def placed(stretches: Sequence[Stretch], positions: Numbers) -> tuple[Numbers, N
     return sources, ranks
 
 
+class MixedCourse:
+    """The way of one rank through a mixture; ``consumed`` samples are behind it, of all ranks together. It has no end.
+
+    orders: data set and split of each source; sizes: its samples.
+    """
+
+    unfinished = True
+
+    def __init__(
+        self,
+        orders: Sequence[tuple[str, str]],
+        sizes: Sequence[int],
+        phases: Sequence[Phase],
+        *,
+        batch: int,
+        world: int,
+        rank: int,
+        seed: int,
+    ) -> None:
+        self.orders, self.sizes, self.batch, self.seed = tuple(orders), tuple(sizes), batch, seed
+        self.consumed, self.phases = 0, tuple(phases)
+        self._stretches = planned(phases, sizes)
+        self._ahead = Ahead(batch, batch // world, rank)
+
+    @property
+    def place(self) -> object:
+        """Samples consumed, and by which stretches it goes on."""
+        return self.consumed, self._stretches
+
+    @property
+    def running(self) -> Stretch:
+        """The stretch in which it stands."""
+        starts = [stretch.start for stretch in self._stretches]
+        return self._stretches[bisect_right(starts, self.consumed) - 1]
+
+    def advance(self) -> None:
+        """Count the batch at ``consumed`` as handed out."""
+        self.consumed += self.batch
+
+    def numbers(self) -> tuple[Numbers, Numbers]:
+        """Sample numbers, and the source of each, of this rank's part of the global batch at ``consumed``."""
+        numbers, sources = self._ahead.at(self._stretches, self.consumed, self._order)
+        return numbers, sources
+
+    def follow(self, phases: Sequence[Phase], position: int, running: Stretch) -> None:
+        """Go on at ``position``, which ``running`` led to, by ``phases``."""
+        self._stretches = planned(phases, self.sizes, position=position, running=running)
+        self.phases, self.consumed = tuple(phases), position
+
+    def state(self) -> MixtureState:
+        """Where the run stands: some hundred bytes of JSON, equal on every rank."""
+        running = self.running
+        return MixtureState(
+            mixture=self._identity(),
+            seed=self.seed,
+            samples=self.consumed,
+            start=running.start,
+            shares=list(running.shares),
+            taken=list(running.taken),
+        )
+
+    def restore(self, state: MixtureState) -> None:
+        """Go on where ``state`` was taken. Raises StateError for other data sets, splits, their order or seed."""
+        try:
+            came, samples = (state["mixture"], state["seed"]), int(state["samples"])
+            running = Stretch(int(state["start"]), tuple(map(int, state["shares"])), tuple(map(int, state["taken"])))
+        except (KeyError, TypeError, ValueError):
+            raise _unlike(state) from None
+        if came != (self._identity(), self.seed):
+            raise StateError(
+                f"state of the mixture {came[0]}, seed {came[1]}",
+                allowed=f"the mixture {self._identity()}, seed {self.seed}: {', '.join(map('/'.join, self.orders))}",
+                do="give the sources that the state was taken from, in their order, or start anew without a state",
+                **state,
+            )
+        if not 0 <= running.start <= samples or not self._possible(running):
+            raise _unlike(state)
+        self.follow(self.phases, samples, running)
+
+    def _order(self, positions: Numbers) -> tuple[Numbers, Numbers]:
+        """Sample number and source at positions of the run."""
+        sources, ranks = placed(self._stretches, positions)
+        numbers = np.empty_like(ranks)
+        for source in np.unique(sources):
+            places = np.flatnonzero(sources == source)
+            numbers[places] = self._ordered(int(source), ranks[places])
+        return numbers, sources
+
+    def _ordered(self, source: int, ranks: Numbers) -> Numbers:
+        """The samples that a source gives after ``ranks`` others, each epoch in its own order."""
+        epochs, places = np.divmod(ranks, self.sizes[source])
+        found = np.empty_like(ranks)
+        for epoch in np.unique(epochs):
+            own, key = epochs == epoch, order_key(*self.orders[source], self.seed, int(epoch))
+            found[own] = permuted(places[own], n=self.sizes[source], key=key)
+        return found
+
+    def _possible(self, running: Stretch) -> bool:
+        whole = len(running.shares) == len(running.taken) == len(self.sizes) and sum(running.taken) == running.start
+        return whole and min(running.shares) >= 0 and min(running.taken) >= 0 and 0 < sum(running.shares) <= WHOLE
+
+    def _identity(self) -> str:
+        return hashlib.sha256("\n".join("/".join(order) for order in self.orders).encode()).hexdigest()[:16]
+
+
 class Mixture:
-    """Iterates without end over several sources; the options that it shares with ``Loader`` mean the same.
+    """Iterates without end over several sources; what it shares with ``Loader`` means the same.
 
     ``change`` gives other phases for what is ahead, at any step; ``taken`` counts what each source gave. Raises
     UsageError for a source given twice, FormatError for releases of other tokens, and as Loader.
@@ -140,19 +246,13 @@ class Mixture:
         checked: bool = True,
     ) -> None:
         check_shape(batch, world, rank)
-        self.sources, self.batch, self.world, self.rank, self.seed = tuple(sources), batch, world, rank, seed
-        self.manifests = tuple(read_manifest(Path(source.path)) for source in sources)
-        self._orders = _orders(self.sources, self.manifests)
-        parts = [
-            open_samples(Path(source.path), manifest, source.split, checked=checked)
-            for source, manifest in zip(sources, self.manifests, strict=True)
-        ]
-        self.sizes = tuple(part.total for part in parts)
+        parts = [(Path(source.path), read_manifest(Path(source.path)), source.split) for source in sources]
+        orders = _orders([(manifest, split) for _, manifest, split in parts])
+        self._reader = TokenReader(parts, checked=checked)
+        self.sources, self.sizes, self.counters = tuple(sources), self._reader.sizes, Counters()
         if not all(self.sizes):
-            raise UsageError(f"split {self.sources[self.sizes.index(0)].split!r} has 0 samples", allowed="1 or more")
-        self._samples, self._before = joined(parts), np.cumsum([0, *self.sizes[:-1]], dtype=np.int64)
-        self._stretches = planned(phases, self.sizes)
-        self._phases, self._consumed, self._ahead = tuple(phases), 0, Ahead(batch, self.share, rank)
+            raise UsageError(f"{self.sources[self.sizes.index(0)]} has 0 samples", allowed="1 or more")
+        self.course = MixedCourse(orders, self.sizes, phases, batch=batch, world=world, rank=rank, seed=seed)
 
     @classmethod
     def resume(
@@ -177,115 +277,59 @@ class Mixture:
         mixture.restore(state)
         return mixture
 
-    @property
-    def share(self) -> int:
-        """Samples of this rank in a batch."""
-        return self.batch // self.world
-
     def __iter__(self) -> Iterator[Tokens]:
         """This rank's rows of each global batch, without end: [rows, sequence_length], a fresh array each."""
         return (batch.tokens for batch in self.batches())
 
-    def batches(self) -> Iterator[Batch]:
-        """As iteration, with the source of each row and its number there."""
-        dtype, length = np.dtype(self.manifests[0].dtype), self.manifests[0].sequence_length
-        while True:
-            sources, numbers = self.numbers()
-            tokens = np.empty((self.share, length), dtype)
-            self._samples.gather(self._before[sources] + numbers, tokens)
-            self._consumed += self.batch
-            yield Batch(numbers, tokens, (), sources)
+    def batches(
+        self,
+        *,
+        boundaries: bool = False,
+        positions: bool = False,
+        loss_mask: bool = False,
+        reuse: bool = False,
+        threads: int = 0,
+        ahead: int | None = None,
+    ) -> Iterator[Batch]:
+        """As iteration, with the source of each row and its number there; options as ``Loader.batches``."""
+        ahead = check_threads(threads, ahead)
+        wanted = self._reader.ready(boundaries=boundaries, positions=positions, loss_mask=loss_mask)
+        made = partial(self._made, wanted=wanted, slots=[None] * (ahead + 1) if reuse else None)
+        return delivered(self.course, made, self.counters, threads=threads, ahead=ahead)
 
-    def numbers(self) -> tuple[Numbers, Numbers]:
-        """Source and sample number of this rank's rows of the next global batch."""
-        sources, numbers = self._ahead.at(self._stretches, self._consumed, self._order)
-        return sources, numbers
-
-    def _order(self, positions: Numbers) -> tuple[Numbers, Numbers]:
-        """Source and sample number at positions of the run."""
-        sources, ranks = placed(self._stretches, positions)
-        numbers = np.empty_like(ranks)
-        for source in np.unique(sources):
-            places = np.flatnonzero(sources == source)
-            numbers[places] = self._ordered(int(source), ranks[places])
-        return sources, numbers
-
-    def _ordered(self, source: int, ranks: Numbers) -> Numbers:
-        """The samples that a source gives after ``ranks`` others, each epoch in its own order."""
-        epochs, places = np.divmod(ranks, self.sizes[source])
-        found = np.empty_like(ranks)
-        for epoch in np.unique(epochs):
-            own, key = epochs == epoch, order_key(*self._orders[source], self.seed, int(epoch))
-            found[own] = permuted(places[own], n=self.sizes[source], key=key)
-        return found
+    def _made(self, rows: tuple[Numbers, Numbers], slot: int, *, wanted: Wanted, slots: Slots | None) -> Batch:
+        return self._reader.read(*rows, wanted=wanted, slots=slots, slot=slot)
 
     def taken(self) -> tuple[int, ...]:
         """Samples that each source gave so far, to all ranks together; divided by ``sizes``: its epochs."""
-        return self._running().reached(self._consumed)
+        return self.course.running.reached(self.course.consumed)
 
     def change(self, phases: Sequence[Phase]) -> None:
         """Go on by other phases from here; what is behind stays as it was, and starts count from the run's begin."""
-        self._follow(phases, self._consumed, self._running())
+        self.course.follow(phases, self.course.consumed, self.course.running)
 
     def state(self) -> MixtureState:
         """Where the run stands: some hundred bytes of JSON, equal on every rank; store it beside the model."""
-        running = self._running()
-        return MixtureState(
-            mixture=self._identity(),
-            seed=self.seed,
-            samples=self._consumed,
-            start=running.start,
-            shares=list(running.shares),
-            taken=list(running.taken),
-        )
+        return self.course.state()
 
     def restore(self, state: MixtureState) -> None:
         """Go on where ``state`` was taken. Raises StateError for other data sets, splits, their order or seed."""
-        try:
-            came, samples = (state["mixture"], state["seed"]), int(state["samples"])
-            running = Stretch(int(state["start"]), tuple(map(int, state["shares"])), tuple(map(int, state["taken"])))
-        except (KeyError, TypeError, ValueError):
-            raise _unlike(state) from None
-        if came != (self._identity(), self.seed):
-            raise StateError(
-                f"state of the mixture {came[0]}, seed {came[1]}",
-                allowed=f"the mixture {self._identity()}, seed {self.seed}: {', '.join(map('/'.join, self._orders))}",
-                do="give the sources that the state was taken from, in their order, or start anew without a state",
-                **state,
-            )
-        if not 0 <= running.start <= samples or not self._possible(running):
-            raise _unlike(state)
-        self._follow(self._phases, samples, running)
-
-    def _possible(self, running: Stretch) -> bool:
-        whole = len(running.shares) == len(running.taken) == len(self.sizes) and sum(running.taken) == running.start
-        return whole and min(running.shares) >= 0 and min(running.taken) >= 0 and 0 < sum(running.shares) <= WHOLE
-
-    def _follow(self, phases: Sequence[Phase], position: int, running: Stretch) -> None:
-        self._stretches = planned(phases, self.sizes, position=position, running=running)
-        self._phases, self._consumed = tuple(phases), position
-
-    def _running(self) -> Stretch:
-        starts = [stretch.start for stretch in self._stretches]
-        return self._stretches[bisect_right(starts, self._consumed) - 1]
-
-    def _identity(self) -> str:
-        return hashlib.sha256("\n".join("/".join(order) for order in self._orders).encode()).hexdigest()[:16]
+        self.course.restore(state)
 
 
-def _orders(sources: Sequence[Source], manifests: Sequence[Manifest]) -> tuple[tuple[str, str], ...]:
+def _orders(parts: Sequence[tuple[Manifest, str]]) -> tuple[tuple[str, str], ...]:
     """Data set and split of each source. Raises UsageError if one is there twice, FormatError for unlike tokens."""
-    found = tuple((manifest.id, source.split) for manifest, source in zip(manifests, sources, strict=True))
+    found = tuple((manifest.id, split) for manifest, split in parts)
     if not found or len(set(found)) < len(found):
         raise UsageError(
             f"{len(set(found))} different data sets and splits in {len(found)} sources", allowed="each once"
         )
-    kinds = [(manifest.dtype, manifest.sequence_length, manifest.tokenizer_sha256) for manifest in manifests]
-    for kind, manifest in zip(kinds, manifests, strict=True):
+    kinds = [(manifest.dtype, manifest.sequence_length, manifest.tokenizer_sha256) for manifest, _ in parts]
+    for kind, (manifest, _) in zip(kinds, parts, strict=True):
         if kind != kinds[0]:
             raise FormatError(
                 f"{manifest.name} has {kind[0]}[{kind[1]}] of tokenizer {kind[2]:.8}",
-                allowed=f"{kinds[0][0]}[{kinds[0][1]}] of tokenizer {kinds[0][2]:.8}, as {manifests[0].name}",
+                allowed=f"{kinds[0][0]}[{kinds[0][1]}] of tokenizer {kinds[0][2]:.8}, as {parts[0][0].name}",
                 do="export both with one tokenizer and sequence_length",
             )
     return found
