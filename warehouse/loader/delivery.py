@@ -3,7 +3,7 @@
 Won: threads overlap reading, hashing and copying with training (numpy and xxhash let go of the interpreter meanwhile),
 in memory of ``ahead`` + 1 batches; order, content and the step at which an error comes are those without threads, since
 the main thread alone says what is next. Lost: nothing is gained where all is in the page cache and a batch takes less
-than handing it to a thread, some 50 us.
+than handing it to a thread, some 15 us of CPU.
 """
 
 from __future__ import annotations
