@@ -21,7 +21,7 @@ from warehouse.features import Computed, FeatureSet
 from warehouse.gate import Suite
 from warehouse.models.lineage import parsed
 from warehouse.project import Project
-from warehouse.query import Connection, fetch_all
+from warehouse.query import AS_OF, DERIVED, Connection, fetch_all
 from warehouse.repository import Repository
 
 STAYS = "stored_rows_come_out_the_same"
@@ -125,7 +125,8 @@ def stored_rows(repository: Repository, made: FeatureSet) -> Snapshot | None:
 def _missing(con: Connection, made: FeatureSet) -> str | None:
     """Why a relation is not there: its model was skipped, or its table has no commit."""
     skipped = dict(fetch_all(con, "SELECT name, skipped FROM meta.models WHERE skipped IS NOT NULL"))
-    held = {f"repository.{row[0]}" for row in fetch_all(con, "SELECT table_name FROM meta.inputs")}
+    inputs = [row[0] for row in fetch_all(con, "SELECT table_name FROM meta.inputs")]
+    held = {f"repository.{table}{end}" for table in inputs for end in ("", *DERIVED, AS_OF)}
     for name in sorted(reads(made)):
         if name in skipped:
             return str(skipped[name])

@@ -13,12 +13,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from tqdm import tqdm
 
+from pipelines.cutters import cutter
 from pipelines.tables import Part, table_parts
 from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, ObjectFact, Receipt, digest
 from warehouse.errors import InputError, NetworkError, WarehouseError
@@ -265,7 +267,8 @@ class _Intake:
     def read_again(self, hashes: Collection[str], run_id: str) -> tuple[Ingested, set[tuple[str, str, str]], set[str]]:
         """What came of reading the objects of these hashes again; what was refused; the hashes that the table has."""
         with self._ingestion(run_id) as ingestion:
-            facts = [fact for fact in ingestion.facts() if fact.sha256 in hashes]
+            held = (fact for fact in ingestion.facts() if fact.sha256 in hashes)
+            facts = [fact for fact in held if not self.repository.is_closed(fact.sha256)]
             first = sorted(facts, key=lambda fact: fact.known_at)[: 1 if self.source.keyed else None]
             for fact in first:
                 ingestion.read_again(fact)
@@ -282,6 +285,7 @@ class _Intake:
             contract=source.contract,
             keyed=source.keyed,
             reopen=self._reopened,
+            cutting=partial(cutter, source),
         )
 
     def _done(self, ingestion: Ingestion) -> Ingested:
@@ -339,7 +343,8 @@ class _Intake:
     def _take(self, ingestion: Ingestion, arrived: Arrived) -> None:
         reading = self._reading(arrived)
         uri, sha256 = reading.uri, reading.sha256
-        if not self.reread and ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at):
+        known = ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at)
+        if reading.closed or (known and not self.reread):
             self.unchanged += 1
             return
         ingestion.add(
@@ -351,6 +356,7 @@ class _Intake:
             reading.records,
             version=reading.version,
             partition=reading.partition,
+            headers=reading.headers,
         )
 
     def _take_vintages(self, ingestion: Ingestion, arrivals: Sequence[Arrived]) -> None:
@@ -392,7 +398,15 @@ class _Intake:
         reader = reader_id(self.source, arrived.located, path)
         records = read(self.source, arrived.located, path, self.names)
         return Reading(
-            arrived.located.uri, arrived.sha256, arrived.size, reader, records, arrived.version, arrived.partition
+            arrived.located.uri,
+            arrived.sha256,
+            arrived.size,
+            reader,
+            records,
+            arrived.version,
+            arrived.partition,
+            arrived.located.headers,
+            closed=self.repository.is_closed(arrived.sha256),
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
@@ -417,7 +431,7 @@ def states_times(source: Source) -> bool:
 
 def _archived(repository: Repository, fact: ObjectFact) -> Located:
     """An object of before, in the archive."""
-    return Located(fact.uri, repository.object_path(fact.sha256), fact.size)
+    return Located(fact.uri, repository.object_path(fact.sha256), fact.size, headers=fact.headers)
 
 
 def _objects(
@@ -461,12 +475,12 @@ def _arrived(
             raise NetworkError(f"{located.uri} answers 304 to a request without a condition", do="run it again later")
         known_at = plan_known_at(source, located, modified=answer.modified)
         sha256, size = repository.archive_chunks(answer.chunks, name=located.uri)
-        return Arrived(located, sha256, size, size, known_at, answer.version)
+        return Arrived(replace(located, headers=answer.headers), sha256, size, size, known_at, answer.version)
 
 
 def _held_by_archive(source: Source, located: Located, held: ObjectFact) -> Arrived:
     stated = held.known_at if source.known_at.header else plan_known_at(source, located)
-    return Arrived(located, held.sha256, held.size, 0, stated, held.version)
+    return Arrived(replace(located, headers=held.headers), held.sha256, held.size, 0, stated, held.version)
 
 
 def _answered(

@@ -12,7 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 @dataclass(frozen=True)
 class Answer:
     """A response; ``cut``: bytes of the body after which the connection is closed, ``reset``: it is, before any;
-    ``ranges``: whether a Range is answered with the rest of the body, where If-Range is its ETag or Last-Modified.
+    ``ranges``: whether a Range is answered with the rest of the body, where If-Range is its ETag or Last-Modified;
+    ``reason``: the words of the status.
     """
 
     status: int = 200
@@ -23,6 +24,7 @@ class Answer:
     chunked: bool = False
     wait_s: float = 0
     ranges: bool = True
+    reason: str | None = None
 
 
 @dataclass
@@ -69,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
             start, size = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-")), len(answer.body)
             said = {**answer.headers, "Content-Range": f"bytes {start}-{size - 1}/{size}"}
             answer = replace(answer, status=206, body=answer.body[start:], headers=said)
-        self.send_response(answer.status)
+        self.send_response(answer.status, answer.reason)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         self.send_header(*(("Transfer-Encoding", "chunked") if answer.chunked else ("Content-Length", _length(answer))))

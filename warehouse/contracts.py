@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -284,7 +285,8 @@ class ObjectFact:
 
     rows_in counts the records met; rows_in = rows_out + unchanged + rejected + dropped. version: what a server calls
     these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions; deleted: keys that the
-    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts.
+    whole vintage, of which it is the first object, lacks: a row each, in none of the other counts. headers: lines of
+    the response that brought it which say what may be done with it (``x-robots-tag: noai``).
     """
 
     uri: str
@@ -300,6 +302,47 @@ class ObjectFact:
     version: str | None = None
     partition: str | None = None
     deleted: int = 0
+    headers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be cut out of an object. contents: content hashes of texts; uris: that its records state of
+    themselves; records: uri and record of documents without a uri of their own, and of rows (``_uri``, ``_record``).
+    """
+
+    contents: frozenset[str]
+    uris: frozenset[str] = frozenset()
+    records: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Bytes that were cut out of an object: offset and length in it, or in the member of it, unpacked.
+
+    member: path in the archive that the object is, ``!/`` between two in each other; empty for the object itself.
+    """
+
+    member: str
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cutting:
+    """What is left of an object: a file, or None where all of it goes, and what was cut out.
+
+    renumbered: whether records that are left have other numbers than before; reason: ``cut``, or why all goes.
+    """
+
+    path: Path | None
+    cuts: tuple[Cut, ...]
+    reason: str
+    renumbered: bool = False
+
+
+Cutter = Callable[[Path, Path], Cutting]
+"""Cuts what is wanted out of the object at a path; what is left goes into the folder, which is there and empty."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
@@ -31,8 +32,12 @@ from warehouse.stores import Entry, Store
 MARKER = ".mirror"
 INCOMING = ".incoming"
 LOG = "_delta_log"
+TAKEDOWNS = "takedowns"
+"""The table whose last commit of a takedown comes when all is gone."""
 RESTS_S = 3600
 """A file that was used within this time is not removed, nor is what is being fetched taken for a leftover."""
+SENT_S = 60
+"""A file of this machine that was written longer ago is in the bucket, unless it went there."""
 STRAY_S = 86_400
 SWAPS = 20
 _LOGGED = re.compile(r"[0-9]{20}\.(json|checkpoint(\..*)?\.parquet)")
@@ -133,12 +138,14 @@ def fetch_below(folder: Path, *, named: Collection[str] = ()) -> None:
         mirror.store.each(mirror.download, [each for each in wanted if not (mirror.root / each.key).exists()])
 
 
-def forget_below(folder: Path) -> None:
-    """Remove the files below a folder that are here and in the bucket no longer."""
+def forget_below(folder: Path, pattern: str = "**/*", *, rested_s: float = 0) -> None:
+    """Remove the files below a folder that are here and in the bucket no longer, and were not written just now."""
     if (mirror := of(folder)) is not None:
         held = {mirror.root / entry.key for entry in mirror.store.list(mirror.key(folder))}
-        for path in [path for path in folder.rglob("*") if path.is_file() and path not in held]:
-            path.unlink(missing_ok=True)
+        here = [path for path in folder.glob(pattern) if path.is_file() and path not in held]
+        for path in here:
+            if path.stat().st_mtime <= time() - rested_s:
+                path.unlink(missing_ok=True)
 
 
 def refresh(path: Path) -> Path:
@@ -205,8 +212,18 @@ def swap(path: Path, change: Callable[[str | None], str | None]) -> None:
     raise Busy(f"{mirror.store.url}/{mirror.key(path)} is being changed by other machines", do="run it again")
 
 
+def replace(draft: Path, path: Path) -> None:
+    """Let a whole file take the place of another, in one step."""
+    os.replace(draft, path)
+    send(path)
+
+
 def remove(path: Path) -> None:
-    """Remove a file, in the bucket first."""
+    """Remove a file or a folder, in the bucket first; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        remove_below(path)
+        shutil.rmtree(path)
+        return
     if (mirror := of(path)) is not None:
         mirror.store.delete([mirror.key(path)])
     path.unlink(missing_ok=True)
@@ -232,11 +249,9 @@ def remove_strays(folder: Path, known: Collection[str]) -> None:
     """
     if (mirror := of(folder)) is not None:
         before = datetime.now(UTC) - timedelta(seconds=STRAY_S)
-        found = mirror.store.list(mirror.key(folder))
-        parts = (entry.key for entry in found if entry.key.endswith(".parquet") and entry.modified < before)
-        mirror.store.delete(
-            key for key in parts if (mirror.root / key).parent == folder and Path(key).name not in known
-        )
+        _, entries = mirror.store.children(mirror.key(folder))
+        old = [entry.key for entry in entries if entry.key.endswith(".parquet") and entry.modified < before]
+        mirror.store.delete(key for key in old if key.rpartition("/")[2] not in known)
 
 
 def names(folder: Path) -> list[str]:
@@ -245,24 +260,23 @@ def names(folder: Path) -> list[str]:
     """
     if (mirror := of(folder)) is None:
         return sorted(os.listdir(folder)) if folder.is_dir() else []
-    prefix = mirror.key(folder)
-    start = len(prefix) + 1 if prefix else 0
-    return sorted({entry.key[start:].partition("/")[0] for entry in mirror.store.list(prefix)})
+    folders, entries = mirror.store.children(mirror.key(folder))
+    return sorted({*folders, *(entry.key.rpartition("/")[2] for entry in entries)})
 
 
 def sizes(folder: Path) -> dict[Path, int]:
     """Bytes of the files in a folder, of those below it not."""
     if (mirror := of(folder)) is None:
         return {path: path.stat().st_size for path in folder.glob("*") if path.is_file()}
-    found = ((mirror.root / entry.key, entry.size) for entry in mirror.store.list(mirror.key(folder)))
-    return {path: size for path, size in found if path.parent == folder}
+    return {mirror.root / entry.key: entry.size for entry in mirror.store.children(mirror.key(folder))[1]}
 
 
 def refresh_log(table: Path, *, own: bool = False) -> None:
     """Bring the commits of a Delta table that are not here, oldest first, and its checkpoints.
 
     Where one of them says that rows were taken down, every file of before is another one: they go and are brought
-    anew. own: the commit is of this machine, which has changed its files already.
+    anew, and then, and when a takedown is done, objects and snapshots that the bucket has no longer go too. own: the
+    commit is of this machine, which has changed its files already.
     """
     if (mirror := of(table)) is None:
         return
@@ -275,7 +289,11 @@ def refresh_log(table: Path, *, own: bool = False) -> None:
     if not missing:
         return
     brought = {entry.key: b"".join(mirror.store.chunks(entry)) for entry in missing}
-    if newest and not own and any(b'"takedown"' in content for content in brought.values()):
+    taken = newest is not None and not own and any(b'"takedown"' in content for content in brought.values())
+    if taken or (newest and table.name == TAKEDOWNS):
+        forget_below(mirror.root / "archive", rested_s=SENT_S)
+        forget_below(mirror.root / "published", "*/[0-9]*.duckdb", rested_s=SENT_S)
+    if taken:
         for path in [*log.glob("*"), *table.glob("*.parquet")]:
             path.unlink(missing_ok=True)
         refresh_log(table)

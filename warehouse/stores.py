@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import http
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +111,13 @@ class Store:
         with self._told(prefix):
             for batch in obstore.list(self.backend, prefix=prefix or None, offset=after):
                 yield from (_entry(found) for found in batch)
+
+    def children(self, prefix: str) -> tuple[Sequence[str], Sequence[Entry]]:
+        """Names of the folders right below a prefix, and the objects there; nothing deeper is listed."""
+        with self._told(prefix):
+            found = obstore.list_with_delimiter(self.backend, prefix=prefix or None)
+        names = [each.rstrip("/").rpartition("/")[2] for each in found["common_prefixes"]]
+        return names, [_entry(each) for each in found["objects"]]
 
     def head(self, key: str) -> Entry | None:
         """The object, None where there is none."""

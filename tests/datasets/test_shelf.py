@@ -80,6 +80,20 @@ def test_a_damaged_index_is_refused_not_taken_for_empty(shelf: Path) -> None:
             resolve(shelf, "tiny")
 
 
+def test_numbers_that_other_machines_claimed_are_passed_over_and_dead_claims_go(
+    world: Any, recipe: DatasetRecipe, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror.make(world.folder, f"s3://{s3.made()}/root")
+    home = world.folder / "out" / recipe.name
+    assert mirror.claim(home / "1" / ".building") and not mirror.claim(home / "1" / ".building")
+    assert world.export(recipe).version == 2
+    assert mirror.names(home) == ["1", "2", "index.json"]
+    monkeypatch.setattr(mirror, "STRAY_S", -60)
+    assert world.export(replace(recipe, seed=9)).version == 3
+    assert mirror.names(home) == ["2", "3", "index.json"]
+    assert mirror.names(home / "3") == sorted(path.name for path in (home / "3").iterdir())
+
+
 def test_a_data_set_is_built_by_one_process_at_a_time(shelf: Path, world: Any) -> None:
     with (shelf / "tiny" / ".lock").open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

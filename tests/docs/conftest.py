@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import forks
 import pytest
@@ -31,3 +32,11 @@ def binaries(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             time.sleep(0.1)
         yield folder
         server.kill()
+
+
+@pytest.fixture(scope="session")
+def store(buckets: Any) -> Mapping[str, str]:
+    """What of the environment reaches a server of S3, with the buckets that the pages use."""
+    buckets.client.create_bucket(Bucket="halls")
+    environ: Mapping[str, str] = buckets.environ
+    return environ

@@ -18,7 +18,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,12 +81,14 @@ def _commands(body: str, first: int) -> Iterator[Command]:
     yield from found
 
 
-def run(page: Path, folder: Path, binaries: Path) -> list[Done]:
-    """Every command of the page run by one shell in an empty folder; ``binaries`` holds the command ``warehouse``."""
+def run(page: Path, folder: Path, binaries: Path, store: Mapping[str, str]) -> list[Done]:
+    """Every command of the page run by one shell in an empty folder; ``binaries`` holds the command ``warehouse``,
+    ``store`` what of the environment reaches a server of S3.
+    """
     made = list(steps(page))
     path = os.pathsep.join([str(binaries), str(Path(sys.executable).parent), os.environ["PATH"]])
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("WAREHOUSE_", "DAGSTER_"))}
-    environment = {**kept, "PATH": path, "HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "1"}
+    environment = {**kept, **store, "PATH": path, "HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "1"}
     ended = subprocess.run(
         ["/bin/bash", "-c", "\n".join(map(_bash, made))],
         cwd=folder,

@@ -7,7 +7,7 @@ import importlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -115,10 +115,12 @@ def names(cell: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=by_name)
-def test_every_command_of_a_page_does_what_is_shown(page: Path, memory_folder: Path, binaries: Path) -> None:
+def test_every_command_of_a_page_does_what_is_shown(
+    page: Path, memory_folder: Path, binaries: Path, store: Mapping[str, str]
+) -> None:
     folder = memory_folder / page.stem
     folder.mkdir()
-    done = pages.run(page, folder, binaries)
+    done = pages.run(page, folder, binaries, store)
     assert len(done) == sum(isinstance(step, pages.Command) for step in pages.steps(page))
     for each in done:
         where = f"{page.name}:{each.command.line}: {each.command.text}\n{each.output}"

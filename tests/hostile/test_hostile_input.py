@@ -14,48 +14,18 @@ import sys
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import pyarrow as pa
 import pytest
+from commanding import one_line, warehouse
 from deltalake import DeltaTable, write_deltalake
 
-from warehouse.cli.app import run
 from warehouse.contracts import ObjectFact
 from warehouse.project import load
 from warehouse.repository import Repository
 
 GOOD = b"".join(b'{"text": "line %d of a text"}\n' % number for number in range(40))
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command line left."""
-
-    status: int
-    out: str
-    err: str
-
-
-def warehouse(*arguments: str) -> Ended:
-    """Run a command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with mock.patch.dict(os.environ), redirect_stdout(out), redirect_stderr(err):
-        status = run(arguments)
-    return Ended(status, out.getvalue(), err.getvalue())
-
-
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory: a new project."""
-    monkeypatch.delenv("WAREHOUSE_ROOT", raising=False)
-    monkeypatch.delenv("WAREHOUSE_STATE", raising=False)
-    assert warehouse("init", str(tmp_path / "p")).status == 0
-    monkeypatch.chdir(tmp_path / "p")
-    return tmp_path / "p"
 
 
 @pytest.mark.parametrize("place", ["https://bucket/x", "file:///tmp/x", "S3A://b", "az+x://b"])
@@ -84,10 +54,6 @@ def test_a_delta_table_comes_in_by_its_folder_and_files_of_it_are_refused_before
     recipe.unlink()
     ended = warehouse("ingest", "data/t", "--as", "t", "--table", "documents")
     assert ended.status == 0 and "rows: 1 in, 1 written" in ended.out
-
-
-def one_line(ended: Ended, *statuses: int) -> bool:
-    return ended.status in statuses and len(ended.err.splitlines()) == 1 and "Traceback" not in ended.err
 
 
 def zipped(**members: bytes) -> bytes:

@@ -23,7 +23,7 @@ from pipelines import takedown
 from pipelines.export import export
 from pipelines.intake import ingest
 from warehouse import datasets, publish, query
-from warehouse.answers import takedown as answers
+from warehouse.answers import proof
 from warehouse.curation import PAIRS
 from warehouse.datasets import DatasetRecipe, load_recipe
 from warehouse.project import Project, load, prepare
@@ -66,8 +66,8 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "before_the_new_commit": (delta, "touch", "before 2"),
     "before_an_object_goes": (redaction, "_replace", "before"),
     "among_objects": (redaction, "_replace", "after"),
-    "before_the_proof": (answers, "left", "before"),
-    "after_the_proof": (answers, "left", "after"),
+    "before_the_proof": (proof, "left", "before"),
+    "after_the_proof": (proof, "left", "after"),
     "before_the_plan_goes": (takedown, "_record", "after 2"),
 }
 
@@ -138,9 +138,9 @@ def published(project: Project) -> publish.Published:
 
 def take_down(project: Project) -> takedown.Plan:
     """What the verb does."""
-    plan, _ = takedown.remove(project, "uri", "http://bad.example.org/bad", "asked", run_id="r", now=LATER)
+    done = takedown.remove(project, "uri", "http://bad.example.org/bad", "asked", run_id="r", now=LATER)
     published(project)
-    return takedown.prove(project, plan.id, run_id="r")
+    return takedown.prove(project, done.plan.id, run_id="r")
 
 
 def seen(project: Project) -> dict[str, Any]:
@@ -155,8 +155,8 @@ def seen(project: Project) -> dict[str, Any]:
                 "documents": "text",
                 "signals": "doc_id",
                 "pairs": "a, b",
-                "takedowns": "step, asked, value, why, documents, releases",
-                "redactions": 'old_sha256, new_sha256, "offset", length',
+                "takedowns": "step, asked, value, why, barred, documents, rows, releases, models",
+                "redactions": 'old_sha256, new_sha256, member, "offset", length, reason',
             }.items()
         }
     versions = range(repository.snapshot("documents").version + 1)

@@ -21,7 +21,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loopback import Answer
+from loopback import Answer, loopback
 from stores import SECRET, Buckets, faulty
 
 from pipelines import ingest as ingest_step
@@ -222,7 +222,21 @@ def test_a_command_reads_a_store_and_no_secret_is_printed_logged_or_stored(wareh
     assert "cannot be reached" in warehouse.text and "Traceback" not in warehouse.text
     stored = everything(tmp_path)
     assert any(bucket.encode() in each for each in stored)
+    assert "key:word" not in warehouse.text
     assert SECRET not in warehouse.text and not any(SECRET.encode() in each for each in stored)
+
+
+def test_a_command_reads_a_url_whose_secret_stays_in_the_environment(warehouse, monkeypatch, tmp_path):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("FEED_KEY", "s3cret")
+    with loopback(Answer(body=b"hall,mw\n1,2\n")) as server:
+        assert warehouse("ingest", f"{server.url}/a/halls.csv?key=${{FEED_KEY}}", "--as", "halls") == 0
+        assert {seen["path"] for seen in server.seen} == {"/a/halls.csv?key=s3cret"}
+        assert warehouse("ingest", f"{server.url}/a/halls.csv?key=written", "--as", "other") == 2
+        server.always = Answer(404)
+        assert warehouse("ingest", f"{server.url}/gone.csv", "--as", "gone") == 2
+    assert "rows: 1 in, 1 written" in warehouse.text
+    assert "s3cret" not in warehouse.text and not any(b"s3cret" in each for each in everything(tmp_path))
 
 
 def test_a_server_that_fails_for_now_is_tried_again_by_the_run(warehouse, s3, monkeypatch):

@@ -176,6 +176,14 @@ def test_files_of_a_table_are_refused_with_what_to_state(tmp_path: Path) -> None
         list(locate(Source("s", ("a.csv",), reader="delta"), tmp_path))
 
 
+def test_a_mode_other_than_append_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
+    place = Place(tmp_path, mode="snapshot", keys=("id",))
+    write_deltalake(place.table, table(1))
+    with pytest.raises(InputError, match=r"lake is a Delta table, in mode snapshot\. Allowed: mode: append"):
+        place.run()
+    assert "lake" not in Repository(place.project.root).tables()
+
+
 def test_every_third_golden_table_has_the_rows_of_the_protocol_or_is_refused(shared_data: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(shared_data / "delta_golden.zip") as archive:
         archive.extractall(tmp_path)

@@ -7,7 +7,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +272,32 @@ def test_vintages_of_one_run_are_read_in_order_of_their_time(made: Callable[[str
     assert values == [(1,), (2,), (1,)]
 
 
+@pytest.mark.parametrize("mode", ["upsert", "snapshot", "scd2"])
+def test_a_source_with_keys_is_fresh_from_any_run_that_succeeds_though_nothing_had_changed(
+    made: Callable[[str, str], Project], mode: str
+) -> None:
+    recipe = f"uri: data/*.csv\ntable: t\nmode: {mode}\nkeys: [k]\nfresh_within: {{warn: 24h, fail: 36h}}\n"
+    project = made(mode, recipe)
+    file = project.folder / "data" / "a.csv"
+    file.write_text("k,v\nx,1\n")
+    hour, ended = timedelta(hours=1), list[datetime]()
+    for rows in (1, 0):
+        (done,) = run_assets(project, ["sources/s"]).assets
+        assert (done.rows, done.metadata["objects_unchanged"]) == (rows, 1 - rows)
+        (stated,) = status(project).freshness
+        assert (stated.asset, stated.state) == ("sources/s", "fresh")
+        ended.append(stated.last_run_at or day(1))
+    assert ended[1] > ended[0]
+    for age, state in ((25 * hour, "near"), (37 * hour, "overdue")):
+        assert [each.state for each in status(project, now=ended[1] + age).freshness] == [state]
+    file.write_text("v\n1\n")
+    with pytest.raises(InputError, match="missing_key"):
+        run_assets(project, ["sources/s"])
+    assert [each.last_run_at for each in status(project).freshness] == [ended[1]], "a run that failed is none"
+    spec = build_definitions(project).resolve_asset_graph().get(dg.AssetKey(["sources", "s"]))
+    assert spec.freshness_policy is not None
+
+
 def modelled(project: Project, name: str, kind: str, sql: str) -> None:
     """A SQL model ``marts.<name>`` of the project."""
     place = project.folder / "sql" / "marts" / f"{name}.sql"
@@ -301,6 +327,22 @@ def test_a_model_may_ask_what_was_known_at_a_moment_and_comes_after_the_table(
     place.write_text(place.read_text().replace("repository.u_as_of", "t_as_of"))
     with pytest.raises(RecipeError, match=r"then\.sql:8: reads t_as_of.*repository\.<table>_as_of"):
         build_definitions(project)
+
+
+def test_features_may_be_made_of_the_history_of_a_keyed_table(made: Callable[[str, str], Project]) -> None:
+    project = made("features", SNAPSHOT)
+    (project.folder / "data" / "a.csv").write_text("k,v\nx,1\n")
+    run(project, 1)
+    (project.folder / "data" / "a.csv").write_text("k,v\nx,2\n")
+    run(project, 3)
+    (project.folder / "recipes" / "features").mkdir()
+    (project.folder / "recipes" / "features" / "f.yaml").write_text(
+        "spine:\n  select: SELECT k, TIMESTAMP '2026-01-02' AS moment FROM repository.t_current\n"
+        "  keys: [k]\n  time: moment\nviews:\n  was:\n    relation: repository.t_history\n    keys: [k]\n"
+        "    event_time: valid_from\n    known_at: valid_from\n    at_moment: counted\n    latest: {value: v}\n"
+    )
+    run_assets(project, ["published/snapshot", "features/f"])
+    assert asked(project, "SELECT k, value FROM repository.features_f") == [("x", 1)]
 
 
 def test_a_model_may_read_the_history_of_a_keyed_table_and_comes_after_the_table(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
+from pipelines import takedown
 from pipelines.definitions import build_definitions
 from pipelines.run import run_assets
 from warehouse import sketches
@@ -231,3 +233,24 @@ def test_a_recipe_named_as_a_source_is_refused(project: Project) -> None:
     (project.folder / "recipes/synthetic/told.yaml").rename(project.folder / "recipes/synthetic/notes.yaml")
     with pytest.raises(RecipeError, match=r"notes\.yaml:1: notes is a source here"):
         build_definitions(project)
+
+
+def test_what_was_made_of_rows_that_are_taken_down_goes_with_them_and_is_made_again_without(project: Project) -> None:
+    write(project.folder / "data/more.csv", chips(range(7, 9)))
+    recipe = SOURCES["chips"].replace("data/chips.csv", "data/*.csv")
+    write(project.folder / "recipes/sources/chips.yaml", recipe)
+    run_assets(project, ["sources/chips", "synthetic/told", "synthetic/drawn"])
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    done = takedown.remove(project, "uri", "data/chips.csv", "asked", run_id="t", now=now)
+    assert {(each.table, each.why, each.rows) for each in done.plan.reach.rows} == {
+        ("chips", "asked", 12),
+        ("synthetic_drawn", "synthetic", 80),
+    }
+    assert {each.why for each in done.plan.reach.documents} == {"synthetic"}
+    assert stored(project, "SELECT count(*) FROM repository.documents WHERE synthetic") == [(0,)]
+    assert stored(project, "SELECT count(*) FROM repository.synthetic_drawn") == [(0,)]
+    assert stored(project, "SELECT count(*) FROM repository.synthetic_statements") == [(0,)]
+    takedown.prove(project, done.plan.id, run_id="t")
+    run_assets(project, ["synthetic/told", "synthetic/drawn"])
+    assert stored(project, "SELECT count(*) FROM repository.synthetic_statements") == [(4,)]
+    assert stored(project, "SELECT count(*) FROM repository.synthetic_drawn") == [(40,)]

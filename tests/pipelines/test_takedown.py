@@ -15,6 +15,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import taken_project
@@ -24,11 +25,13 @@ from pipelines import takedown
 from pipelines.definitions import build_definitions
 from pipelines.run import run_assets
 from warehouse import datasets, publish
+from warehouse.answers import proof
 from warehouse.answers import takedown as answers
 from warehouse.answers.status import status
 from warehouse.cli.app import run as warehouse
 from warehouse.datasets import list_releases, read_manifest, rebuild, resolve, verify
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, UsageError
+from warehouse.kernels.prints import Known, known
 from warehouse.loader import Loader
 from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
@@ -49,25 +52,31 @@ def project(pristine: Path, memory_folder: Path, request: pytest.FixtureRequest)
     return load(Path(shutil.copytree(pristine, memory_folder / f"copy-{abs(hash(request.node.name))}")))
 
 
-def marks(project: Project) -> answers.Marks:
-    return answers.marks(project, {each.doc_id for each in answers.reach(project, "uri", PAGE).documents}, seed=7)
+def reach(project: Project, asked: str, value: str) -> answers.Reach:
+    return takedown.reached(project, asked, value, short="keep")
 
 
-def places(found: list[answers.Left], below: Path) -> set[str]:
+def marks(project: Project) -> Known:
+    path = project.folder / "prints"
+    found = answers.reach(project, "uri", PAGE, marked=path, made_of={}, short="keep")
+    return known(np.fromfile(path, np.int64), found.contents)
+
+
+def places(found: list[proof.Left], below: Path) -> set[str]:
     return {str(Path(each.path).relative_to(below)) for each in found}
 
 
 def test_a_takedown_reaches_versions_copies_near_duplicates_objects_and_releases(project: Project) -> None:
-    found = answers.reach(project, "uri", PAGE)
+    found = reach(project, "uri", PAGE)
     texts = ids(project)
     assert sorted((each.why, texts[each.doc_id]) for each in found.documents) == sorted(
         [("asked", BAD), ("asked", "An earlier text of the same page."), ("copy", BAD), ("near_duplicate", NEAR)]
     )
-    assert [(each.uri, each.others, each.kind) for each in found.objects] == [
-        (uri, 1, "lines") for uri in sorted(["data/a.jsonl", "data/b.jsonl"], key=lambda uri: order(project, uri))
+    assert [(each.uri, each.others, each.whole) for each in found.objects] == [
+        (uri, 1, False) for uri in sorted(["data/a.jsonl", "data/b.jsonl"], key=lambda uri: order(project, uri))
     ]
     assert found.releases == ("every@1",)
-    by_doc = answers.reach(project, "doc", next(each for each, text in texts.items() if text == NEAR))
+    by_doc = reach(project, "doc", next(each for each, text in texts.items() if text == NEAR))
     assert {each.why for each in by_doc.documents} == {"asked", "near_duplicate"}
     assert {texts[each.doc_id] for each in by_doc.documents} == {NEAR, BAD}
 
@@ -87,20 +96,20 @@ def order(project: Project, uri: str) -> str:
     ],
 )
 def test_each_way_of_asking_finds_its_documents(project: Project, asked: str, value: str, count: int) -> None:
-    assert len({each.doc_id for each in answers.reach(project, asked, value).documents}) == count
+    assert len({each.doc_id for each in reach(project, asked, value).documents}) == count
 
 
 @pytest.mark.parametrize("value", ["example", "xample.org", "notes", "ample.org"])
 def test_what_no_document_has_is_refused(project: Project, value: str) -> None:
-    with pytest.raises(NotFound, match=f"no document of domain '{value}'"):
-        answers.reach(project, "domain", value)
+    with pytest.raises(NotFound, match=f"no document or row of domain '{value}'"):
+        reach(project, "domain", value)
     with pytest.raises(UsageError, match=r"a takedown by .title.\. Allowed: uri, domain, source, doc, licence"):
-        answers.reach(project, "title", value)
+        reach(project, "title", value)
 
 
 def test_the_proof_finds_it_wherever_it_can_be(project: Project) -> None:
     root, marked = project.root, marks(project)
-    found = places(answers.left(project, marked), root)
+    found = places(proof.left(project, marked), root)
     assert {path.split("/")[0] for path in found} == {"archive", "datasets", "published", "repository"}
     assert {path for path in found if path.startswith("datasets")} == {
         "datasets/every/1/documents.parquet",
@@ -110,7 +119,7 @@ def test_the_proof_finds_it_wherever_it_can_be(project: Project) -> None:
     planted = project.root / "planted"
     planted.mkdir()
     (planted / "log.txt").write_text(f"x\n{BAD.lower()}\n")
-    (planted / "hash.txt").write_text(f"id={next(iter(marked.hashes))};")
+    (planted / "hash.txt").write_text(f"id={next(iter(reach(project, 'uri', PAGE).contents))};")
     (planted / "a.gz").write_bytes(gzip.compress(json.dumps({"a": [{"b": BAD.replace(" ", "\n")}]}).encode()))
     with zipfile.ZipFile(planted / "b.zip", "w") as packed:
         packed.writestr("deep/c.gz", gzip.compress(BAD.encode()))
@@ -119,7 +128,7 @@ def test_the_proof_finds_it_wherever_it_can_be(project: Project) -> None:
         con.execute("INSERT INTO t VALUES (?)", [BAD])
         con.commit()
     (planted / "near.txt").write_text(" ".join(BAD.split()[:12]) + " but not the thirteenth, and " + GOOD)
-    assert places(answers.left(project, marked), root) - found == {
+    assert places(proof.left(project, marked), root) - found == {
         f"planted/{name}" for name in ("log.txt", "hash.txt", "a.gz", "b.zip", "runs.db")
     }
 
@@ -128,7 +137,7 @@ def test_nothing_of_it_is_left_and_nothing_else_is_lost(project: Project) -> Non
     marked, repository = marks(project), Repository(project.root)
     before = {v: repository.snapshot("documents", version=v).rows for v in range(1)}
     plan = take_down(project)
-    assert answers.left(project, marked) == []
+    assert proof.left(project, marked) == []
     assert sorted(ids(project).values()) == KEPT
     assert {v: repository.snapshot("documents", version=v).rows for v in before} == {0: 2}
     assert not (project.root / "takedowns" / f"{plan.id}.json").exists()
@@ -139,7 +148,7 @@ def test_nothing_of_it_is_left_and_nothing_else_is_lost(project: Project) -> Non
     held = verify(resolve(project.datasets, "plain@1"))
     assert rebuild(held.path, repository.snapshot("documents"), scratch=project.root).id == held.id
     assert exported(project, "every") == "every@2"
-    assert answers.left(project, marked) == []
+    assert proof.left(project, marked) == []
 
 
 def test_a_revoked_release_is_refused_with_the_reason_by_name_by_path_and_by_the_loader(project: Project) -> None:
@@ -165,7 +174,7 @@ def test_what_was_taken_down_comes_in_no_more_and_the_archive_stays_without_it(p
     marked = marks(project)
     take_down(project)
     assert run(project).unchanged_objects == 2, "the source still holds it"
-    assert answers.left(project, marked) == []
+    assert proof.left(project, marked) == []
     path = project.folder / "data/a.jsonl"
     path.write_text(json.dumps({"page": "http://new.example.org", "text": BAD}) + "\n" + path.read_text())
     done = run(project)
@@ -175,7 +184,7 @@ def test_what_was_taken_down_comes_in_no_more_and_the_archive_stays_without_it(p
         attach_repository(con, [Repository(project.root).snapshot("rejects")])
         reasons = dict(fetch_all(con, "SELECT reason, count(*) FROM repository.rejects GROUP BY ALL"))
     assert reasons == {"taken_down": 4, "invalid_json": 2}
-    assert answers.left(project, marked) == []
+    assert proof.left(project, marked) == []
 
 
 def test_where_something_is_left_the_proof_names_it_and_the_same_again_completes_it(project: Project) -> None:
@@ -191,7 +200,7 @@ def test_where_something_is_left_the_proof_names_it_and_the_same_again_completes
 
 
 def test_rows_of_what_is_gone_that_a_run_still_made_are_refused(project: Project) -> None:
-    repository, reached = Repository(project.root), answers.reach(project, "uri", PAGE).documents[0]
+    repository, reached = Repository(project.root), reach(project, "uri", PAGE).documents[0]
     at = repository.snapshot("signals").version
     take_down(project)
     row = pa.RecordBatch.from_pylist([{"doc_id": reached.doc_id, "version": 1, "text_hash": 1}], taken_project.SIGNALS)
@@ -234,9 +243,9 @@ def test_the_verb_publishes_anew_and_makes_a_new_release_of_each_that_was_revoke
     assert "releases to revoke: every@1" in said
     assert warehouse(["takedown", "--uri", PAGE, "--why", "request 7", *place]) == 0
     said = capsys.readouterr().out
-    assert "4 documents, 2 objects" in said
+    assert "4 documents, 0 rows of other tables, 2 objects" in said
     assert "revoked every@1, made again every@2" in said
-    assert answers.left(project, marked) == []
+    assert proof.left(project, marked) == []
     assert [(each.name, each.version, each.state, each.why) for each in list_releases(project.datasets)] == [
         ("every", 1, "revoked", "request 7"),
         ("every", 2, "live", ""),

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -19,11 +20,12 @@ from hypothesis import strategies as st
 from scenes import day, documents, ingest, leftovers
 from test_upkeep import LATER, empty_root
 
-from warehouse.contracts import REJECTS, content_hash, doc_id
+from pipelines.cutters import cutter, unknown
+from warehouse.contracts import REJECTS, Cutter, ObjectFact, Wanted, content_hash, doc_id
 from warehouse.errors import Busy, InputError
 from warehouse.query import attach_repository, connect, fetch_all
-from warehouse.repository import Gone, Repository, keyed_hash, takedown
-from warehouse.repository.redaction import kind_of
+from warehouse.repository import Barred, Gone, Repository, keyed_hash, takedown
+from warehouse.sources import Source
 
 SCHEMA = pa.schema([("doc_id", pa.string()), ("value", pa.int64())])
 PAIRS = pa.schema([("a", pa.string()), ("b", pa.string())])
@@ -139,33 +141,42 @@ def test_a_line_is_cut_out_of_an_object_and_every_other_keeps_its_bytes_and_numb
     path = tmp_path / uri
     path.write_bytes(PACKED[uri](raw))
     old, _ = repository.archive(path)
-    taken = [(content_hash(text.replace("\ud800", "\ufffd")), "u") for text in TEXTS[:2]]
-    new = repository.redact(old, taken, kind="lines", takedown_id="t", run_id="r")
+    taken = without(uri, *(text.replace("\ud800", "\ufffd") for text in TEXTS[:2]))
+    new = repository.redact(old, taken, takedown_id="t", run_id="r").sha256
     found = repository.object_path(old)
     assert found == repository.object_path(new)
     assert UNPACKED[uri](found.read_bytes()) == b"\r\n\r\n" + lines[2]
+    assert not repository.is_closed(old), "lines keep their numbers: it is read again"
     with connect() as con:
         attach_repository(con, [repository.snapshot("redactions")])
         cut = fetch_all(con, 'SELECT old_sha256, new_sha256, "offset", length FROM repository.redactions ORDER BY 3')
     assert cut == [(old, new, 0, len(lines[0])), (old, new, len(lines[0]) + 2, len(lines[1]))]
     assert repository.archive(path) == (old, path.stat().st_size)
     assert repository.object_path(old) == found, "the old bytes do not come back"
-    assert repository.redact(old, taken, kind="lines", takedown_id="t", run_id="r") == new
+    assert repository.redact(old, taken, takedown_id="t", run_id="r").sha256 == new
     assert leftovers(tmp_path / "root") == [f"archive/{old[:2]}/{old}.redacted"]
-    again = repository.redact(old, [(content_hash("three"), "u")], kind="lines", takedown_id="u", run_id="r")
-    assert UNPACKED[uri](repository.object_path(old).read_bytes()) == b"\r\n\r\n"
-    assert repository.object_path(new).name == again
+    again = repository.redact(old, without(uri, "three"), takedown_id="u", run_id="r")
+    assert (repository.object_path(old).read_bytes(), again.reason) == (b"", "single")
+    assert repository.object_path(new).name == again.sha256
+    assert repository.is_closed(old)
 
 
-def test_an_object_of_another_kind_goes_whole(tmp_path: Path) -> None:
+def without(uri: str, *texts: str, uris: tuple[str, ...] = ()) -> Cutter:
+    """Cuts texts, and records of a uri, out of an object."""
+    fact = ObjectFact(uri, "", 0, day(1), "mixed/1")
+    return cutter(unknown(fact), fact, Wanted(frozenset(map(content_hash, texts)), frozenset(uris)))
+
+
+def test_an_object_without_a_cutter_goes_whole(tmp_path: Path) -> None:
     repository = Repository(tmp_path / "root")
     (tmp_path / "a.html").write_text("<p>text</p>")
     old, size = repository.archive(tmp_path / "a.html")
-    repository.redact(old, [(content_hash("text"), "u")], kind="whole", takedown_id="t", run_id="r")
+    assert repository.redact(old, None, takedown_id="t", run_id="r").reason == "asked"
     assert repository.object_path(old).read_bytes() == b""
     with connect() as con:
         attach_repository(con, [repository.snapshot("redactions")])
-        assert fetch_all(con, 'SELECT "offset", length FROM repository.redactions') == [(0, size)]
+        assert fetch_all(con, 'SELECT "offset", length, reason FROM repository.redactions') == [(0, size, "asked")]
+    assert repository.is_closed(old)
 
 
 def record(kind: str, target: str, block: bytes) -> bytes:
@@ -191,20 +202,23 @@ def test_records_of_a_web_archive_go_by_their_target_and_the_others_keep_their_b
     path = tmp_path / "a.warc"
     path.write_bytes(b"".join(gzip.compress(each) if packed else each for each in ARCHIVED))
     old, _ = repository.archive(path)
-    assert kind_of("a.warc.gz", "warc/2") == "records"
-    repository.redact(old, [("0" * 32, "http://a.org/x%20y")], kind="records", takedown_id="t", run_id="r")
+    repository.redact(old, without("a.warc", "bad", uris=("http://a.org/x%20y",)), takedown_id="t", run_id="r")
     raw = repository.object_path(old).read_bytes()
     assert (gzip.decompress(raw) if packed else raw) == ARCHIVED[0] + ARCHIVED[3]
     assert raw.count(b"\x1f\x8b\x08") == 2 * packed, "a member for each record"
-    repository.redact(old, [("0" * 32, "http://c.org/")], kind="records", takedown_id="u", run_id="r")
-    assert repository.object_path(old).read_bytes() == b"", "what is not found goes with all"
+    gone = repository.redact(old, without("a.warc", "not there", uris=("http://c.org/",)), takedown_id="u", run_id="r")
+    assert (repository.object_path(old).read_bytes(), gone.reason) == (b"", "unverified"), (
+        "what is not found goes with all"
+    )
 
 
-def bar(repository: Repository, *texts: str) -> None:
+def bar(repository: Repository, *texts: str, kind: Barred = "content") -> None:
+    values = [content_hash(text) if kind == "content" else text for text in texts]
     rows = [
         dict.fromkeys(takedown.TAKEDOWNS.names)
-        | {"takedown_id": "t", "step": "taken", "keyed_hash": keyed_hash(repository.takedown_key(), content_hash(text))}
-        for text in texts
+        | {"takedown_id": "t", "step": "taken", "barred": kind}
+        | {"keyed_hash": keyed_hash(repository.takedown_key(), value, kind)}
+        for value in values
     ]
     batch = pa.RecordBatch.from_pylist(rows, schema=takedown.TAKEDOWNS)
     repository.append("takedowns", [batch], schema=takedown.TAKEDOWNS, source="takedown", run_id="r")
@@ -216,14 +230,17 @@ def test_a_barred_content_is_a_reject_from_any_source_and_leaves_the_archive(tmp
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"".join(json.dumps({"text": text}).encode() + b"\n" for text in ("good", "bad")))
     sha256, size = repository.archive(path)
-    with repository.ingestion(table="documents", source="other", run_id="r", max_reject_share=0.0) as taking:
+    reading = partial(cutter, Source("other", ("a.jsonl",)))
+    with repository.ingestion(
+        table="documents", source="other", run_id="r", max_reject_share=0.0, cutting=reading
+    ) as taking:
         fact = taking.add("a.jsonl", sha256, size, day(1), "jsonl/1", [documents(["good", "bad"], uri="a.jsonl")])
     assert (fact.rows_in, fact.rows_out, fact.rejected) == (2, 1, 1)
     with connect() as con:
         attach_repository(con, [repository.snapshot(table) for table in ("documents", "rejects")])
         assert fetch_all(con, "SELECT text FROM repository.documents") == [("good",)]
         [row] = fetch_all(con, "SELECT reason, uri, record, first_bytes, message FROM repository.rejects")
-    assert row == ("taken_down", "a.jsonl", "1", b"", "this content was taken down")
+    assert row == ("taken_down", "a.jsonl", "1", b"", "this was taken down")
     assert repository.object_path(sha256).read_bytes() == json.dumps({"text": "good"}).encode() + b"\n\n"
     assert not (tmp_path / "root/archive" / sha256[:2] / sha256).exists()
 

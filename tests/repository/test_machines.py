@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from scenes import Readings, day, documents, ingest, leftovers, rows, stored
 
 from warehouse import mirror
 from warehouse.errors import Busy, InputError, NetworkError, UsageError
-from warehouse.repository import Repository
+from warehouse.repository import Gone, Repository
 
 SCHEMA = pa.schema([("x", pa.int64())])
 
@@ -119,3 +120,32 @@ def test_a_bucket_that_is_not_there_or_does_not_answer_is_one_clear_error(
     with pytest.raises(UsageError, match="holds credentials") as refused:
         mirror.make(home / "secret", "s3://key:hush@bucket")
     assert "hush" not in str(refused.value)
+
+
+def test_what_a_dead_machine_left_before_its_commit_goes_with_maintenance(
+    machines: list[Repository], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appended(machines[0], [1, 2])
+    stray = machines[0].root / "repository/t/part-dead-00000.parquet"
+    stray.write_bytes(b"half")
+    mirror.send(stray)
+    vacuum = partial(machines[1].vacuum, "t", pins=(), since=day(1))
+    vacuum()
+    assert stray.name in mirror.names(stray.parent)
+    monkeypatch.setattr(mirror, "STRAY_S", -60)
+    vacuum()
+    assert stray.name not in mirror.names(stray.parent)
+    assert values(machines[2]) == [1, 2]
+
+
+def test_what_one_machine_takes_down_goes_from_the_others_when_they_look(machines: list[Repository]) -> None:
+    table = rows(doc_id=["a", "b"], text=["kept", "gone"])
+    machines[0].append("t", [table], schema=table.schema, source="s", run_id="r")
+    sha256, _ = machines[0].archive_chunks([b"gone"], name="object")
+    assert len(held(machines[1], "t")) == 2 and machines[1].object_path(sha256).read_bytes() == b"gone"
+    for path in machines[1].root.rglob("*"):
+        os.utime(path, (time.time() - 3600,) * 2)
+    machines[0].erase("t", Gone(frozenset(["b"]), frozenset(), frozenset()))
+    mirror.remove(machines[0].object_path(sha256))
+    assert [row["text"] for row in held(machines[1], "t")] == ["kept"]
+    assert not any(b"gone" in path.read_bytes() for path in machines[1].root.rglob("*") if path.is_file())

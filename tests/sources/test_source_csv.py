@@ -494,6 +494,12 @@ def test_utf_16_without_a_mark_is_read(reading, encoding):
     assert plain(reading(data, "a.csv", table="t").rows) == [{"name": "ähnlich", "größe": 1}, {"name": "ю", "größe": 2}]
 
 
+def test_a_few_nul_in_a_small_csv_make_it_no_utf_16(reading):
+    result = reading(b"a,b\n1,x\0y\n2,z\n3\0\n", "a.csv", table="t")
+    assert [list(row.values()) for row in plain(result.rows)] == [[1, "x\0y"], [2, "z"]]
+    assert result.reasons == {"wrong_field_count": 1}
+
+
 def test_the_azure_trace_is_read_as_polars_reads_it(reading, shared_data: Path):
     with zipfile.ZipFile(shared_data / "traces_azure.zip") as archive:
         data = archive.read("traces_azure/AzureLLMInferenceTrace_conv.csv")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft202012Validator
 from loopback import Answer
 from stores import SECRET, Buckets, Faulty, faulty
 
@@ -25,6 +26,7 @@ from warehouse.sources import (
     stored,
 )
 from warehouse.sources.http import RESUMES
+from warehouse.sources.schema import source_schema
 
 BODY = bytes(range(256)) * 40
 CHUNK = 1000
@@ -210,6 +212,7 @@ def test_a_url_with_credentials_or_without_a_bucket_is_refused_with_its_line(tmp
 def test_a_uri_of_a_store_is_one_and_crosses_a_network(tmp_path: Path, uri):
     (tmp_path / "s.yaml").write_text(f"table: t\nuri: {uri}\nknown_at: {{header: Last-Modified}}\n")
     assert load_source(tmp_path / "s.yaml").network
+    assert Draft202012Validator(source_schema()).is_valid({"table": "t", "uri": uri})
 
 
 def test_the_format_is_told_by_the_key_which_holds_any_character(tmp_path: Path, s3):

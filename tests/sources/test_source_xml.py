@@ -98,11 +98,22 @@ def test_what_html_calls_its_characters_is_known_where_a_doctype_elsewhere_may_d
     assert reading(content, "a.xml").column("text") == ["a bé"]
 
 
-def test_an_endless_token_costs_no_quadratic_time(reading):
+@pytest.mark.parametrize(
+    "start", [b"<x a='", b"<x><!--", b"<x><![CDATA[", b"<x><?", b"<x><", b"<!DOCTYPE x '", b"<x>&"]
+)
+def test_an_endless_token_costs_no_quadratic_time_and_is_one_reject(reading, start):
     began = time.process_time()
-    reading(b'<x a="' + b"v" * (12 << 20), "a.xml")
-    reading(b"<x><!--" + b"v" * (12 << 20), "a.xml")
-    assert time.process_time() - began < 5
+    result = reading(start + b"v" * (40 << 20), "a.xml")
+    assert time.process_time() - began < 2
+    assert sum(result.reasons.values()) == 1 and set(result.reasons) <= {"record_too_large", "invalid_xml"}
+
+
+@pytest.mark.parametrize("size", [1, 1 << 16, 3 << 20])
+def test_a_long_tag_or_comment_is_read_where_it_ends_within_the_limit(reading, size):
+    raw = b"<x a='" + b"v" * size + b"'>one<!--" + b"c" * size + b"--><y/>two</x>"
+    assert reading(raw, "a.xml").column("text") == ["onetwo"]
+    small = reading(raw, "a.xml", limits=Limits(max_record_bytes=1 << 20))
+    assert small.reasons == ({"record_too_large": 1} if size > 1 << 20 else {})
 
 
 def test_every_translation_of_the_declaration_is_read_with_its_language(shared_data: Path, tmp_path: Path):

@@ -210,21 +210,28 @@ def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
 
 
 @click.command("takedown")
-@click.option("--uri", metavar="URI", help="Documents of this uri.")
-@click.option("--domain", metavar="HOST", help="Documents whose uri is of this host, or of one below it.")
-@click.option("--source", metavar="NAME", help="All documents of a source.")
+@click.option("--uri", metavar="URI", help="Documents and rows of this uri.")
+@click.option("--domain", metavar="HOST", help="Those whose uri is of this host, or of one below it.")
+@click.option("--source", metavar="NAME", help="All documents and rows of a source.")
 @click.option("--doc", metavar="DOC_ID", help="One document.")
-@click.option("--licence", metavar="SPDX", help="Documents under this licence.")
+@click.option("--licence", metavar="SPDX", help="Documents under this licence, and rows of sources that state it.")
 @click.option("--why", default="taken down", show_default=True, help="The reason that revoked releases give.")
+@click.option(
+    "--short-texts",
+    "short",
+    type=click.Choice(["keep", "remove"]),
+    help="Rows of other tables, a cell of which equals a text of fewer than 13 words [refused until it is said].",
+)
 @click.option("--dry-run", is_flag=True, help="Only list what it reaches.")
 @place.as_json
 @place.placed
-def takedown_verb(why: str, dry_run: bool, json_: bool, **asked: str | None) -> None:
-    """Documents removed from all that was made of them, and the proof.
+def takedown_verb(why: str, short: str | None, dry_run: bool, json_: bool, **asked: str | None) -> None:
+    """Documents and rows removed from all that was made of them, and the proof.
 
-    With them go their other versions, copies and near duplicates. They are barred from coming in again; releases that
-    hold them are revoked and made again; rows, shards, snapshots and the bytes in the archive are removed, old versions
-    too. Where it is cut short, the same again completes it.
+    With documents go their other versions, copies and near duplicates, and rows that hold their text. They are barred
+    from coming in again; releases that hold them are revoked and made again, models that may have learnt them trained
+    again; rows, shards, snapshots and the bytes in the archive are removed, old versions too. Where it is cut short,
+    the same again completes it.
 
     \b
     Example:
@@ -235,19 +242,29 @@ def takedown_verb(why: str, dry_run: bool, json_: bool, **asked: str | None) -> 
     project = place.project()
     key, value = takedown.one_of(asked)
     if dry_run:
-        from warehouse.answers.takedown import reach
+        from pipelines.takedown import reached
 
-        found = reach(project, key, value)
+        found = reached(project, key, value, short=takedown.choice(short) if short else "keep")
         return place.print_json(found) if json_ else takedown.say_reach(found)
-    removed = (
-        _run(project, ["takedown/removed"], takedown={"asked": key, "value": value, "why": why}).assets[-1].metadata
-    )
+    config = {"asked": key, "value": value, "why": why, "short": short or "refuse"}
+    removed = _run(project, ["takedown/removed"], takedown=config).assets[-1].metadata
+    _train_again(project, takedown.models(removed))
     for env in takedown.environments(project):
         _run(project, ["published/snapshot"], env=env)
     made = [_made_again(project, name) for name in takedown.revoked(removed)]
     _run(project, ["takedown/proved"], takedown={"takedown": removed["takedown"]})
     facts = {**takedown.counts(removed), "releases_made": [each for each in made if each]}
     return place.print_json(facts) if json_ else takedown.say_done(facts)
+
+
+def _train_again(project: Project, names: Sequence[str]) -> None:
+    """New models of the recipes that are there, of which one was removed; why there is none is said."""
+    recipes = {path.stem for path in project.files("recipes/scores", "*.yaml")}
+    if known := [name for name in names if name in recipes]:
+        try:
+            _run(project, [*(f"scores/{name}" for name in known), "repository/scores"])
+        except WarehouseError as error:
+            click.echo(f"warning: no new model of {', '.join(known)}: {error}", err=True)
 
 
 def _made_again(project: Project, name: str) -> str | None:

@@ -177,15 +177,12 @@ def revoke(home: Path, version: int, *, why: str, at: datetime) -> None:
         if manifest.revocation(folder) is None:
             draft = folder / f".{manifest.REVOKED}"
             draft.write_text(json.dumps({"why": why, "at": at.isoformat()}) + "\n", "utf-8")
-            os.replace(draft, folder / manifest.REVOKED)
-        mirror.send(folder / manifest.REVOKED)
+            mirror.replace(draft, folder / manifest.REVOKED)
         write_index(home)
         mirror.remove_below(folder, but=(manifest.NAME, manifest.REVOKED))
         for path in folder.iterdir():
-            if path.is_dir():
-                shutil.rmtree(path)
-            elif path.name not in (manifest.NAME, manifest.REVOKED):
-                path.unlink()
+            if path.name not in (manifest.NAME, manifest.REVOKED):
+                mirror.remove(path)
 
 
 def _states(home: Path) -> dict[int, dict[str, str]]:

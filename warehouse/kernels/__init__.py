@@ -1,4 +1,5 @@
-"""Compiled loops over Arrow buffers: addresses and arrays in, arrays out. The only package that imports numba.
+"""Compiled loops over Arrow buffers: addresses and arrays in, arrays out. The only package that imports numba, and
+LLVM without it (``blake2b``).
 
 Won: one pass over text at some tens of MB/s a core without a compiler on the machine. Lost: the first use of a machine
 compiles (``python -m warehouse.kernels`` does it at install time), and the cache is bound to its CPU and numba version,

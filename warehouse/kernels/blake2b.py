@@ -24,7 +24,7 @@ from llvmlite import ir
 
 LANES, BLOCK, SIZE = 8, 128, 16
 """Strings at a time; bytes of a block, and of a digest."""
-FEW_BYTES = 1 << 20
+FEW_BYTES = 1 << 18
 """Below so many bytes in all, hashlib is faster than LLVM is ready."""
 
 IV: tuple[int, ...] = (

@@ -142,12 +142,12 @@ def _all_words(offsets: int, data: int, count: int, classes: int, hashes: int, e
     for index in range(count):
         begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
         safe = data + load_i64(offsets + 8 * count)
-        counts[index] = _words(begin, end, safe, classes, hashes + 8 * used, edges + 16 * used)
+        counts[index] = hashed_words(begin, end, safe, classes, hashes + 8 * used, edges + 16 * used)
         used += counts[index]
 
 
-@internal
-def _words(begin: int, end: int, safe: int, classes: int, hashes: int, edges: int) -> int:
+@compiled
+def hashed_words(begin: int, end: int, safe: int, classes: int, hashes: int, edges: int) -> int:
     """The number of words; at ``hashes`` the hash of the 13-gram that each begins, at ``edges`` where each lies.
 
     ``hashes`` has room for a block more. safe: up to which memory may be read. The last twelve hashes mean nothing.
@@ -209,7 +209,7 @@ def _scan(
         if again and not hits[index]:
             continue
         begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
-        words[index] = _words(begin, end, data + load_i64(offsets + 8 * count), classes, hashes, edges)
+        words[index] = hashed_words(begin, end, data + load_i64(offsets + 8 * count), classes, hashes, edges)
         hits[index] = _hits(begin, words[index], hashes, edges, header, index, places[index])
 
 

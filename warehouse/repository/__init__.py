@@ -15,32 +15,55 @@ from pathlib import Path
 import pyarrow as pa
 
 from warehouse import mirror
-from warehouse.contracts import REJECTS, Contract, Keyed, ObjectFact, Receipt, Reject, Snapshot
+from warehouse.contracts import REJECTS, Contract, Cutter, Keyed, ObjectFact, Receipt, Reject, Snapshot
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
-from warehouse.repository.ingestion import REJECTS_TABLE, Ingestion, Intake, Reading, Reopen, rejected_row
+from warehouse.repository.ingestion import REJECTS_TABLE, Cuts, Ingestion, Intake, Reading, Reopen, rejected_row
 from warehouse.repository.origin import Origin
-from warehouse.repository.redaction import Kind, Taken
-from warehouse.repository.takedown import REDACTIONS, TAKEDOWNS, Erased, Gone, keyed_hash
+from warehouse.repository.redaction import Redacted
+from warehouse.repository.takedown import (
+    REDACTIONS,
+    TAKEDOWNS,
+    Barred,
+    Bars,
+    Erased,
+    Gone,
+    Origins,
+    as_texts,
+    is_long,
+    keyed_hash,
+    nested_texts,
+    row_names,
+    text_columns,
+)
 from warehouse.repository.upkeep import Compacted, Statistics, Vacuumed
 from warehouse.repository.versions import ToRead, is_table, to_read
 
 __all__ = [
     "REDACTIONS",
     "TAKEDOWNS",
+    "Barred",
+    "Bars",
     "Compacted",
     "Erased",
     "Gone",
     "Ingestion",
+    "Origins",
     "Reading",
+    "Redacted",
     "Repository",
     "Statistics",
     "ToRead",
     "Vacuumed",
+    "as_texts",
+    "is_long",
     "is_table",
     "keyed_hash",
+    "nested_texts",
     "read_delta",
+    "row_names",
+    "text_columns",
     "to_read",
 ]
 
@@ -104,20 +127,20 @@ class Repository:
         """Cut rows out of a table, of its last version and of all before. Raises Busy, StorageFull, FormatError."""
         return takedown.erase(self.root, table, gone, wait_s=self.wait_s)
 
-    def redact(self, sha256: str, taken: Collection[Taken], *, kind: Kind, takedown_id: str, run_id: str) -> str:
-        """The sha256 of what is in the place of an archived object since these documents were cut out of it.
+    def matching(self, table: str, gone: Gone, *, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of a table that go, of all its versions, each as often as files hold it."""
+        return takedown.matching(self.root, table, gone, columns=columns)
 
-        kind: as redaction.kind_of says. Raises NotFound, StorageFull.
+    def redact(self, sha256: str, cutter: Cutter | None, *, takedown_id: str, run_id: str) -> Redacted:
+        """What is in the place of an archived object since a cutter, without one all of it, was cut out.
+
+        Raises NotFound, Busy, StorageFull.
         """
-        return redaction.redact(
-            self.root,
-            sha256,
-            taken,
-            kind=kind,
-            takedown_id=takedown_id,
-            run_id=run_id,
-            wait_s=self.wait_s,
-        )
+        return redaction.redact(self.root, sha256, cutter, takedown_id=takedown_id, run_id=run_id, wait_s=self.wait_s)
+
+    def is_closed(self, sha256: str) -> bool:
+        """Whether an archived object is not to be read again, for of what was cut out of it."""
+        return archive.is_closed(self.root, sha256)
 
     def current_objects(self, table: str, source: str) -> dict[str, ObjectFact]:
         """By uri, what the table holds of a source: the fact known last; of equal ones, the one committed last."""
@@ -174,11 +197,13 @@ class Repository:
         contract: Contract | None = None,
         keyed: Keyed | None = None,
         reopen: Reopen | None = None,
+        cutting: Cuts | None = None,
     ) -> Iterator[Ingestion]:
         """Take in objects of one source; committed at the end of the block, or not at all when it raises.
 
         keyed: that rows have keys, which they then must have in every run; reopen: how an object of before is read
-        again from the archive. Raises Busy, InputError for a table of the other kind.
+        again from the archive; cutting: how records that are barred are cut out of an object, else all of it goes.
+        Raises Busy, InputError for a table of the other kind.
         """
         archive.sweep(self.root)
         writing.tidy(self.root, REJECTS_TABLE)
@@ -194,7 +219,7 @@ class Repository:
             keyed=keyed,
         )
         with writing.opened(self.root, table, wait_s=self.wait_s) as folder:
-            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s, reopen=reopen)
+            ingestion = Ingestion(self.root, folder, intake, wait_s=self.wait_s, reopen=reopen, cutting=cutting)
             try:
                 yield ingestion
             except BaseException:

@@ -11,6 +11,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from warehouse import mirror
@@ -28,15 +29,15 @@ def store(root: Path, path: Path) -> tuple[str, int]:
 
     Raises NotFound or InputError for a path that is no readable file, StorageFull.
     """
-    return store_chunks(root, _read(path), name=path.name)
+    return store_chunks(root, chunks(path), name=path.name)
 
 
-def store_chunks(root: Path, chunks: Iterable[bytes], *, name: str) -> tuple[str, int]:
+def store_chunks(root: Path, given: Iterable[bytes], *, name: str) -> tuple[str, int]:
     """Take bytes in as they come: (sha256, size). What raises among them leaves nothing behind. Raises StorageFull."""
     with locks.shared(_lock(root)):
         staged = _staged(root)
         try:
-            sha256, size = _copy(chunks, staged, name)
+            sha256, size = _copy(given, staged, name)
             _keep(staged, place(root, sha256), size)
             if place(root, sha256).is_file():
                 mirror.send_once(place(root, sha256))
@@ -48,11 +49,39 @@ def store_chunks(root: Path, chunks: Iterable[bytes], *, name: str) -> tuple[str
 def object_path(root: Path, sha256: str) -> Path:
     """Where an archived object lies, or what is in its place since a record was cut out of it. Raises NotFound."""
     found = mirror.fetch(place(root, sha256))
-    while not found.is_file() and (instead := mirror.fetch(found.with_suffix(REDACTED))).is_file():
-        found = mirror.fetch(place(root, instead.read_text("utf-8").strip()))
+    while not found.is_file() and (said := _said(found)):
+        found = mirror.fetch(place(root, said[0]))
     if not found.is_file():
         raise NotFound(f"no object {sha256!r} in the archive {root / 'archive'}", do="ingest its source again")
     return found
+
+
+def is_closed(root: Path, sha256: str) -> bool:
+    """Whether records were cut out of an object so that it is not to be read again: those left are in the tables."""
+    found = place(root, sha256)
+    while not found.is_file() and (said := _said(found)):
+        if said[1:]:
+            return True
+        found = place(root, said[0])
+    return False
+
+
+def _said(found: Path) -> list[str]:
+    """What is in an object's place, and whether that is closed; nothing where it is the object itself or nothing."""
+    instead = mirror.fetch(found.with_suffix(REDACTED))
+    return instead.read_text("utf-8").split() if instead.is_file() else []
+
+
+@contextmanager
+def scratch(root: Path) -> Iterator[Path]:
+    """An empty folder for files that are made of an object; it is removed. Raises StorageFull."""
+    with locks.shared(_lock(root)), room("what is left of an object", root):
+        folder = _staged(root)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            mirror.remove(folder)
 
 
 def sweep(root: Path) -> int:
@@ -60,7 +89,7 @@ def sweep(root: Path) -> int:
     with locks.alone_if_free(_lock(root)) as free:
         stale = list((root / "archive" / "tmp").glob("*")) if free else []
         for path in stale:
-            path.unlink()
+            mirror.remove(path)
     return len(stale)
 
 
@@ -80,7 +109,8 @@ def _staged(root: Path) -> Path:
     return folder / uuid.uuid4().hex
 
 
-def _read(path: Path) -> Iterator[bytes]:
+def chunks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file. Raises NotFound, InputError."""
     try:
         source = path.open("rb")
     except FileNotFoundError:
@@ -92,10 +122,10 @@ def _read(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _copy(chunks: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
+def _copy(given: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
     state, size = hashlib.sha256(), 0
     with room(f"the archived copy of {name}", staged.parent), staged.open("wb") as target:
-        for chunk in chunks:
+        for chunk in given:
             state.update(chunk)
             size += target.write(chunk)
     return state.hexdigest(), size

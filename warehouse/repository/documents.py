@@ -1,7 +1,7 @@
 """Rows of the table ``documents``: what a reader yields (RECORDS) with identity, origin and time added.
 
-Hashes are taken over Arrow's own bytes. Whole ingestion, 246 MB of text a CPU second (documents of 4 KB), where
-appending the same batches as they are gives 396 and a bare Parquet writer 400; 0.3 ms an object of one small document.
+Hashes are taken over Arrow's own bytes, by vectors (``kernels.blake2b``): of 200 MB of text in 44,352 documents content
+hashes take 0.07 CPU seconds and identities 0.01, where writing the Parquet file takes 0.35.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from warehouse.repository.takedown import Bars
 GRAIN = ("doc_id", "known_at")
 NEEDED = ("uri", "record", "text")
 TAKEN_DOWN = "taken_down"
-"""Reason of the reject that a content becomes which was taken down."""
+"""Reason of the reject that a record becomes which was taken down."""
+Taken = tuple[str, str, str]
+"""Content hash (of rows: empty), uri and record of a record that was taken down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Documents:
     synthetic: bool
     generation: int
     bars: Bars | None = None
-    barred: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    """By object, content hash and uri of what was met in it that was taken down."""
+    barred: dict[str, set[Taken]] = field(default_factory=dict)
+    """By object, what was met in it that was taken down."""
 
     def shape(self, batch: pa.RecordBatch, origin: Origin, met: int) -> Shaped:
         """The rows to store, records without uri, record or text, and the count of rows held already."""
@@ -46,15 +48,14 @@ class Documents:
         empty = _empty(records)
         rows = self._rows(records.filter(pa.array(~empty)) if empty.any() else records, origin)
         refused = list(_refusals(records, empty, origin, met))
-        if self.bars is not None and (mask := self.bars.mask(rows["content_hash"].to_pylist())).any():
+        if self.bars is not None:
+            mask = self.bars.mask(rows["content_hash"].to_pylist()) | self.bars.uris(rows["uri"].to_pylist())
             barred = rows.filter(pa.array(mask))
-            named = zip(barred["content_hash"].to_pylist(), barred["uri"].to_pylist(), strict=True)
-            self.barred.setdefault(origin.sha256, set()).update(named)
-            refused += [
-                Reject(uri, record, TAKEN_DOWN, "this content was taken down")
-                for uri, record in zip(barred["uri"].to_pylist(), barred["record"].to_pylist(), strict=True)
-            ]
-            rows = rows.filter(pa.array(~mask))
+            taken = [*zip(*(barred[name].to_pylist() for name in ("content_hash", "uri", "record")), strict=True)]
+            if taken:
+                self.barred.setdefault(origin.sha256, set()).update(taken)
+                refused += [Reject(uri, record, TAKEN_DOWN, "this was taken down") for _, uri, record in taken]
+                rows = rows.filter(pa.array(~mask))
         fresh = self.held.fresh(rows)
         kept = rows if fresh.all() else rows.filter(pa.array(fresh))
         return Shaped(kept, refused, rows.num_rows - kept.num_rows)

@@ -23,18 +23,20 @@ from warehouse.contracts import (
     REJECTS,
     SCHEMA_CHANGES,
     Contract,
+    Cutter,
     Dropped,
     Keyed,
     ObjectFact,
     Receipt,
     Reject,
+    Wanted,
     digest,
 )
 from warehouse.errors import InputError, UsageError
 from warehouse.repository import delta, receipts, redaction, takedown
 from warehouse.repository.changes import CHANGES_TABLE, Changes
 from warehouse.repository.columns import Unstorable
-from warehouse.repository.documents import GRAIN, TAKEN_DOWN, Documents
+from warehouse.repository.documents import GRAIN, TAKEN_DOWN, Documents, Taken
 from warehouse.repository.keyed import COLUMNS, KeyedTable, refuse_other_kind
 from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.parts import Stage
@@ -48,6 +50,7 @@ REJECTS_HELD = 50_000
 FIRST_BYTES = 200
 DOCUMENTS_TABLE = "documents"
 REJECTS_TABLE = "rejects"
+ROW = ("_uri", "_record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +82,40 @@ class Reading:
     records: Readings
     version: str | None = None
     partition: str | None = None
+    headers: str | None = None
+    closed: bool = False
+    """Whether it is not to be read, for what was cut out of it: its rows are in the table, or gone."""
 
 
 Reopen = Callable[[ObjectFact], Reading]
 """An object of before, to be read again from the archive."""
+Cuts = Callable[[ObjectFact, Wanted], Cutter]
+"""How what is wanted is cut out of an object."""
 
 
 class Ingestion:
     """Objects in, commits out, for one source and one table whose lock the maker holds."""
 
     def __init__(
-        self, root: Path, folder: Path, intake: Intake, *, wait_s: float, reopen: Reopen | None = None
+        self,
+        root: Path,
+        folder: Path,
+        intake: Intake,
+        *,
+        wait_s: float,
+        reopen: Reopen | None = None,
+        cutting: Cuts | None = None,
     ) -> None:
         self._root, self._folder, self._intake, self._wait_s = root, folder, intake, wait_s
-        self._reopen = reopen
+        self._reopen, self._cutting = reopen, cutting
+        self._bars = takedown.bars(root)
         self._receipts: list[Receipt] = []
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
-        self._barred: dict[str, set[tuple[str, str]]] = {}
+        self._barred: dict[str, set[Taken]] = {}
+        self._whole: set[str] = set()
+        """Objects whose uri is barred: all of them goes."""
         self._reasons: Counter[str] = Counter()
         self._changes = Changes(intake.table)
         self.changes: list[dict[str, Any]] = []
@@ -139,6 +157,7 @@ class Ingestion:
         *,
         version: str | None = None,
         partition: str | None = None,
+        headers: str | None = None,
     ) -> ObjectFact:
         """Read one object to its end; commits when enough is pending. The fact of the object, counted.
 
@@ -150,7 +169,7 @@ class Ingestion:
         recorded = self._recorded.get((uri, sha256, reader, known_at))
         if recorded:
             return recorded
-        given = Reading(uri, sha256, size, reader, readings, version, partition)
+        given = Reading(uri, sha256, size, reader, readings, version, partition, headers)
         with self._all_or_nothing():
             fact = self._read_in_time(known_at, given)
             self._commit_if_full()
@@ -234,14 +253,17 @@ class Ingestion:
             raise
 
     def _vintage(self, known_at: datetime, readings: Sequence[Reading]) -> list[ObjectFact]:
-        """Read objects of one time; of a keyed table they stand beside each other, and absence may be deletion."""
+        """Read objects of one time; of a keyed table they stand beside each other, and absence may be deletion, unless
+        one of them is closed or barred: its keys cannot be told.
+        """
         first, self._stored = len(self._facts), 0
         keyed = self._shape if isinstance(self._shape, KeyedTable) else None
+        whole, readings = len(readings), [reading for reading in readings if not reading.closed]
         for reading in readings:
             if keyed and (reading is readings[0] or not keyed.keyed.whole):
                 keyed.begin(self._sequence + len(self._facts))
             self._read(reading, known_at)
-        if keyed and keyed.keyed.whole and readings:
+        if keyed and keyed.keyed.whole and readings and len(readings) == whole and not self._whole:
             self._delete_absent(keyed, self._origins[first])
         self._stored = keyed.stored if keyed else 0
         self._remember(self._facts[first:])
@@ -292,13 +314,20 @@ class Ingestion:
         intake = self._intake
         if intake.table == DOCUMENTS_TABLE:
             keys = StoredKeys(delta.files(self._folder), GRAIN, source=intake.source)
-            bars = takedown.bars(self._root)
-            return Documents(keys, intake.licence, intake.synthetic, intake.generation, bars, self._barred)
+            return Documents(keys, intake.licence, intake.synthetic, intake.generation, self._bars, self._barred)
         held = delta.schema(self._folder)
         refuse_other_kind(intake.table, held, intake.keyed)
         if intake.keyed is None:
-            return Typed(intake.table, held, intake.contract, self._changes, brought)
-        typed = Typed(intake.table, held, intake.contract, self._changes, brought, system=COLUMNS)
+            return Typed(intake.table, held, intake.contract, self._changes, brought, barred=self._without_barred)
+        typed = Typed(
+            intake.table,
+            held,
+            intake.contract,
+            self._changes,
+            brought,
+            system=COLUMNS,
+            barred=self._without_barred,
+        )
         files = [file.path for file in delta.files(self._folder)]
         return KeyedTable(typed, intake.keyed, intake.source, files)
 
@@ -318,10 +347,15 @@ class Ingestion:
             reading.reader,
             version=reading.version,
             partition=reading.partition,
+            headers=reading.headers,
         )
         origin = Origin(self._intake.source, fact.uri, fact.sha256, fact.known_at, self._stage.receipt_id, at)
         self._facts.append(fact)
         self._origins.append(origin)
+        if self._bars is not None and self._bars.uris([fact.uri]).any():
+            self._whole.add(fact.sha256)
+            self._take(Reject(fact.uri, "", TAKEN_DOWN, "this was taken down"), origin)
+            return
         try:
             for record in reading.records:
                 self._take(record, origin)
@@ -414,19 +448,34 @@ class Ingestion:
             self._typed.landed(landed)
         self._begin()
 
+    def _without_barred(self, shaped: Shaped, origin: Origin) -> Shaped:
+        """Rows of a typed table without those that were taken down, which are rejects."""
+        if self._bars is None or not shaped.rows.num_rows:
+            return shaped
+        mask = self._bars.rows(shaped.rows, self._intake.table)
+        if not mask.any():
+            return shaped
+        barred = shaped.rows.filter(pa.array(mask))
+        taken = [("", *named) for named in zip(*(barred[name].to_pylist() for name in ROW), strict=True)]
+        self._barred.setdefault(origin.sha256, set()).update(taken)
+        rejects = [Reject(uri, record, TAKEN_DOWN, "this was taken down") for _, uri, record in taken]
+        return replace(shaped, rows=shaped.rows.filter(pa.array(~mask)), rejects=[*shaped.rejects, *rejects])
+
     def _redact(self) -> None:
         """Cut what was taken down out of the objects that brought it again, before their facts are committed."""
         for fact in self._facts:
-            if taken := self._barred.pop(fact.sha256, None):
-                redaction.redact(
-                    self._root,
-                    fact.sha256,
-                    taken,
-                    kind=redaction.kind_of(fact.uri, fact.reader),
-                    takedown_id="",
-                    run_id=self._intake.run_id,
-                    wait_s=self._wait_s,
-                )
+            taken = self._barred.pop(fact.sha256, set())
+            whole = fact.sha256 in self._whole or self._cutting is None
+            if not taken and fact.sha256 not in self._whole:
+                continue
+            contents = frozenset(content for content, _, _ in taken if content)
+            records = frozenset((uri, record) for _, uri, record in taken)
+            wanted = Wanted(contents, frozenset(uri for _, uri, _ in taken), records)
+            cutter = None if whole or self._cutting is None else self._cutting(fact, wanted)
+            redaction.redact(
+                self._root, fact.sha256, cutter, takedown_id="", run_id=self._intake.run_id, wait_s=self._wait_s
+            )
+            self._whole.discard(fact.sha256)
 
     def _flush_changes(self) -> None:
         """Commit how the objects differed from the table's columns, if they did."""

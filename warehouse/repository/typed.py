@@ -9,7 +9,7 @@ that no table can hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -77,7 +77,7 @@ def _counted(met: int, size: int) -> pa.Array:
 
 class Typed:
     """The shape of a source's own table. held: its columns, None where it is to be made; brought: those of them that
-    the source had before; system: columns that are the warehouse's own.
+    the source had before; system: columns that are the warehouse's own; barred: leaves out rows that were taken down.
     """
 
     def __init__(
@@ -89,9 +89,10 @@ class Typed:
         brought: Iterable[str] = (),
         *,
         system: pa.Schema = SYSTEM,
+        barred: Callable[[Shaped, Origin], Shaped] | None = None,
     ) -> None:
         self.table, self._contract, self._changes, self._system = table, contract, changes, system
-        self._made = held is None
+        self._made, self._barred = held is None, barred
         self._fields = {field.name: field for field in (held if held is not None else system)}
         self._columns: pa.Schema | None = None
         self._brought = dict.fromkeys(brought)
@@ -121,6 +122,7 @@ class Typed:
         for name, count in shaped.misfits.items():
             kinds = (str(self._fields[name].type), str(rows[name].type))
             self._changes.note(name, "misfit", *kinds, origin, rows=count)
+        shaped = self._barred(shaped, origin) if self._barred else shaped
         return self._without_held(shaped) if self.had else shaped
 
     def _without_held(self, shaped: Shaped) -> Shaped:

@@ -5,6 +5,7 @@ Rejects.
 """
 
 from warehouse.sources.buckets import told
+from warehouse.sources.cutting import CUT, cut
 from warehouse.sources.databases import answered
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
@@ -39,6 +40,7 @@ from warehouse.sources.tables import read_batches
 
 __all__ = [
     "BENCHMARKS",
+    "CUT",
     "LISTED_HERE",
     "PACKAGE",
     "READERS",
@@ -60,6 +62,7 @@ __all__ = [
     "answered",
     "arrivals",
     "closing_parser",
+    "cut",
     "dump_source",
     "fetched",
     "first_day",

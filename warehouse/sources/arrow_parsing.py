@@ -1,7 +1,7 @@
 """Parquet and Arrow files read by a process of their own, so that one that kills or hangs its decoder costs a Reject.
 
 A process serves one file after another until ``closing_parser`` ends; where a file ends it (``BATCH_CPU_S`` without a
-batch, a crash), the object is ``parser_died`` after the batches that came, and the next file gets a new one (0.2 CPU
+batch, a crash), the object is ``parser_died`` after the batches that came, and the next file gets a new one (0.07 CPU
 seconds); where a batch takes more than MAX_MEMORY it is ``too_large``. Batches come through shared memory: a file of
 161 MB with 4.5 million rows takes 1.5 CPU seconds to rows of a table where it took 1.2 in this process, 0.15 of them
 for texts that are no UTF-8, which nothing looked for there; 200 files of two rows take 0.6 ms each.

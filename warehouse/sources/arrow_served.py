@@ -40,8 +40,8 @@ def parquet(path: str, asked: dict[str, Any]) -> Iterator[pa.RecordBatch]:
         wanted = None if names is None else [name for name in names if name in opened.schema_arrow.names]
         a_row = max(1, unpacked // max(1, metadata.num_rows))
         rows = int(min(asked["max_rows"], max(64, asked["batch_bytes"] // a_row)))
-        met = 0
-        for batch in opened.iter_batches(batch_size=rows, columns=wanted):
+        met, several = 0, (metadata.num_columns if wanted is None else len(wanted)) > 1
+        for batch in opened.iter_batches(batch_size=rows, columns=wanted, use_threads=several):
             met += batch.num_rows
             yield batch
         if met < metadata.num_rows:

@@ -55,7 +55,8 @@ def guessed(raw: bytes) -> str | None:
 
 def unmarked_utf16(raw: bytes) -> str | None:
     """``utf-16-le`` or ``utf-16-be`` where the bytes are that without a mark, as text with ASCII in it shows: one byte
-    in eight or more is zero, nine in ten of those at odd (little-endian) or even places, and they decode.
+    in eight or more is zero, nine in ten of those at odd (little-endian) or even places, and they decode, line feeds
+    among them to line feeds: a few NUL in a small text of one byte each are none.
     """
     head = raw[: min(len(raw) & ~1, UTF16_BYTES)]
     for name, zeros in (("utf-16-le", head[1::2].count(0)), ("utf-16-be", head[::2].count(0))):
@@ -66,9 +67,10 @@ def unmarked_utf16(raw: bytes) -> str | None:
 
 def _decodes(raw: bytes, name: str) -> bool:
     try:
-        return codecs.getincrementaldecoder(name)().decode(raw) is not None
+        text = codecs.getincrementaldecoder(name)().decode(raw)
     except UnicodeDecodeError:
         return False
+    return "\n" in text or b"\n" not in raw
 
 
 def _is_utf8(raw: bytes) -> bool:

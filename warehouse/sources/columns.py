@@ -162,7 +162,11 @@ def commented(name: str, kind: pa.DataType, original: str) -> pa.Field:
 
 def possible_types(values: pa.Array, among: Iterable[str]) -> list[str]:
     """Those of the types that every value (nulls aside) can have; FIXED with its number of digits."""
-    return [kind for kind in (_narrowed(values, each) for each in among) if _all_are(values, kind)]
+    found: list[str] = []
+    for kind in (_narrowed(values, each) for each in among):
+        if _read_back(values, fixed=False) if kind == "double" and "int64" in found else _all_are(values, kind):
+            found.append(kind)  # what is spelt as an int64 is spelt as a double too
+    return found
 
 
 def _narrowed(values: pa.Array, kind: str) -> str:
@@ -224,6 +228,11 @@ def cast_where_possible(values: pa.Array, cast: Callable[[pa.Array], pa.Array]) 
         )
 
 
+def _without_plus(values: pa.Array) -> pa.Array:
+    plus = pc.any(pc.starts_with(values, "+")).as_py()
+    return pc.replace_substring_regex(values, r"^\+", "") if plus else values
+
+
 def _cast_timestamp(values: pa.Array) -> pa.Array:
     cut = pc.replace_substring_regex(values, r"(\.\d{6})\d+", r"\1")
     zoned = pc.replace_substring_regex(cut, r"^(\d{4}-\d{2}-\d{2}[ T][0-9:]{5,8}(\.\d+)?)$", r"\1Z")
@@ -239,8 +248,8 @@ def _cast_bool(values: pa.Array) -> pa.Array:
 
 
 CASTS: dict[str, Callable[[pa.Array], pa.Array]] = {
-    "int64": lambda values: pc.cast(pc.replace_substring_regex(values, r"^\+", ""), pa.int64()),
-    "double": lambda values: pc.cast(pc.replace_substring_regex(values, r"^\+", ""), pa.float64()),
+    "int64": lambda values: pc.cast(_without_plus(values), pa.int64()),
+    "double": lambda values: pc.cast(_without_plus(values), pa.float64()),
     "bool": _cast_bool,
     "date": lambda values: pc.cast(values, pa.date32()),
     "timestamp": _cast_timestamp,

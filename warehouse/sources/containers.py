@@ -65,7 +65,7 @@ def _opened(member: Member, size: int, budget: Budget, depth: int) -> Inside:
     with closing(member.open()) as stream:
         head = stream.read(HEAD)
     wrapper = wrapper_of(head)
-    archive = head.startswith(ZIP) and _plain_zip(member.name)
+    archive = head.startswith(ZIP) and is_zip_name(member.name)
     if depth >= MAX_DEPTH and (wrapper or archive or tars.is_tar(head)):
         yield Reject(member.uri, "", "too_deep", f"more than {MAX_DEPTH} containers in each other")
     elif wrapper is not None:
@@ -184,5 +184,6 @@ def copied(stream: BinaryIO) -> BinaryIO:
     return cast(BinaryIO, copy)
 
 
-def _plain_zip(name: str) -> bool:
+def is_zip_name(name: str) -> bool:
+    """Whether a file of this name that begins as a zip is opened."""
     return Path(stripped(name)).suffix.lower() in ("", ".zip")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
-import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import pyarrow as pa
 from warehouse.contracts import ObjectFact
 from warehouse.errors import InputError, MissingExtra, NetworkError
 from warehouse.sources.locate import Located
+from warehouse.sources.patterns import as_stated
 from warehouse.sources.recipe import DATABASES, SCHEME, Source
 
 
@@ -103,15 +103,8 @@ def _opened(driver: _Driver, address: str, located: Located) -> Iterator[Any]:
 
 
 def _said(error: Exception, located: Located) -> str:
-    """The first line of a driver's error, without the address and the values that it was expanded with."""
-    text = str(error).partition("\n")[0]
-    shown = re.split(r"\$\{\w+\}", located.uri)
-    pattern = "(.*?)".join(map(re.escape, shown)) + r"\Z"
-    found = re.match(pattern, located.url or "", re.DOTALL)
-    for secret in [located.url or "", *(found.groups() if found else ())]:
-        if secret:
-            text = text.replace(secret, "***")
-    return text[:300]
+    """The first line of a driver's error, without the values that the address was expanded with."""
+    return as_stated(str(error).partition("\n")[0], located.uri)[:300]
 
 
 def _query(source: Source) -> str:

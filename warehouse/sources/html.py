@@ -6,19 +6,16 @@ main text, a list of links for instance, is dropped as ``no_text``. 80 MB of HTM
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pyarrow as pa
 
 from warehouse.contracts import RECORDS, Dropped, Readings, Reject
 from warehouse.sources import parsing
 from warehouse.sources.containers import Member
-from warehouse.sources.page import SIGNALS, directives, policy, reservation
 from warehouse.sources.records import TIMES, Documents
+from warehouse.sources.rights import Document
 from warehouse.sources.text import load
-
-Document = Mapping[str, str | bool | None]
-"""Columns of contracts.RECORDS that a record states; times as ISO text."""
 
 
 def read_documents(member: Member, documents: Documents) -> Readings:
@@ -49,23 +46,6 @@ def page_document(
         "published_at": said["published"],
         "uri": said["identity"],
         **{name: said[name] for name in ("canonical", "robots", "tdm_reservation", "tdm_policy")},
-    }
-
-
-def with_headers(document: Document, fields: Mapping[str, str], address: str) -> Document:
-    """The document with what the headers of its HTTP response say to robots and of mining, beside what it says itself:
-    X-Robots-Tag, tdm-reservation, tdm-policy.
-    """
-    if not fields.keys() & {"x-robots-tag", *SIGNALS}:
-        return document
-    robots = (document.get("robots"), fields.get("x-robots-tag"))
-    said = (reservation(fields.get("tdm-reservation")), document.get("tdm_reservation"))
-    own = document.get("tdm_policy")
-    return {
-        **document,
-        "robots": directives(*(str(text) for text in robots if text)),
-        "tdm_reservation": next((each for each in (True, False) if each in said), None),
-        "tdm_policy": own or policy(address, fields.get("tdm-policy")),
     }
 
 

@@ -31,8 +31,9 @@ from urllib.parse import urlsplit
 from warehouse.contracts import Reject
 from warehouse.errors import InputError, NetworkError, WarehouseError
 from warehouse.sources.locate import Located
-from warehouse.sources.patterns import expanded
+from warehouse.sources.patterns import as_stated, expanded
 from warehouse.sources.recipe import Source
+from warehouse.sources.rights import lines_of
 
 TRANSIENT = frozenset((408, 425, 429))
 CHUNK = 1 << 18
@@ -45,12 +46,14 @@ RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
 class Response:
     """What a server answered: ``chunks`` are to be taken once, before the connection is closed.
 
-    version: ETag, else Last-Modified as it came, else None; modified: Last-Modified in UTC.
+    version: ETag, else Last-Modified as it came, else None; modified: Last-Modified in UTC; headers: lines that say
+    what may be done with it, see ``rights``.
     """
 
     version: str | None
     modified: datetime | None
     chunks: Iterator[bytes]
+    headers: str | None = None
 
 
 @contextmanager
@@ -61,17 +64,29 @@ def fetched(source: Source, located: Located, *, version: str | None = None) -> 
     than ``limits.max_object_bytes``. Messages name the uri as the source states it, never what ``${NAME}`` stands for.
     """
     until = time.monotonic() + source.http.max_fetch_s
-    with _told(located.uri):
-        answer = _opened(source, located, version)
-    if answer is None:
-        yield None
-        return
-    transfer = _Transfer(source, located, answer, until)
-    etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+    with _unshown(source):
+        with _told(located.uri):
+            answer = _opened(source, located, version)
+        if answer is None:
+            yield None
+            return
+        transfer = _Transfer(source, located, answer, until)
+        etag, modified = answer.headers.get("ETag", ""), answer.headers.get("Last-Modified")
+        try:
+            version = etag if ETAG.fullmatch(etag) else modified
+            yield Response(version, _moment(modified), transfer.chunks(), lines_of(answer.headers))
+        finally:
+            transfer.answer.close()
+
+
+@contextmanager
+def _unshown(source: Source) -> Iterator[None]:
+    """A block whose errors say nothing that a server repeats of what ``${NAME}`` stands for."""
     try:
-        yield Response(etag if ETAG.fullmatch(etag) else modified, _moment(modified), transfer.chunks())
-    finally:
-        transfer.answer.close()
+        yield
+    except WarehouseError as error:
+        came = as_stated(error.came, *source.uri, *source.http.headers.values())
+        raise type(error)(came, allowed=error.allowed, do=error.do, **error.values) from None
 
 
 def not_fetched(uri: str, error: WarehouseError) -> Reject:

@@ -134,6 +134,15 @@ def parse(member: Member, loads: Loads, *, max_bytes: int) -> Iterator[Parsed | 
                 yield from _parse_block(block, member.uri, loads)
 
 
+def layout_of(member: Member, *, max_bytes: int) -> str:
+    """``lines``, ``values`` or ``array``: how ``parse`` takes the member."""
+    if member.name.lower().endswith(".json") and _small(member, max_bytes):
+        value = _value(b"".join(_parts(member, 2 * max_bytes)).removeprefix(b"\xef\xbb\xbf"), orjson.loads)
+        if not isinstance(value, orjson.JSONDecodeError):
+            return "array" if isinstance(value, list) else "values"
+    return layout(_head(member, BLOCK)[0])
+
+
 def _head(member: Member, size: int) -> tuple[bytes, bool]:
     """The first ``size`` bytes in UTF-8, fewer where it has no more, and whether it is undamaged so far."""
     parts = list(guarded(_parts(member, size), uri=member.uri))

@@ -26,7 +26,7 @@ class Located:
     source states it. link: of a link that leads out of its folder or nowhere, and is not followed, where it leads.
     folders: the types of the columns that its folders state, among all objects of the source.
     table: whether it is a Delta table, whose folder ``path`` is, or ``url``. database: whether url is a database's
-    address. entry: what a store's listing says of it.
+    address. entry: what a store's listing says of it. headers: lines of the response that brought it, see ``rights``.
     """
 
     uri: str
@@ -40,6 +40,7 @@ class Located:
     table: bool = False
     database: bool = False
     entry: Entry | None = None
+    headers: str | None = None
 
 
 def locate(source: Source, folder: Path) -> Iterator[Located]:

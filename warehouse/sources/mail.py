@@ -24,9 +24,10 @@ from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources import parsing
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
-from warehouse.sources.html import Document, columns, refused
+from warehouse.sources.html import columns, refused
 from warehouse.sources.page import moment, tag
 from warehouse.sources.records import Documents
+from warehouse.sources.rights import Document
 
 BLOCK = 1 << 20
 MAX_LINE = 1 << 16

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from warehouse.errors import InputError
 from warehouse.sources.recipe import VARIABLE
@@ -23,11 +23,14 @@ def expanded(pattern: str) -> str:
     return VARIABLE.sub(value, pattern)
 
 
-def as_stated(text: str, uri: str) -> str:
-    """A message with the values that a uri's variables stand for put back as ``${NAME}``."""
-    for name in VARIABLE.findall(uri):
-        for value in {os.environ.get(name, ""), quote(os.environ.get(name, ""))} - {""}:
-            text = text.replace(value, f"${{{name}}}")
+def as_stated(text: str, *stated: str) -> str:
+    """A message, such as a server's, with the values that the variables of what was stated stand for put back as
+    ``${NAME}``, be they percent-encoded or not.
+    """
+    for name in sorted({name for each in stated for name in VARIABLE.findall(each)}):
+        value = os.environ.get(name, "")
+        for form in {value, quote(value), quote(value, safe=""), unquote(value)} - {""}:
+            text = text.replace(form, f"${{{name}}}")
     return text
 
 

@@ -12,9 +12,10 @@ from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.errors import MissingExtra
 from warehouse.sources import parsing
 from warehouse.sources.containers import Member
-from warehouse.sources.html import Document, columns, refused
+from warehouse.sources.html import columns, refused
 from warehouse.sources.page import moment
 from warehouse.sources.records import Documents
+from warehouse.sources.rights import Document
 from warehouse.sources.text import load
 
 INSTALL = "pip install 'ml-warehouse[pdf]'"

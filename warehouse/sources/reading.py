@@ -183,8 +183,7 @@ def _inside(source: Source, located: Located, path: Path) -> dict[str, Column]:
 
 
 def _read_member(member: Member, source: Source, located: Located, names: Names) -> Readings:
-    stated = source.reader if not member.prefix or source.reader == "datacommons" else None
-    name = stated or _told(member) or source.reader
+    name = reader_of(member, source)
     if name is None:
         yield Reject(member.uri, "", "unknown_format", f"no reader for {member.name!r}; known: {', '.join(READERS)}")
         return
@@ -195,10 +194,12 @@ def _read_member(member: Member, source: Source, located: Located, names: Names)
     if source.benchmark and reader.table is not None:
         items = benchmarks.passages(reader.table(member, source), located.uri)
     elif source.benchmark:
-        documents = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
+        documents = reader.documents(
+            member, Documents(source, member.uri, located.licence, located.title, located.headers)
+        )
         items = benchmarks.passages(documents, located.uri)
     elif not source.typed:
-        items = reader.documents(member, Documents(source, member.uri, located.licence, located.title))
+        items = reader.documents(member, Documents(source, member.uri, located.licence, located.title, located.headers))
     elif reader.table is not None:
         names.met |= dict.fromkeys(folders.stated(member.uri))
         items = folders.added(reader.table(member, source), member.uri, located.folders)
@@ -216,6 +217,12 @@ def _or_dropped(items: Readings, uri: str) -> Readings:
         yield item
     if not met:
         yield Dropped(uri, "", "no_rows")
+
+
+def reader_of(member: Member, source: Source) -> str | None:
+    """The reader of a member: the one that its source states, else the one that it tells itself; None for neither."""
+    stated = source.reader if not member.prefix or source.reader == "datacommons" else None
+    return stated or _told(member) or source.reader
 
 
 def guess_reader(path: Path) -> str:

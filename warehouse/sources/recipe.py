@@ -363,6 +363,9 @@ class _Checked:
             raise self.refuse(keys["mode"], f"mode {source.mode} without keys", "keys: [column, ...]")
         if source.keys and not source.keyed:
             raise self.refuse(keys["keys"], "keys of mode append", f"mode: {', '.join(MODES[1:])}")
+        if source.keyed and (source.reader == "delta" or source.delta != DeltaStart()):
+            allowed = "append; what is known of each key then is a model's: the last row of it by _known_at"
+            raise self.refuse(keys["mode"], f"mode {source.mode} of a Delta table", allowed)
         if source.keyed and source.keyed.whole and (source.known_at.column or source.known_at.header):
             came = f"mode {source.mode} with known_at of a {'column' if source.known_at.column else 'header'}"
             raise self.refuse(keys["known_at"], came, "known_at of a path, or none: one time for a whole vintage")

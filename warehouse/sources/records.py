@@ -18,18 +18,23 @@ import pyarrow.compute as pc
 from warehouse.contracts import RECORDS, TIMESTAMP, Reject
 from warehouse.sources.columns import CASTS, cast_where_possible, microseconds, opening, shown, within_years
 from warehouse.sources.recipe import Source
+from warehouse.sources.rights import with_lines
 
 TIMES = ("published_at", "known_at")
 
 
 @dataclass(slots=True)
 class Documents:
-    """Builds the record batches of one object or member; remembers each uri that a record stated, in 100 bytes."""
+    """Builds the record batches of one object or member; remembers each uri that a record stated, in 100 bytes.
+
+    headers: lines of the response that brought it, see ``rights``.
+    """
 
     source: Source
     uri: str
     licence: str | None = None
     title: str | None = None
+    headers: str | None = None
     met: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -79,6 +84,8 @@ class Documents:
         for name, default in defaults.items():
             given = columns.get(name, pa.nulls(size, pa.string()))
             columns[name] = given if default is None else pc.fill_null(given, default)
+        if self.headers:
+            columns = with_lines(columns, size, self.headers, self.uri)
         arrays = [columns[item.name] if item.name in columns else pa.nulls(size, item.type) for item in RECORDS]
         return pa.RecordBatch.from_arrays(arrays, schema=RECORDS)
 

@@ -188,6 +188,7 @@ def source_schema() -> Schema:
     keyed = {"required": ["mode"], "properties": {"mode": _words(MODES[1:])}}
     whole = {"required": ["mode"], "properties": {"mode": _words(("snapshot", "scd2"))}}
     environment = {"required": ["reader"], "properties": {"reader": {"const": "python_env"}}}
+    no_delta = {"properties": {"reader": {"not": {"const": "delta"}}, "delta": _lacking("start")}}
     one_time = {"properties": {"known_at": _lacking("column", "header")}}
     typed_only = [{"if": {"required": [key]}, "then": own_table} for key in ("columns", "mode", "keys", "contract")]
     return {
@@ -197,7 +198,7 @@ def source_schema() -> Schema:
         "anyOf": [{"required": ["uri"]}, {"required": ["inbox"]}, environment],
         "allOf": [
             *typed_only,
-            {"if": keyed, "then": {"required": ["keys"]}},
+            {"if": keyed, "then": {"required": ["keys"], **no_delta}},
             {"if": {"required": ["keys"]}, "then": keyed},
             {"if": whole, "then": one_time},
         ],

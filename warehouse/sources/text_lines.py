@@ -172,10 +172,16 @@ def _lines_in(text: str) -> int:
     return text.count("\n") + (not text.endswith("\n"))
 
 
-def _decoder(chunk: bytes, encoding: str | None) -> codecs.IncrementalDecoder:
-    """A decoder for the object that starts with ``chunk``, which takes away a byte order mark."""
+def charset_of(chunk: bytes, encoding: str | None) -> str:
+    """The charset of the object that starts with ``chunk``, by the name that Python knows it under."""
     if chunk.startswith(MARKS_UTF16):
-        return codecs.getincrementaldecoder("utf-16")("strict")
+        return "utf-16"
     if encoding is None and not chunk.startswith(codecs.BOM_UTF8):
         encoding = unmarked_utf16(chunk) or guessed(chunk)
-    return codecs.getincrementaldecoder(encoding or "utf-8-sig")("surrogateescape")
+    return encoding or "utf-8-sig"
+
+
+def _decoder(chunk: bytes, encoding: str | None) -> codecs.IncrementalDecoder:
+    """A decoder for the object that starts with ``chunk``, which takes away a byte order mark."""
+    charset = charset_of(chunk, encoding)
+    return codecs.getincrementaldecoder(charset)("strict" if charset == "utf-16" else "surrogateescape")

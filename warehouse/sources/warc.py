@@ -21,8 +21,9 @@ import zstandard
 from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.containers import Member
 from warehouse.sources.guard import guarded
-from warehouse.sources.html import Document, columns, page_document, with_headers
+from warehouse.sources.html import columns, page_document
 from warehouse.sources.records import Documents
+from warehouse.sources.rights import Document, with_headers
 from warehouse.sources.text import decoded
 from warehouse.sources.warc_records import UNNUMBERED, Record, http_message, last_moment, records, target_uri
 

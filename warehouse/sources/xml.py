@@ -9,16 +9,16 @@ other is the same Reject. Comments and processing instructions are no text. 17 M
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from html.entities import html5
 from xml.parsers import expat
 
 from warehouse.contracts import Dropped, Readings, Reject
 from warehouse.sources.containers import Member
-from warehouse.sources.html import Document, columns
+from warehouse.sources.html import columns
 from warehouse.sources.page import tag
 from warehouse.sources.records import Documents
+from warehouse.sources.rights import Document
 
 BLOCK = 1 << 16
 XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
@@ -33,9 +33,7 @@ def read_documents(member: Member, documents: Documents) -> Readings:
     """The member's document."""
     made = _Text(documents.source.limits.max_record_bytes)
     try:
-        for block in _blocks(member):
-            made.parser.Parse(block, False)
-        made.parser.Parse(b"", True)
+        _parse(member, made)
     except Refused as error:
         reason, message = error.args
         yield Reject(member.uri, "0", reason, message, max(0, made.parser.CurrentByteIndex))
@@ -51,10 +49,18 @@ def read_documents(member: Member, documents: Documents) -> Readings:
     yield from documents.batch([0], columns([found]))
 
 
-def _blocks(member: Member) -> Iterator[bytes]:
+def _parse(member: Member, made: _Text) -> None:
+    """Give the parser all of it, in blocks that grow with the token that is open: expat looks through one again each
+    time. Raises Refused for a tag, comment or the like of more than max_chars, ExpatError.
+    """
+    given = 0
     with closing(member.open()) as stream:
-        while block := stream.read(BLOCK):
-            yield block
+        while block := stream.read(max(BLOCK, given - max(0, made.parser.CurrentByteIndex))):
+            made.parser.Parse(block, False)
+            given += len(block)
+            if given - made.parser.CurrentByteIndex > made.max_chars + BLOCK:
+                raise Refused("record_too_large", f"a tag or comment of more than {made.max_chars} bytes")
+    made.parser.Parse(b"", True)
 
 
 class _Text:

@@ -7,9 +7,9 @@ of its folder.
 
 Won: a value keeps its spelling. ``value`` is a double; ``value_text`` has what was stated where the double, written
 shortest, would read otherwise (10.0, 1e6) or is none (dcid:Acre10, text in quotes), so an observation's dcid, which is
-a hash of the spelling, comes out the same. By a config.json whole columns are converted, by a TMCF row by row (figures
-in docs/sources.md). A node or row that lacks what an observation needs is a Reject with its line; an empty value is
-none.
+a hash of the spelling, comes out the same. By a config.json whole columns are converted, by a TMCF each different cell
+once where the template allows it (``planned``), else row by row (figures in docs/sources.md). A node or row that lacks
+what an observation needs is a Reject with its line; an empty value is none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain, compress, groupby
 from typing import Any
 
 import orjson
@@ -34,6 +35,7 @@ from warehouse.sources.datacommons.checks import Checker, is_date
 from warehouse.sources.datacommons.config import COLUMNS, CONFIG, REQUIRED, Input, WrongConfig, read_config
 from warehouse.sources.datacommons.generate import completed, merged, template_nodes, usable
 from warehouse.sources.datacommons.mcf import Finding, Node, Value, parse, spelt, typed
+from warehouse.sources.datacommons.planned import ODD, OWN, planned
 from warehouse.sources.datacommons.resolve import Graph, Known, resolve
 from warehouse.sources.datacommons.template import END, Row, Template, csv_rows
 from warehouse.sources.datacommons.vocabulary import KEY, OBSERVATION
@@ -69,7 +71,6 @@ STATEMENTS = pa.schema(
 )
 PREFIX = r"^(dcid|dcs|schema):"
 ROWS = 8192
-OWN = ("typeOf", "dcid", "keyString", *KEY, "provenance")
 
 
 def read_table(member: Member, source: Source) -> Readings:
@@ -286,26 +287,33 @@ def _batch(arrays: list[pa.Array], schema: pa.Schema, records: list[str], known:
 
 @dataclass(slots=True)
 class _Rows:
-    """Rows of a table held until there are ROWS of them."""
+    """Rows of a table held by columns until there are ROWS of them; ``text`` of observations is their value."""
 
     schema: pa.Schema
     source: Source
     uri: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
     records: list[str] = field(default_factory=list)
     times: list[str | None] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
 
     def add(self, row: dict[str, Any], record: str, time: str | None = None) -> Iterator[pa.RecordBatch | Reject]:
         """Take up a row; a batch where there are enough."""
-        self.rows.append(row)
-        self.records.append(record)
-        self.times.append(time)
-        if len(self.rows) >= ROWS:
+        yield from self.extend({name: [value] for name, value in row.items()}, [record], [time])
+
+    def extend(
+        self, columns: dict[str, list[Any]], records: list[str], times: list[str | None]
+    ) -> Iterator[pa.RecordBatch | Reject]:
+        """Take up rows, always of the same columns; a batch where there are enough."""
+        for name, values in columns.items():
+            self.columns.setdefault(name, []).extend(values)
+        self.records += records
+        self.times += times
+        if len(self.records) >= ROWS:
             yield from self.flush()
 
     def flush(self) -> Iterator[pa.RecordBatch | Reject]:
         """The rows held, and a Reject for each whose known_at is no time."""
-        if not self.rows:
+        if not self.records:
             return
         stated = pa.array(self.times, pa.string())
         name = self.source.known_at.column
@@ -314,17 +322,19 @@ class _Rows:
         late = pc.and_(pc.is_null(known), pc.is_valid(stated))
         for at in pc.indices_nonzero(late).to_pylist():
             yield Reject(self.uri, self.records[at], "type_mismatch", f"known_at {name} is {self.times[at]!r}, no time")
-        arrays = [self._column(each) for each in self.schema]
-        batch = _batch(arrays, self.schema, self.records, known).filter(pc.invert(late))
-        self.rows, self.records, self.times = [], [], []
+        batch = _batch(self._arrays(), self.schema, self.records, known).filter(pc.invert(late))
+        self.records, self.times, self.columns = [], [], {}
         if batch.num_rows:
             yield batch
 
-    def _column(self, each: pa.Field) -> pa.Array:
-        if self.schema is OBSERVATIONS and each.name in ("value", "value_text"):
-            found = numbers(pa.array([row["text"] for row in self.rows], pa.string()))
-            return found[each.name == "value_text"]
-        return pa.array([row.get(each.name) for row in self.rows], each.type)
+    def _arrays(self) -> list[pa.Array]:
+        made = {}
+        if self.schema is OBSERVATIONS:
+            made["value"], made["value_text"] = numbers(pa.array(self.columns["text"], pa.string()))
+        return [
+            made[each.name] if each.name in made else pa.array(self.columns[each.name], each.type)
+            for each in self.schema
+        ]
 
 
 def observation(node: Node) -> dict[str, Any]:
@@ -478,10 +488,16 @@ def _templated(member: Member, source: Source, template: str) -> Readings:
         ):
             known.add(_described(member.beside, source))
         made = _Made(member, source, Template(nodes, columns, member.name, delimiter), known)
+        held: list[Row] = []
         for row in table:
-            yield from made.row(row)
-            for reject in lines.taken():
+            held.append(row)
+            refused = lines.taken()
+            if refused or len(held) >= made.at_once:
+                yield from made.all(held)
+                held = []
+            for reject in refused:
                 yield replace(reject, record=str(row.line - 1)) if reject.record else reject
+        yield from made.all(held)
         yield from lines.taken()
     yield from made.rows.flush()
 
@@ -489,6 +505,19 @@ def _templated(member: Member, source: Source, template: str) -> Readings:
 def _unnamed(nodes: Graph, entity: str) -> bool:
     """Whether a value refers to a node of the template that states no dcid."""
     return entity in nodes and "dcid" not in nodes[entity].values
+
+
+def _is_utf8(rows: Sequence[Row]) -> bool:
+    try:
+        "".join(chain.from_iterable(row.cells for row in rows)).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _woven(lists: Sequence[Sequence[Any]]) -> list[Any]:
+    """The first of each list, then the second of each, and so on."""
+    return list(lists[0]) if len(lists) == 1 else list(chain.from_iterable(zip(*lists, strict=True)))
 
 
 class _Made:
@@ -499,6 +528,55 @@ class _Made:
         self.rows = _Rows(OBSERVATIONS, source, member.uri)
         self.time = plan.columns.get(source.known_at.column or "")
         self.wanted = [name for name, node in plan.nodes.items() if OBSERVATION in node.all("typeOf")]
+        self.planned = planned(plan)
+        self.at_once = max(1, ROWS // max(1, len(self.wanted)))
+
+    def all(self, rows: Sequence[Row]) -> Iterator[pa.RecordBatch | Reject | Dropped]:
+        """What rows give, in their order."""
+        width = len(self.plan.columns)
+        for plain, some in groupby(rows, lambda row: len(row.cells) == width):
+            run = list(some)
+            if plain and self.planned is not None and _is_utf8(run) and not run[-1].cells[-1].endswith(END):
+                yield from self._together(run)
+            else:
+                for row in run:
+                    yield from self.row(row)
+
+    def _together(self, rows: list[Row]) -> Iterator[pa.RecordBatch | Reject | Dropped]:
+        """What rows of the right width give, those with an odd cell one by one."""
+        cells, size = list(zip(*(row.cells for row in rows), strict=True)), len(rows)
+        made = [each.read(cells, size) for each in self.planned or ()]
+        odd = {
+            at for each in made for values in each.values() if ODD in values for at in range(size) if values[at] is ODD
+        }
+        times = [None] * size if self.time is None else [cell or None for cell in cells[self.time]]
+        start = 0
+        for at in [*sorted(odd), size]:
+            if at > start:
+                yield from self._add(
+                    rows[start:at], [{n: v[start:at] for n, v in each.items()} for each in made], times[start:at]
+                )
+            if at < size:
+                yield from self.row(rows[at])
+            start = at + 1
+
+    def _add(
+        self, rows: Sequence[Row], made: Sequence[dict[str, list[Any]]], times: Sequence[str | None]
+    ) -> Iterator[pa.RecordBatch | Reject | Dropped]:
+        """Take up the observations of rows, in the order of the rows; one without a value is dropped."""
+        prefix, width = self.member.prefix, len(made)
+        suffixes = [name.partition("->")[2] for name in self.wanted]
+        records = [f"{prefix}{row.line - 2}/{suffix}" for row in rows for suffix in suffixes]
+        columns = {name: _woven([each[name] for each in made]) for name in made[0]}
+        known = _woven([times] * width)
+        if None in columns["text"]:
+            there = [text is not None for text in columns["text"]]
+            for record, kept in zip(records, there, strict=True):
+                if not kept:
+                    yield Dropped(self.member.uri, record, "no_value")
+            columns = {name: list(compress(values, there)) for name, values in columns.items()}
+            records, known = list(compress(records, there)), list(compress(known, there))
+        yield from self.rows.extend(columns, records, known)
 
     def row(self, row: Row) -> Iterator[pa.RecordBatch | Reject | Dropped]:
         """What one row gives: an observation, a Reject or a Dropped for each that the template makes."""

@@ -57,11 +57,13 @@ class Template:
             message = f"{len(row.cells)} cells, the header has {len(self.columns)}"
             note(Finding("error", "CSV_InconsistentRows", message, self.file, row.line))
             return {}
-        return _Made(self, row, note).graph()
+        return Made(self, row, note).graph()
 
 
 @dataclass(slots=True)
-class _Made:
+class Made:
+    """What the template makes of one row."""
+
     template: Template
     row: Row
     note: Note
@@ -71,10 +73,14 @@ class _Made:
         where = self.template.file, self.row.line
         return lambda check, message: self.note(Finding(level, check, message, *where))
 
+    def values(self, owner: str, name: str) -> list[Value]:
+        """The values of a property of one node."""
+        self._name_all()
+        return self._values(owner, self.template.nodes[owner], name)
+
     def graph(self) -> Graph:
-        for name, node in self.template.nodes.items():
-            if "dcid" in node.values:
-                self._name(name, node)
+        """Every node, by name."""
+        self._name_all()
         made: Graph = {}
         for name, node in self.template.nodes.items():
             own = self._node_name(name)
@@ -88,6 +94,11 @@ class _Made:
             if self.template.checker.check(fresh):
                 made[own] = fresh
         return made
+
+    def _name_all(self) -> None:
+        for name, node in self.template.nodes.items():
+            if "dcid" in node.values:
+                self._name(name, node)
 
     def _name(self, name: str, node: Node) -> None:
         """The dcid of a node that states one; empty where its cell has none."""
