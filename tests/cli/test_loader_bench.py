@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import pty
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from written_release import write_release, write_rows
+
+from warehouse.cli.app import run
+from warehouse.loader import bench
 
 
 @pytest.mark.parametrize("threads", ["0", "2"])
@@ -30,3 +37,19 @@ def test_rows_and_a_batch_larger_than_the_split_are_read_too(tmp_path: Path, war
     assert ended.status == 0, ended.err
     assert re.match(r"[\d,]+ samples/s, [\d.]+ [kMG]?B/s, [\d.]+ us of CPU a sample\n", ended.out)
     assert "batches were not ready when asked for" in ended.out
+
+
+def test_a_terminal_sees_the_pace_on_the_way_and_an_empty_line_in_the_end(tmp_path: Path, monkeypatch) -> None:
+    path = write_release(tmp_path / "release", (40,))
+    ours, theirs = pty.openpty()
+    monkeypatch.setattr(bench, "SHOWN_EVERY_S", 0.01)
+    with os.fdopen(theirs, "w") as terminal, redirect_stderr(terminal), redirect_stdout(io.StringIO()) as out:
+        assert run(["loader", "bench", str(path), "--batch", "8", "--seconds", "0.1"]) == 0
+    seen = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    lines = seen.split("\r\x1b[K")
+    assert len(lines) > 2 and lines[0] == lines[-1] == ""
+    assert all(
+        re.fullmatch(r"epoch \d+  [\d,]+ samples/s, [\d.]+ [kM]?B/s  [\d,]+ stalls", line) for line in lines[1:-1]
+    )
+    assert "samples/s" in out.getvalue()

@@ -91,6 +91,13 @@ def test_a_resume_with_another_batch_loses_and_repeats_nothing(release: Path) ->
     assert len(seen) == len(set(seen)) == 40 + 63
 
 
+def test_a_resume_keeps_the_last_partial_batch_if_asked_to(release: Path) -> None:
+    loader = Loader(release, batch=8, drop_last=False)
+    first = next(loader.batches()).samples.tolist()
+    rest = Loader.resume(release, loader.state(), batch=10, drop_last=False)
+    assert sorted(first + [number for batch in rest.batches() for number in batch.samples.tolist()]) == list(range(103))
+
+
 def test_a_state_is_a_few_dozen_bytes(release: Path) -> None:
     assert len(pickle.dumps(tuple(Loader(release, batch=8).state().values()))) < 100
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from warehouse.loader.bench import Pace
 
 
+CLEARED = "\r\x1b[K"
+"""To the beginning of an empty line."""
+
+
 @click.group("loader", cls=Parts, invoke_without_command=True)
 @click.pass_context
 def loader_verb(ctx: click.Context) -> None:
@@ -60,6 +64,8 @@ def bench(release: str, *, split: str, batch: int, seconds: float, threads: int,
         threads=threads,
         shown=_show if sys.stderr.isatty() else lambda _: None,
     )
+    if sys.stderr.isatty():
+        click.echo(CLEARED, nl=False, err=True)
     if json_:
         speeds = (pace.samples_per_s, pace.bytes_per_s, pace.cpu_us_per_sample)
         names = ("samples_per_s", "bytes_per_s", "cpu_us_per_sample")
@@ -74,7 +80,7 @@ def bench(release: str, *, split: str, batch: int, seconds: float, threads: int,
 
 
 def _show(pace: Pace) -> None:
-    click.echo(f"\r\x1b[Kepoch {pace.epoch}  {_speed(pace)}  {pace.stalls:,} stalls\r", nl=False, err=True)
+    click.echo(f"{CLEARED}epoch {pace.epoch}  {_speed(pace)}  {pace.stalls:,} stalls", nl=False, err=True)
 
 
 def _speed(pace: Pace) -> str:

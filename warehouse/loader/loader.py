@@ -58,7 +58,17 @@ class Loader:
         self.counters = Counters()
 
     @classmethod
-    def resume(cls, path: Path | str, state: State, *, batch: int, world: int = 1, rank: int = 0) -> Loader:
+    def resume(
+        cls,
+        path: Path | str,
+        state: State,
+        *,
+        batch: int,
+        world: int = 1,
+        rank: int = 0,
+        drop_last: bool = True,
+        checked: bool = True,
+    ) -> Loader:
         """A loader that goes on where ``state`` was taken, with any batch and world. Raises StateError if it cannot."""
         try:
             loader = cls(
@@ -69,6 +79,8 @@ class Loader:
                 rank=rank,
                 seed=state["seed"],
                 epoch=state["epoch"],
+                drop_last=drop_last,
+                checked=checked,
             )
         except (KeyError, TypeError):
             raise unlike(state) from None

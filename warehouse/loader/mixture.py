@@ -264,6 +264,7 @@ class Mixture:
         batch: int,
         world: int = 1,
         rank: int = 0,
+        checked: bool = True,
     ) -> Mixture:
         """A mixture that goes on where ``state`` was taken, with any batch, world and phases ahead.
 
@@ -273,7 +274,7 @@ class Mixture:
             seed = state["seed"]
         except (KeyError, TypeError):
             raise _unlike(state) from None
-        mixture = cls(sources, phases=phases, batch=batch, world=world, rank=rank, seed=seed)
+        mixture = cls(sources, phases=phases, batch=batch, world=world, rank=rank, seed=seed, checked=checked)
         mixture.restore(state)
         return mixture
 

@@ -74,11 +74,30 @@ class TableLoader:
         self.counters = Counters()
 
     @classmethod
-    def resume(cls, path: Path | str, state: State, *, batch: int, world: int = 1, rank: int = 0) -> TableLoader:
+    def resume(
+        cls,
+        path: Path | str,
+        state: State,
+        *,
+        batch: int,
+        world: int = 1,
+        rank: int = 0,
+        drop_last: bool = True,
+        checked: bool = True,
+    ) -> TableLoader:
         """A loader that goes on where ``state`` was taken, with any batch and world. Raises StateError if it cannot."""
         try:
-            seed, epoch, split = state["seed"], state["epoch"], state["split"]
-            loader = cls(path, split=split, batch=batch, world=world, rank=rank, seed=seed, epoch=epoch)
+            loader = cls(
+                path,
+                split=state["split"],
+                batch=batch,
+                world=world,
+                rank=rank,
+                seed=state["seed"],
+                epoch=state["epoch"],
+                drop_last=drop_last,
+                checked=checked,
+            )
         except (KeyError, TypeError):
             raise unlike(state) from None
         loader.restore(state)
