@@ -41,6 +41,7 @@ VERBS = {
         "features": "features",
         "runway": "runway",
         "synth": "synth",
+        "loader": "loading",
     },
     "Serve": {"ui": "runs"},
 }
