@@ -100,3 +100,10 @@ def test_a_release_of_a_project_in_a_bucket_comes_from_there_and_not_by_the_mirr
     assert (ended.status, ended.err) == (0, "")
     assert files(named / "to") == files(shelved)
     assert {path.name for path in (named / "state").rglob("made/1/*")} == {"manifest.json"}
+
+
+def test_a_place_needs_no_project_around(named: Path, warehouse, tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    shelved = named / ".warehouse/datasets/made/1"
+    assert warehouse("pull", str(shelved), "to").status == 0
+    assert files(Path("to")) == files(shelved)
