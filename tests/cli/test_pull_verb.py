@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from file_server import Fault, serving
 from written_release import write_release
 
@@ -107,3 +109,16 @@ def test_a_place_needs_no_project_around(named: Path, warehouse, tmp_path_factor
     shelved = named / ".warehouse/datasets/made/1"
     assert warehouse("pull", str(shelved), "to").status == 0
     assert files(Path("to")) == files(shelved)
+
+
+def test_a_key_is_asked_for_by_pull_and_verify(named: Path, warehouse) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (named / "public.pem").write_bytes(public)
+    shelved = named / ".warehouse/datasets/made/1"
+    for verb in (("pull", "made", "to"), ("verify", "made")):
+        ended = warehouse(*verb, "--key", "public.pem")
+        assert (ended.status, "is not signed" in ended.err) == (1, True)
+    (shelved / "manifest.sig").write_bytes(private.sign((shelved / "manifest.json").read_bytes()))
+    for verb in (("pull", "made", "to"), ("verify", "made"), ("verify", "to")):
+        assert warehouse(*verb, "--key", "public.pem").out.endswith("signed by public.pem\n")
