@@ -3,10 +3,11 @@
     recipe -> select -> leave out -> freeze -> tokenise and pack each shard -> describe -> one rename
 
 ``export`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a sample to its
-documents, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
+documents and ``holding`` back, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
 """
 
 from warehouse.datasets.decontamination import Overlap
+from warehouse.datasets.holding import Piece, holding
 from warehouse.datasets.integrity import Verified, rebuild, verify
 from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace, vocabulary_of
@@ -25,6 +26,7 @@ __all__ = [
     "Listed",
     "Manifest",
     "Overlap",
+    "Piece",
     "Release",
     "Segment",
     "TableManifest",
@@ -33,6 +35,7 @@ __all__ = [
     "Verified",
     "export",
     "export_table",
+    "holding",
     "list_releases",
     "load_recipe",
     "read_any",

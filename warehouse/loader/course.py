@@ -114,10 +114,15 @@ class Course:
     def _order(self, first: int) -> Numbers:
         """Samples at positions first..first+CHUNK-1 of this epoch's order; the last chunk asked for is kept."""
         if self._chunk[:2] != (self.epoch, first):
-            key = f"{self.dataset}/{self.split}/{self.seed}/{self.epoch}"
+            key = order_key(self.dataset, self.split, self.seed, self.epoch)
             positions = np.arange(first, min(first + CHUNK, self.total), dtype=np.uint64)
             self._chunk = (self.epoch, first, permuted(positions, n=self.total, key=key).astype(np.int64))
         return self._chunk[2]
+
+
+def order_key(dataset: str, split: str, seed: int, epoch: int) -> str:
+    """What names the order of an epoch of a split."""
+    return f"{dataset}/{split}/{seed}/{epoch}"
 
 
 def check_shape(batch: int, world: int, rank: int) -> None:
