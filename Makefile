@@ -67,7 +67,7 @@ bench-frameworks: $(FRAMEWORKS)/.installed
 LOCKED := uv pip compile --universal --generate-hashes --no-header --no-annotate --no-strip-extras --python-version 3.11
 
 lock:
-	$(LOCKED) --extra all --extra adbc --extra dev --extra pdf pyproject.toml -o requirements.lock
+	$(LOCKED) --extra all --extra adbc --extra dev --extra pdf --extra remote --extra sign pyproject.toml -o requirements.lock
 	printf 'pytest\ntorchdata\n' | $(LOCKED) --extra torch pyproject.toml - -o requirements-frameworks.lock
 
 clean:

@@ -19,7 +19,11 @@ identity, and of Parquet what a process that decodes costs more than decoding in
 
 Input, made here from fixed seeds: 200 MB of text as JSON Lines and as Parquet, 100 MB of CSV with five types, the gold
 pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. JSONTestSuite and delta-io's
-golden tables: how many files are read wrongly, how many tables right. Last line: one JSON object.
+golden tables: how many files are read wrongly, how many tables right. grown_jsonl_share: CPU seconds of reading on the
+JSON Lines, which grew by 1 % in whole lines, over those of reading them first. parallel_speedup: seconds of eight
+archives of the gold pages with threads = 1 over those with 2; parallel_rss_ratio: peak memory of the process and those
+below it, pages that several share counted once (PSS, looked at every 50 ms), with 2 over that with 1. Last line: one
+JSON object.
 """
 
 from __future__ import annotations
@@ -33,8 +37,11 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -53,7 +60,7 @@ from fastwarc.warc import ArchiveIterator, WarcRecordType
 
 from pipelines.run import run_assets
 from warehouse.contracts import BATCH_BYTES, Reject
-from warehouse.project import load
+from warehouse.project import Project, load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 from warehouse.repository.documents import content_hashes, doc_ids
@@ -64,6 +71,7 @@ from warehouse.sources.page import page
 TEXT_BYTES, CSV_BYTES = 200_000_000, 100_000_000
 ADDRESSES = {"response": 4, "conversion": 100}
 ROUNDS = 5
+ARCHIVES = 4
 RECIPES = {
     "jsonl": "reader: jsonl\nuri: texts.jsonl\n",
     "parquet": "reader: parquet\nuri: texts.parquet\n",
@@ -84,10 +92,10 @@ def main() -> None:
     given = arguments.parse_args()
     if given.measure:
         how, kind, folder = given.measure
-        print(json.dumps({"ours": ours, "bare": bare}[how](kind, Path(folder))))
+        print(json.dumps({"ours": ours, "bare": bare, "grown": grown, "at_once": at_once}[how](kind, Path(folder))))
         return
     with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=os.environ.get("BENCH_TMP")) as name:
-        figures = overheads(Path(name), own=given.own)
+        figures = overheads(Path(name), own=given.own) | growth(Path(name)) | parallel(Path(name))
         if given.gigabytes:
             figures |= large(Path(name), given.gigabytes)
     data = pages.PAGES.parent
@@ -162,7 +170,7 @@ def besides(files: dict[str, Path]) -> None:
 
 def measured(how: str, kind: str, folder: Path) -> dict[str, Any]:
     """What a process of its own says: cpu_s, rows, and of ours peak_rss."""
-    if how in ("ours", "bare"):
+    if how in ("ours", "bare", "grown", "at_once"):
         argv: list[object] = [sys.executable, __file__, "--measure", how, kind, folder]
     else:
         argv = [peers.interpreter(), Path(__file__).with_name("ingest_peers.py"), how, folder]
@@ -170,22 +178,104 @@ def measured(how: str, kind: str, folder: Path) -> dict[str, Any]:
     return said
 
 
+def growth(folder: Path) -> dict[str, float]:
+    """CPU seconds of what JSON Lines grew by over those of the first reading, the least of the rounds."""
+    spent = [measured("grown", "jsonl", folder) for _ in range(ROUNDS)]
+    first, rest = (min(each[name] for each in spent) for name in ("first_cpu_s", "cpu_s"))
+    print(f"JSON Lines, 1 % more: {rest:.2f} CPU s, first reading {first:.2f}")
+    return {"grown_jsonl_share": round(rest / first, 3)}
+
+
+def grown(kind: str, folder: Path) -> dict[str, float]:
+    """A copy of the file is read, grows by a hundredth, and is read on."""
+    with tempfile.TemporaryDirectory(prefix="grown-", dir=folder) as name:
+        lines = (folder / "texts.jsonl").read_bytes().splitlines(keepends=True)
+        file = Path(name) / "texts.jsonl"
+        file.write_bytes(b"".join(lines))
+        project = made_project(kind, Path(name))
+        first = costs(project, kind)
+        with file.open("ab") as more:
+            more.writelines(lines[: len(lines) // 100])
+        del lines
+        return {"first_cpu_s": first["cpu_s"], **costs(project, kind)}
+
+
+def parallel(folder: Path) -> dict[str, float]:
+    """Seconds and peak memory of eight archives with one and two threads, CPU seconds beside them."""
+    given = list(pages.pages().values())
+    (folder / "archives").mkdir()
+    for number in range(ARCHIVES):
+        path = folder / f"archives/{number}.warc.gz"
+        archive(path, "response", "application/http; msgtype=response", map(response, given))
+    one, two = (measured("at_once", threads, folder) for threads in ("1", "2"))
+    for each in (one, two):
+        print("archives at once:", json.dumps(each))
+    return {
+        "parallel_speedup": round(one["wall_s"] / two["wall_s"], 2),
+        "parallel_rss_ratio": round(two["peak_pss"] / one["peak_pss"], 2),
+    }
+
+
+def at_once(threads: str, folder: Path) -> dict[str, float]:
+    """The source of the archives in a new project."""
+    with tempfile.TemporaryDirectory(prefix="project-", dir=folder) as name:
+        project = made_project("warc", folder, Path(name))
+        (Path(name) / "recipes/sources/warc.yaml").write_text(f"uri: {folder}/archives\nmax_reject_share: 0\n")
+        project = replace(project, threads=int(threads))
+        peak = [0]
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.05):
+                peak[0] = max(peak[0], pss(os.getpid()))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        before = time.perf_counter()
+        spent = costs(project, "warc")
+        wall = time.perf_counter() - before
+        ended.set()
+        watcher.join()
+        return {"threads": int(threads), "wall_s": round(wall, 2), "peak_pss": peak[0], **spent}
+
+
+def pss(process: int) -> int:
+    """Bytes of memory of a process and those below it, what several share in equal parts; 0 of one that is gone."""
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        below = [each.read_text() for each in Path(f"/proc/{process}/task").glob("*/children")]
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    own = next((int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+    return own + sum(pss(int(each)) for each in " ".join(below).split())
+
+
 def ours(kind: str, folder: Path) -> dict[str, float]:
     """The asset of a new project that has this source alone."""
     with tempfile.TemporaryDirectory(prefix="project-", dir=folder) as name:
-        recipes = Path(name) / "recipes/sources"
-        recipes.mkdir(parents=True)
-        recipe = RECIPES[kind].replace("uri: ", f"uri: {folder}/")
-        (recipes / f"{kind}.yaml").write_text(f"{recipe}licence: PSF-2.0\nmax_reject_share: 0\n")
-        (Path(name) / "warehouse.toml").write_text('name = "bench"\n')
-        os.environ["WAREHOUSE_ROOT"] = f"{name}/root"
-        project = load(Path(name))
-        run_assets(project, [f"sources/{kind}"])
-        con = connect()
-        attach_repository(con, [Repository(project.root).snapshot("runs")])
-        sql = "SELECT cpu_s, rows, peak_rss FROM repository.runs WHERE asset = ?"
-        ((cpu_s, rows, peak),) = fetch_all(con, sql, [f"sources/{kind}"])
-        return {"cpu_s": cpu_s, "rows": rows, "peak_rss": peak}
+        return costs(made_project(kind, folder, Path(name)), kind)
+
+
+def made_project(kind: str, data: Path, folder: Path | None = None) -> Project:
+    """A project that has a source of the kind alone, of the file in ``data``; there too, where no folder is stated."""
+    folder = folder or data
+    recipes = folder / "recipes/sources"
+    recipes.mkdir(parents=True)
+    recipe = RECIPES[kind].replace("uri: ", f"uri: {data}/")
+    (recipes / f"{kind}.yaml").write_text(f"{recipe}licence: PSF-2.0\nmax_reject_share: 0\n")
+    (folder / "warehouse.toml").write_text('name = "bench"\n')
+    os.environ["WAREHOUSE_ROOT"] = f"{folder}/root"
+    return load(folder)
+
+
+def costs(project: Project, kind: str) -> dict[str, float]:
+    """What a run of the source costs."""
+    run_assets(project, [f"sources/{kind}"])
+    con = connect()
+    attach_repository(con, [Repository(project.root).snapshot("runs")])
+    sql = "SELECT cpu_s, rows, peak_rss FROM repository.runs WHERE asset = ? ORDER BY started_at DESC LIMIT 1"
+    ((cpu_s, rows, peak),) = fetch_all(con, sql, [f"sources/{kind}"])
+    return {"cpu_s": cpu_s, "rows": rows, "peak_rss": peak}
 
 
 def bare(kind: str, folder: Path) -> dict[str, float]:

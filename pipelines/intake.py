@@ -1,16 +1,17 @@
 """What is new of a source, read into its table: objects fetched, archived, compared with the current ones, and read.
 
 An object's bytes go to the archive first; an object that is still the current one of its uri under the same reader is
-skipped; every other is read again whole. ``known_at`` is the source's own, else what the caller says. What a network or
-a server fails at is kept as a reject ``not_fetched`` after all else is committed.
+skipped; of one that grew the rest is read (``growing``), every other is read again whole. ``known_at`` is the source's
+own, else what the caller says. What a network or a server fails at is kept as a reject ``not_fetched`` after all else
+is committed.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -21,6 +22,7 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from pipelines.cutters import cutter
+from pipelines.growing import read_on, read_rest_again
 from pipelines.tables import Part, table_parts
 from warehouse.contracts import RESOLVED_REJECTS, SCHEMA_CHANGES, ObjectFact, Receipt, digest
 from warehouse.errors import InputError, NetworkError, WarehouseError
@@ -30,6 +32,7 @@ from warehouse.repository import Ingestion, Reading, Repository
 from warehouse.sources import (
     Located,
     Names,
+    Readers,
     Source,
     answered,
     closing_parser,
@@ -41,9 +44,14 @@ from warehouse.sources import (
     read,
     read_batches,
     reader_id,
+    recipe_digest,
     stored,
 )
 
+AHEAD_BYTES = 1 << 20
+"""Smaller objects are read by this process whatever others do: to start one takes 0.4 CPU s."""
+READ_FAST = ("jsonl", "parquet", "arrow", "link")
+"""Read faster than written: eight files of 20 MB of JSON Lines took 1.4 CPU s here and 2.9 through two processes."""
 COUNTS = ("rows_in", "rows_out", "unchanged", "rejected", "dropped")
 
 
@@ -121,7 +129,14 @@ def ingest(
     objects = _objects(project, source, now=known_at, partitions=partitions, reread=reread)
     with closing_parser():
         intake = _Intake(
-            repository, source, objects, known_at=known_at, reread=reread, partitions=partitions, folder=project.folder
+            repository,
+            source,
+            objects,
+            known_at=known_at,
+            reread=reread,
+            partitions=partitions,
+            folder=project.folder,
+            processes=project.threads,
         )
         done = intake.taken(run_id)
     _settle(
@@ -248,10 +263,12 @@ class _Intake:
     unchanged: int = 0
     bytes_read: int = 0
     failed: dict[str, WarehouseError] = field(default_factory=dict)
+    ingestion: Ingestion | None = None
+    processes: int = 1
 
     def taken(self, run_id: str) -> Ingested:
         """What came of the objects."""
-        with self._ingestion(run_id) as ingestion:
+        with closing(Readers(self.source)) as readers, self._ingestion(run_id) as ingestion:
             keyed = self.source.keyed
             if keyed and self.reread and (facts := ingestion.facts()):
                 ingestion.read_again(min(facts, key=lambda fact: fact.known_at))
@@ -260,13 +277,14 @@ class _Intake:
                 self._take_vintages(ingestion, list(arrivals))
             else:
                 found = sorted(arrivals, key=lambda each: each.known_at or self.known_at) if keyed else arrivals
-                for each in found:
-                    self._take(ingestion, each)
+                for arrived, reading in self._ahead(ingestion, found, readers):
+                    self._take(ingestion, arrived, reading)
             return self._done(ingestion)
 
     def read_again(self, hashes: Collection[str], run_id: str) -> tuple[Ingested, set[tuple[str, str, str]], set[str]]:
         """What came of reading the objects of these hashes again; what was refused; the hashes that the table has."""
         with self._ingestion(run_id) as ingestion:
+            self.ingestion = ingestion
             held = (fact for fact in ingestion.facts() if fact.sha256 in hashes)
             facts = [fact for fact in held if not self.repository.is_closed(fact.sha256)]
             first = sorted(facts, key=lambda fact: fact.known_at)[: 1 if self.source.keyed else None]
@@ -340,23 +358,64 @@ class _Intake:
             stated = plan_known_at(self.source, located)
             yield Arrived(located, sha256, size, part.size, stated, part.version, partition, part)
 
-    def _take(self, ingestion: Ingestion, arrived: Arrived) -> None:
-        reading = self._reading(arrived)
+    def _ahead(
+        self, ingestion: Ingestion, found: Iterable[Arrived], readers: Readers
+    ) -> Iterator[tuple[Arrived, Reading]]:
+        """The objects in order, of which as many are read at once as there are processes; one alone is read here."""
+        waiting: list[tuple[Arrived, Reading]] = []
+        long: list[int] = []  # places of those in waiting that a process is to read, and none does
+        at_work = False
+        for arrived in found:
+            reading = self._reading(arrived)
+            if any(reading.uri == each.uri for _, each in waiting):
+                yield from waiting
+                waiting, long, at_work = [], [], False
+            waiting.append((arrived, reading))
+            if self.processes > 1 and self._is_long(ingestion, arrived, reading):
+                long.append(len(waiting) - 1)
+            for at in long if len(long) > 1 or at_work else ():
+                one, given = waiting[at]
+                path = self.repository.object_path(given.sha256)
+                waiting[at] = (one, replace(given, records=readers.begin(one.located, path, self.names)))
+                at_work = True
+            if at_work:
+                long = []
+            if len(waiting) >= self.processes:
+                yield waiting.pop(0)
+                long = [at - 1 for at in long if at]
+        yield from waiting
+
+    def _is_long(self, ingestion: Ingestion, arrived: Arrived, reading: Reading) -> bool:
+        """Whether an object is to be read and worth a process."""
+        fast = reading.reader.partition("/")[0] in READ_FAST
+        if fast or arrived.part is not None or arrived.size < AHEAD_BYTES:
+            return False
+        current = ingestion.is_current(reading.uri, reading.sha256, reading.reader, known_at=arrived.known_at)
+        return self.reread or not current
+
+    def _take(self, ingestion: Ingestion, arrived: Arrived, reading: Reading) -> None:
         uri, sha256 = reading.uri, reading.sha256
         known = ingestion.is_current(uri, sha256, reading.reader, known_at=arrived.known_at)
         if reading.closed or (known and not self.reread):
             self.unchanged += 1
             return
+        known_at = arrived.known_at or self.known_at
+        if not self.reread:
+            reading = read_on(
+                ingestion, self.repository, self.source, arrived.located, reading, known_at=known_at, names=self.names
+            )
         ingestion.add(
             uri,
             sha256,
             reading.size,
-            arrived.known_at or self.known_at,
+            known_at,
             reading.reader,
             reading.records,
             version=reading.version,
             partition=reading.partition,
             headers=reading.headers,
+            recipe=reading.recipe,
+            grown=reading.grown,
         )
 
     def _take_vintages(self, ingestion: Ingestion, arrivals: Sequence[Arrived]) -> None:
@@ -407,6 +466,7 @@ class _Intake:
             arrived.partition,
             arrived.located.headers,
             closed=self.repository.is_closed(arrived.sha256),
+            recipe=recipe_digest(self.source, arrived.located, reader),
         )
 
     def _reopened(self, fact: ObjectFact) -> Reading:
@@ -416,7 +476,11 @@ class _Intake:
                 do=f"read it again with 'warehouse run sources/{self.source.name} --reread'",
             )
         located = _archived(self.repository, fact)
-        return self._reading(Arrived(located, fact.sha256, fact.size, 0, fact.known_at, fact.version, fact.partition))
+        arrived = Arrived(located, fact.sha256, fact.size, 0, fact.known_at, fact.version, fact.partition)
+        reading = self._reading(arrived)
+        if self.ingestion is None or fact.grown_from is None:
+            return reading
+        return read_rest_again(self.ingestion, self.repository, self.source, fact, reading, names=self.names)
 
 
 def _of_delta(fact: ObjectFact) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeVar
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,20 @@ class Loopback:
 @contextmanager
 def loopback(always: Answer) -> Iterator[Loopback]:
     """A server in a thread of its own. A request that names the ETag of its answer gets 304."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.state = Loopback(f"http://127.0.0.1:{server.server_port}", always)  # type: ignore[attr-defined]
+    with serving(_Handler, lambda url: Loopback(url, always)) as state:
+        yield state
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler], state: Callable[[str], State]) -> Iterator[State]:
+    """A server on loopback in a thread of its own; ``state`` of its URL is what its handlers have as server.state."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    made = state(f"http://127.0.0.1:{server.server_port}")
+    vars(server)["state"] = made
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield server.state  # type: ignore[attr-defined]
+        yield made
     finally:
         server.shutdown()
         thread.join()

@@ -6,18 +6,17 @@ import http.client
 import itertools
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from loopback import Answer
+from loopback import Answer, serving
 
 KEY_ID, SECRET = "AKIAEXAMPLE", "hush-hush-0123456789-of-no-account"
 START_S = 60.0
@@ -103,17 +102,9 @@ class Faulty:
 
 @contextmanager
 def faulty(behind: str) -> Iterator[Faulty]:
-    """A server on loopback in a thread of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Between)
-    server.state = Faulty(f"http://127.0.0.1:{server.server_port}", behind)  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.state  # type: ignore[attr-defined]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    """A server between a program and the real one."""
+    with serving(_Between, lambda url: Faulty(url, behind)) as state:
+        yield state
 
 
 class _Between(BaseHTTPRequestHandler):

@@ -76,6 +76,8 @@ DOCUMENTS = pa.schema(
         ("tdm_reservation", pa.bool_()),
         ("tdm_policy", pa.string()),
         ("programming_language", pa.string()),
+        # Of a record that an object grew by: documents of its uri that were known from then on are current beside it.
+        ("grown_since", TIMESTAMP),
     ]
 )
 
@@ -287,6 +289,10 @@ class ObjectFact:
     these bytes (ETag, else Last-Modified); partition: of the source, where it has partitions; deleted: keys that the
     whole vintage, of which it is the first object, lacks: a row each, in none of the other counts. headers: lines of
     the response that brought it which say what may be done with it (``x-robots-tag: noai``).
+    recipe: digest of how the source's YAML has it read, of what can be read on where it grows. Of an object that grew,
+    counts are of the whole, and what was not read again is among ``unchanged``: grown_from is the sha256 of the object
+    that it begins with, start the byte from which it was read, start_record the number of the record there,
+    grown_since the known_at of the object that was read from its beginning.
     """
 
     uri: str
@@ -303,6 +309,11 @@ class ObjectFact:
     partition: str | None = None
     deleted: int = 0
     headers: str | None = None
+    recipe: str | None = None
+    grown_from: str | None = None
+    start: int = 0
+    start_record: int = 0
+    grown_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ BLOCK_BYTES = 1 << 20
 NAME = "manifest.json"
 REVOKED = "revoked.json"
 """Of a release that was taken back: why and when. Only it and the manifest are left."""
+PART = "part.json"
+"""Beside the manifest of a copy that holds a part of the release alone: which one."""
+CARD = "README.md"
 OPTIONAL = ("pii", "contamination", "lines")
 
 
@@ -179,6 +182,19 @@ TABLE = "table"
 AnyManifest = Manifest | TableManifest
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a release: of each of ``splits`` the ``rank``-th of ``world`` runs of whole shards."""
+
+    splits: tuple[str, ...]
+    rank: int = 0
+    world: int = 1
+
+    def run(self, shards: int) -> slice:
+        """Which of so many shards of a split are of this part; the runs' lengths differ by one at most."""
+        return slice(shards * self.rank // self.world, shards * (self.rank + 1) // self.world)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the token release in ``folder``.
 
@@ -200,34 +216,119 @@ def read_table_manifest(folder: Path) -> TableManifest:
 
 
 def read_any(folder: Path, *, revoked: bool = False) -> AnyManifest:
-    """The manifest of the release in ``folder``, of either kind. Raises Revoked for one that was taken back, unless
-    ``revoked``.
+    """The manifest of the release in ``folder``, of either kind; where the folder holds a part, ``portion`` of it.
+
+    Raises Revoked for one that was taken back, unless ``revoked``.
     """
     path = Path(folder) / NAME
     if not revoked and (why := revocation(Path(folder))) is not None:
-        raise Revoked(f"{folder} was revoked: {why}", do="delete copies of it and use a later version", why=why)
+        raise taken_back(str(folder), why)
     try:
-        values = json.loads(path.read_bytes())
-        if values["schema_version"] != SCHEMA_VERSION:
-            raise FormatError(
-                f"{path} has schema version {values['schema_version']!r}",
-                allowed=str(SCHEMA_VERSION),
-                do="read it with the release of ml-warehouse that wrote it",
-            )
-        manifest = _parsed(values)
+        raw = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
             f"no {NAME} in {folder}", do="name the folder of a release, <datasets>/<name>/<version>"
         ) from None
+    manifest, part = decode(raw, str(path)), read_part(Path(folder))
+    return manifest if part is None else portion(manifest, part)
+
+
+def decode(raw: bytes, where: str) -> AnyManifest:
+    """The manifest that these bytes are, of either kind. where: what errors call it.
+
+    Raises FormatError for another schema version, IntegrityError unless every byte is what was sealed and the id is
+    that of the files.
+    """
+    try:
+        values = json.loads(raw)
+        stated = str(values["seal"])
+        sealed = raw.replace(f'\n "seal": "{stated}"'.encode(), b'\n "seal": ""')
+        if hashlib.sha256(sealed).hexdigest() != stated:
+            raise _unsound(where, "was altered: its seal differs")
+        if values["schema_version"] != SCHEMA_VERSION:
+            raise FormatError(
+                f"{where} has schema version {values['schema_version']!r}",
+                allowed=str(SCHEMA_VERSION),
+                do="read it with the release of ml-warehouse that wrote it",
+            )
+        manifest = _parsed(values)
+        identity = content_id(entry for entry in manifest.files.values() if entry.path != CARD)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise IntegrityError(
-            f"{path} is not a manifest: {error}", do="fetch or export the release again", path=str(path)
-        ) from None
-    if manifest.seal != seal(manifest):
-        raise IntegrityError(
-            f"{path} was altered: its seal differs", do="fetch or export the release again", path=str(path)
-        )
+        raise _unsound(where, f"is not a manifest: {error}") from None
+    if identity != manifest.id:
+        raise _unsound(where, f"has the id {manifest.id}, which is not that of its files")
     return manifest
+
+
+def _unsound(where: str, how: str) -> IntegrityError:
+    return IntegrityError(f"{where} {how}", do="fetch or export the release again", path=where)
+
+
+def refuse_part(folder: Path) -> None:
+    """Raise NotFound for a folder that holds a part of a release, where the whole is needed."""
+    if read_part(folder) is not None:
+        raise NotFound(
+            f"{folder} holds a part of a release", allowed="a whole one", do="pull it without rank and split"
+        )
+
+
+def taken_back(where: str, why: str) -> Revoked:
+    """The error for a release that was revoked."""
+    return Revoked(f"{where} was revoked: {why}", do="delete copies of it and use a later version", why=why)
+
+
+def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
+    """The manifest as one of a part: its shards and their samples alone, ``files`` those that the part holds.
+
+    These are data and index of its shards, the card and recipe/. A run of shards has an id of its own, so that no
+    state of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
+    ``documents``, ``composition`` and shares stay those of the whole. Raises NotFound for a split that it has not.
+    """
+    for name in part.splits:
+        if name not in manifest.splits:
+            raise NotFound(f"no split {name!r} in {manifest.name}", allowed=", ".join(manifest.splits))
+    if isinstance(manifest, TableManifest):
+        rows = {name: _rows(manifest.splits[name], part) for name in part.splits}
+        held = {shard.data for split in rows.values() for shard in split.shards}
+        return replace(manifest, id=_id(manifest, part), splits=rows, files=_held(manifest, held))
+    tokens = {name: _samples(manifest.splits[name], part) for name in part.splits}
+    held = {path for split in tokens.values() for shard in split.shards for path in (shard.data, shard.index)}
+    return replace(manifest, id=_id(manifest, part), splits=tokens, files=_held(manifest, held))
+
+
+def _id(manifest: AnyManifest, part: Part) -> str:
+    return manifest.id if part.world == 1 else f"{manifest.id}.{part.rank}of{part.world}"
+
+
+def _held(manifest: AnyManifest, held: Collection[str]) -> dict[str, FileEntry]:
+    return {
+        path: entry
+        for path, entry in manifest.files.items()
+        if path in held or path == CARD or path.startswith("recipe/")
+    }
+
+
+def _samples(split: Split, part: Part) -> Split:
+    shards = split.shards[part.run(len(split.shards))]
+    samples, tokens = sum(shard.samples for shard in shards), sum(shard.tokens for shard in shards)
+    return split if part.world == 1 else Split(samples, tokens, sum(shard.documents for shard in shards), 0, shards)
+
+
+def _rows(split: TableSplit, part: Part) -> TableSplit:
+    shards = split.shards[part.run(len(split.shards))]
+    return split if part.world == 1 else TableSplit(sum(shard.samples for shard in shards), shards)
+
+
+def read_part(folder: Path) -> Part | None:
+    """Which part of a release the folder holds; None where it is the whole."""
+    path = folder / PART
+    if not path.is_file():
+        return None
+    try:
+        values = json.loads(path.read_bytes())
+        return Part(tuple(values["splits"]), int(values["rank"]), int(values["world"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unsound(str(path), f"names no part: {error!r}") from None
 
 
 def revocation(folder: Path) -> str | None:

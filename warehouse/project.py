@@ -34,6 +34,7 @@ KEYS = {
     "root": str,
     "state": str,
     "cache": str,
+    "signing_key": str,
     "builtin": bool,
     "memory_limit": str,
     "fresh_within": str,
@@ -101,7 +102,8 @@ class Project:
     in a bucket is mirrored below the state, in at most cache_bytes, and root is the folder that mirrors it.
     memory_limit: what DuckDB may hold in a step of a run, by default 200 MB a core; beyond it, it spills to disk.
     fresh_within: how old the published snapshot may be. rule_sets: of FURTHER_RULE_SETS, those to decide by as well.
-    words: how signals cut words. threads: how many measure documents at once.
+    words: how signals cut words. threads: how many objects are read, and how many threads measure documents, at once.
+    signing_key: the PEM file by which releases are signed (``WAREHOUSE_SIGNING_KEY``), None for none.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Project:
     threads: int = 1
     maintenance: Maintenance = Maintenance()
     cache_bytes: int = 50 * 10**9
+    signing_key: Path | None = None
 
     @property
     def marker(self) -> Path:
@@ -214,7 +217,8 @@ def load(folder: Path) -> Project:
         words=values.get("words", "spacy_en"),
         threads=values.get("threads", 1),
         maintenance=_maintenance(marker, values.get("maintenance")),
-        cache_bytes=_bytes(values.get("cache", "50GB")),
+        cache_bytes=bytes_of(values.get("cache", "50GB")),
+        signing_key=folder / key if (key := _place(marker, values, "signing_key")) else None,
     )
 
 
@@ -266,7 +270,7 @@ def _maintenance(marker: Path, stated: Mapping[str, Any] | None) -> Maintenance:
     return Maintenance(**cron, keep_s=keep_s, tables=tables, on=True)
 
 
-def _bytes(size: str) -> int:
+def bytes_of(size: str) -> int:
     """Bytes of a size such as 400MB (10^6) or 4GiB (2^30)."""
     [(number, unit, binary)] = SIZE.findall(size)
     return int(float(number) * (1024 if binary else 1000) ** ("KMGT".index(unit) + 1))

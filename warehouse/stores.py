@@ -143,13 +143,19 @@ class Store:
         """
         while start < entry.size:
             end = min(start + CHUNK, entry.size)
-            with self._told(entry.key):
-                options: GetOptions = {"range": (start, end), "if_match": entry.version}
-                data = bytes(obstore.get(self.backend, entry.key, options=options).bytes())
-            if len(data) != end - start:
-                raise NetworkError(f"{self.url}/{entry.key} broke off", do="run it again")
-            yield data
+            yield self.part(entry.key, start, end, version=entry.version)
             start = end
+
+    def part(self, key: str, start: int, stop: int, *, version: str | None = None) -> bytes:
+        """Bytes start to stop of an object, of this version where one is named; raises as ``chunks``."""
+        with self._told(key):
+            options: GetOptions = {"range": (start, stop)}
+            if version is not None:
+                options["if_match"] = version
+            data = bytes(obstore.get(self.backend, key, options=options).bytes())
+        if len(data) != stop - start:
+            raise NetworkError(f"{self.url}/{key} broke off", do="run it again")
+        return data
 
     def put(self, key: str, content: bytes | Path, *, new: bool = False, instead_of: str | None = None) -> bool:
         """Write an object whole. new: only where there is none; instead_of: only where this is its version.

@@ -1,5 +1,7 @@
 /* model
-description: The documents as they are now, without their text; of each source and uri those of the last known_at
+description: >-
+  The documents as they are now, without their text; of each source and uri those of the last known_at, and those that
+  it grew from
 kind: view
 grain: [doc_id]
 owner: team:data-platform
@@ -13,10 +15,16 @@ columns:
 */
 -- Few uris ever held another document, so the older are left out: 0.42 instead of 0.72 CPU s a million documents.
 WITH changed AS (
-    SELECT source, uri, max(known_at) AS known_at
+    SELECT source, uri, max(known_at) AS last_at
     FROM repository.documents
     GROUP BY source, uri
     HAVING min(known_at) < max(known_at)
+),
+begun AS (
+    SELECT source, uri, min(coalesce(documents.grown_since, documents.known_at)) AS known_at
+    FROM repository.documents JOIN changed USING (source, uri)
+    WHERE documents.known_at = changed.last_at
+    GROUP BY source, uri
 )
 SELECT
     documents.doc_id,
@@ -33,5 +41,5 @@ SELECT
     strlen(documents.text) AS bytes,
     2 * CAST(coalesce(documents.synthetic, false) AS INTEGER) + CAST(documents.licence IS NULL AS INTEGER) AS keep_rank
 FROM repository.documents
-ANTI JOIN changed
-    ON documents.source = changed.source AND documents.uri = changed.uri AND documents.known_at < changed.known_at
+ANTI JOIN begun
+    ON documents.source = begun.source AND documents.uri = begun.uri AND documents.known_at < begun.known_at

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from warehouse.contracts import content_hash
 from warehouse.datasets import DatasetRecipe, Release, rebuild, trace, verify
 from warehouse.errors import IntegrityError, NotFound
-from warehouse.loader import Loader
+from warehouse.loader import Loader, pull
 
 
 @pytest.fixture
@@ -138,3 +138,12 @@ def test_what_cannot_be_traced_is_refused(world: Any, recipe: DatasetRecipe) -> 
     ):
         with pytest.raises(NotFound, match=message):
             trace(release.path, split, sample, token)
+
+
+def test_a_part_is_neither_made_again_nor_traced(made: tuple[Any, Release], tmp_path: Path) -> None:
+    world, release = made
+    part = pull(release.path, tmp_path / "part", splits=["train"]).path
+    verify(part)
+    for refused in (lambda: rebuild(part, world.snapshot), lambda: trace(part, "train", 0)):
+        with pytest.raises(NotFound, match="holds a part of a release"):
+            refused()

@@ -23,6 +23,12 @@ batches = list(Loader(sys.argv[1], batch=2))
 foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
 print(len(batches), *batches[0].shape, *sorted(foreign - {"__main__"}))
 """
+PULL = """
+from warehouse.loader import pull
+print(pull(sys.argv[1], sys.argv[2]).files)
+foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(*sorted(foreign - {"__main__"}))
+"""
 VERB = "from warehouse.cli import main; main()"
 
 
@@ -151,6 +157,13 @@ def test_the_loader_reads_a_release_with_numpy_and_xxhash_alone(alone, project):
     batches, rows, width, *foreign = ended.stdout.split()
     assert (int(batches) > 3, rows, width) == (True, "2", "128")
     assert foreign == ["numpy", "warehouse", "xxhash"]
+
+
+def test_a_release_is_pulled_with_numpy_and_xxhash_alone(alone, project, tmp_path):
+    ended = by_itself(alone, PULL, str(project / ".warehouse/datasets/example"), str(tmp_path / "to"))
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines()[1:] == ["numpy warehouse xxhash"]
+    assert (tmp_path / "to/manifest.json").is_file()
 
 
 @pytest.mark.parametrize("verb", ["status", "run", "--help"])

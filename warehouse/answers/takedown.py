@@ -302,7 +302,7 @@ def _add_synthetic(con: Connection, repository: Repository, affected: Collection
     found = set()
     for doc_id, key, inputs in fetch_all(con, "SELECT doc_id, row_key, inputs FROM repository.synthetic_statements"):
         named = [values.get(str(each), set()) for each in orjson.loads(key).values()]
-        if not affected.isdisjoint(orjson.loads(inputs)) and named and set.intersection(*named):  # type: ignore[attr-defined]
+        if not {*affected}.isdisjoint(orjson.loads(inputs)) and named and named[0].intersection(*named[1:]):
             found.add(doc_id)
     con.register("stating", pa.table({"doc_id": pa.array(sorted(found), pa.string())}))
     fetch_all(con, "INSERT INTO found SELECT doc_id, 'synthetic' FROM stating ANTI JOIN found USING (doc_id)")
@@ -448,13 +448,27 @@ def _objects(repository: Repository, found: Reach, held: Held, others: Mapping[s
     for each in found.documents:
         taken.setdefault(each.object_sha256, []).append(each)
     facts = _facts(repository)
+    begun = {sha256: _begun_with(sha256, facts) for sha256 in facts}
+    taken = {sha256: [one for each in before for one in taken.get(each, ())] for sha256, before in begun.items()} | {
+        sha256: own for sha256, own in taken.items() if sha256 not in begun
+    }
+    taken = {sha256: own for sha256, own in taken.items() if own}
+    merged = {
+        sha256: {name: value for each in before for name, value in held.get(each, {}).items()}
+        for sha256, before in begun.items()
+    }
+    held = {**held, **{sha256: rows for sha256, rows in merged.items() if rows}}
     asked = {sha256 for sha256, (source, fact) in facts.items() if found.origins.has(source, fact.uri)}
     for sha256 in sorted({*taken, *held, *asked}):
         own, rows = taken.get(sha256, []), held.get(sha256, {})
         source, fact = facts.get(sha256, ("", None))
         reader = fact.reader if fact else ""
         records = {(each.uri, each.record) for each in own} | rows.keys()
-        left = others.get(sha256, 0) if own else max(0, (fact.rows_out if fact else 0) - len(rows))
+        left = (
+            sum(others.get(each, 0) for each in begun.get(sha256, [sha256]))
+            if own
+            else max(0, (fact.rows_out if fact else 0) - len(rows))
+        )
         cuttable = reader.partition("/")[0] in (*CUT, "mixed")
         yield Object(
             sha256,
@@ -467,6 +481,14 @@ def _objects(repository: Repository, found: Reach, held: Held, others: Mapping[s
             sha256 in asked or not cuttable,
             0 if sha256 in asked else left,
         )
+
+
+def _begun_with(sha256: str, facts: Mapping[str, tuple[str, ObjectFact]]) -> list[str]:
+    """The object, and those that it grew from: it begins with them."""
+    found = [sha256]
+    while found[-1] in facts and (before := facts[found[-1]][1].grown_from) and before not in found:
+        found.append(before)
+    return found
 
 
 def _facts(repository: Repository) -> dict[str, tuple[str, ObjectFact]]:

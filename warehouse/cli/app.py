@@ -37,6 +37,7 @@ VERBS = {
         "rejects": "overview",
         "trace": "releases",
         "verify": "releases",
+        "pull": "pulling",
         "features": "features",
         "runway": "runway",
         "synth": "synth",

@@ -22,9 +22,10 @@ SHOWN = 20  # objects of a traced row
 @click.command("verify")
 @click.argument("release", metavar="NAME[@V]|PATH")
 @click.option("--rebuild", is_flag=True, help="Also make it again from the stored texts and compare every byte.")
+@click.option("--key", type=click.Path(path_type=Path), metavar="PEM", help="Public key that must have signed it.")
 @place.as_json
 @place.placed
-def verify_verb(release: str, rebuild: bool, json_: bool) -> None:
+def verify_verb(release: str, rebuild: bool, key: Path | None, json_: bool) -> None:
     """Every hash of a release; with --rebuild every byte, made again.
 
     \b
@@ -34,11 +35,13 @@ def verify_verb(release: str, rebuild: bool, json_: bool) -> None:
     from warehouse.datasets import verify
 
     path = _path(release)
-    found = verify(path)
+    found = verify(path, key=key)
     again = _rebuilt(path) if rebuild else None
     if json_:
         return place.print_json({"verified": found, "rebuilt": again})
     click.echo(f"{path}: {found.files} files, {table.size(found.bytes)}, every hash is right; id {found.id}")
+    if key:
+        click.echo(f"signed by {key}")
     if again:
         click.echo(f"made again: {again.files} files, {table.size(again.bytes)}, every byte is the same")
 

@@ -25,7 +25,7 @@ REASONS = ("source", "would be", "reason", "documents", "bytes")
 @place.as_json
 @place.placed
 def whatif_verb(rules: str, values: tuple[str, ...], sample: int, json_: bool) -> None:
-    """What another threshold would keep and drop, by source; nothing is written.
+    """What another threshold would keep and drop; nothing is written.
 
     RULES is a rule set or its file. Copies and near duplicates are told apart anew. Without --set: what the files as
     they are now would change.

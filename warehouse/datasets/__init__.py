@@ -14,7 +14,7 @@ from warehouse.datasets.lineage import Segment, trace, vocabulary_of
 from warehouse.datasets.recipe import DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.rendering import DOCUMENTS
-from warehouse.datasets.shelf import Listed, list_releases, resolve, revoke, versions_of
+from warehouse.datasets.shelf import Listed, list_releases, named, resolve, revoke, versions_of
 from warehouse.datasets.table_recipe import TableRecipe
 from warehouse.datasets.tables import export_table, read_row
 from warehouse.manifest import Manifest, TableManifest, read_any, read_manifest
@@ -38,6 +38,7 @@ __all__ = [
     "holding",
     "list_releases",
     "load_recipe",
+    "named",
     "read_any",
     "read_manifest",
     "read_row",

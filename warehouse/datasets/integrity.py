@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from warehouse import mirror, signature
 from warehouse.contracts import Snapshot
 from warehouse.datasets import shelf
 from warehouse.datasets.recipe import load_recipe
@@ -19,12 +20,14 @@ from warehouse.datasets.tables import attached_of, read_rows, render_table
 from warehouse.errors import IntegrityError, NotFound
 from warehouse.manifest import (
     BLOCK_BYTES,
+    CARD,
+    NAME,
     FileEntry,
     TableManifest,
     check_file,
-    content_id,
     hash_file,
     read_any,
+    refuse_part,
 )
 
 
@@ -39,14 +42,18 @@ class Verified:
     bytes: int
 
 
-def verify(path: Path) -> Verified:
-    """Check every hash of the release. Raises IntegrityError naming the file, block and byte range that differ."""
+def verify(path: Path, *, key: Path | None = None) -> Verified:
+    """Check every hash of the release, and with a PEM file's public key that its owner signed it.
+
+    Raises IntegrityError naming the file, block and byte range that differ; for a missing or wrong signature too.
+    """
     manifest = read_any(path)
+    if key is not None:
+        signed = mirror.fetch(path / signature.SIGNATURE)
+        found = signed.read_bytes() if signed.is_file() else None
+        signature.check((path / NAME).read_bytes(), found, key, where=str(path / NAME))
     for entry in manifest.files.values():
         check_file(path, entry)
-    content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
-    if content_id(content) != manifest.id:
-        raise IntegrityError(f"{path}: the id {manifest.id} is not that of its files", do="export the release again")
     return _verified(path, manifest.id, list(manifest.files.values()))
 
 
@@ -65,6 +72,7 @@ def rebuild(
     second copy (default: the system's temporary folder). Raises IntegrityError naming the first byte that differs,
     NotFound for missing texts, StorageFull.
     """
+    refuse_part(path)
     manifest = read_any(path)
     with (
         shelf.room(scratch or Path(tempfile.gettempdir())),
@@ -74,7 +82,7 @@ def rebuild(
             _render_rows(path, manifest, Path(folder))
         else:
             _render_tokens(path, documents, Path(folder), processes=processes, batch_rows=batch_rows, progress=progress)
-        content = [entry for entry in manifest.files.values() if entry.path != "README.md"]
+        content = [entry for entry in manifest.files.values() if entry.path != CARD]
         for entry in content:
             _compare(path, Path(folder), entry)
     return _verified(path, manifest.id, content)

@@ -15,7 +15,7 @@ from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
 from warehouse.errors import NotFound
-from warehouse.manifest import AnyManifest, Manifest, Shard, TableManifest, TableShard, read_manifest
+from warehouse.manifest import AnyManifest, Manifest, Shard, TableManifest, TableShard, read_manifest, refuse_part
 
 PREVIEW = 200
 
@@ -68,6 +68,7 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
 
     Raises NotFound for a split, sample or token that is not there, and for one that is padding.
     """
+    refuse_part(path)
     manifest = read_manifest(path)
     shard, local = locate(manifest, split, sample)
     vocabulary = vocabulary_of(path)

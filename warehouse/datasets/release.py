@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from warehouse import manifest as manifests
-from warehouse import query
+from warehouse import query, signature
 from warehouse.contracts import Check, Snapshot
 from warehouse.datasets import shelf
 from warehouse.datasets.card import card
@@ -78,12 +78,13 @@ def export(
     progress: Progress | None = None,
     snapshot_pii: Snapshot | None = None,
     overlap: Overlap | None = None,
+    signing_key: Path | None = None,
 ) -> Release[Manifest]:
     """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
 
     at: what its energy is counted at in run.json; None leaves it out.
     snapshot_pii: the pinned spans of personal data, where the recipe masks some; overlap: with benchmarks, where it
-    keeps them out.
+    keeps them out; signing_key: PEM file of the private key that signs the manifest.
     Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
     for documents that the pinned tables lack, Busy while another process exports this data set, StorageFull.
     """
@@ -117,21 +118,26 @@ def export(
             manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}
         )
 
-    return shelve(datasets / recipe.name, make)
+    return shelve(datasets / recipe.name, make, signing_key)
 
 
-def shelve(home: Path, make: Callable[[Path], Draft[Kind]]) -> Release[Kind]:
+def shelve(home: Path, make: Callable[[Path], Draft[Kind]], signing_key: Path | None) -> Release[Kind]:
     """What ``make`` writes into an empty folder, shown as the next version of ``home``; a live equal one stays alone.
+    Either is signed where there is a key.
 
     Raises Busy while another process exports this data set, StorageFull.
     """
+    if signing_key is not None:
+        signature.sign(b"", signing_key)  # a key that cannot sign is told before the work
     with shelf.building(home) as folder:
         draft = make(folder)
         for there in shelf.versions_of(home):
             if there.state == "live" and there.id == draft.manifest.id:
+                shelf.sign(there.path, signing_key)
                 return Release(home.name, there.version, there.path, cast("Kind", there.manifest), False, there.run)
         manifest = _seal(draft, folder)
         (folder / shelf.RUN).write_text(json.dumps(draft.run, indent=1) + "\n", "utf-8")
+        shelf.sign(folder, signing_key)
         version = shelf.place(folder, home)
     return Release(home.name, version, home / str(version), manifest, True, draft.run)
 

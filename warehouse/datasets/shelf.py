@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from warehouse import manifest, mirror
+from warehouse import manifest, mirror, signature
 from warehouse.errors import Busy, IntegrityError, NotFound, Revoked, StorageFull, UsageError
 from warehouse.manifest import AnyManifest, read_any
 
@@ -108,6 +108,20 @@ def place(folder: Path, home: Path) -> int:
     mirror.remove(home / str(version) / CLAIM)
     write_index(home)
     return version
+
+
+def sign(folder: Path, key: Path | None) -> None:
+    """Sign the manifest of a release, unless it is by this key; without a key nothing is done."""
+    if key is None:
+        return
+    signed, path = signature.sign((folder / manifest.NAME).read_bytes(), key), folder / signature.SIGNATURE
+    mirror.fetch(path)
+    if not path.is_file() or path.read_bytes() != signed:
+        draft = folder / f".{signature.SIGNATURE}"
+        draft.write_bytes(signed)
+        os.replace(draft, path)
+        if not folder.name.startswith(BUILDING):
+            mirror.send(path)
 
 
 def sync(folder: Path) -> None:
@@ -199,13 +213,22 @@ def _states(home: Path) -> dict[int, dict[str, str]]:
 
 
 def resolve(datasets: Path, reference: str | Path) -> Path:
-    """The folder that ``name@version``, ``name`` (its last live version) or a path means.
+    """The folder that ``name@version``, ``name`` (its last live version) or a path means, its files here.
 
     Raises NotFound where there is none, naming what there is, Revoked where the version was taken back.
     """
     if (Path(reference) / manifest.NAME).is_file():
         return Path(reference)
-    name, _, version = str(reference).partition("@")
+    path = named(datasets, str(reference))
+    mirror.fetch_below(path)
+    return path
+
+
+def named(datasets: Path, reference: str) -> Path:
+    """The folder of ``name@version`` or ``name``; raises as ``resolve``. Of a data root in a bucket its manifest alone
+    is here.
+    """
+    name, _, version = reference.partition("@")
     if version and not version.isdecimal():
         raise UsageError(f"version {version!r} in '{reference}'", allowed="NAME@NUMBER, NAME or a folder")
     simple = re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", name) and name in mirror.names(datasets)
@@ -220,7 +243,6 @@ def resolve(datasets: Path, reference: str | Path) -> Path:
             allowed=", ".join(_versions(found)) or "none",
             why=wanted[-1].why,
         )
-    mirror.fetch_below(wanted[-1].path)
     return wanted[-1].path
 
 

@@ -42,6 +42,7 @@ from warehouse.manifest import (
     TableSplit,
     content_id,
     read_table_manifest,
+    refuse_part,
 )
 
 SYNTHETIC = "synthetic"
@@ -80,11 +81,13 @@ def export_table(
     at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
     drawn: Collection[str] = (),
+    signing_key: Path | None = None,
 ) -> Release[TableManifest]:
     """Make a release of the rows that ``recipe`` selects from ``con``.
 
     attached: further files of its folder recipe/, name to text (the definitions of feature sets). drawn: tables of
-    synthetic rows that the SELECT reads, which it must then mark. at, and what it raises: as ``export``.
+    synthetic rows that the SELECT reads, which it must then mark. at, signing_key, and what it raises: as
+    ``export``.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
@@ -96,7 +99,7 @@ def export_table(
             manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id, at=at)
         )
 
-    return shelve(datasets / recipe.name, make)
+    return shelve(datasets / recipe.name, make, signing_key)
 
 
 def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection[str] = ()) -> pa.Table:
@@ -277,6 +280,7 @@ def read_rows(path: Path, manifest: TableManifest) -> pa.Table:
 
 def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
     """A row of a split, numbered as the loader does, as Python values. Raises NotFound for one that is not there."""
+    refuse_part(path)
     manifest = read_table_manifest(path)
     shard, local = locate(manifest, split, sample)
     row: dict[str, Any] = pq.read_table(path / shard.parquet, partitioning=None).slice(local, 1).to_pylist()[0]

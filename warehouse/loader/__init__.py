@@ -6,12 +6,26 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
     for tokens in Loader("datasets/demo_corpus/1", batch=64):
         ...
 
-``TableLoader`` does the same for rows of a table, as numpy columns.
+``TableLoader`` does the same for rows of a table, as numpy columns. ``pull`` brings a release to where the job runs, or
+what it needs of it, and ``cached`` keeps those on a disk of bounded size.
 """
 
+from warehouse.loader.cache import cached
 from warehouse.loader.course import State
 from warehouse.loader.loader import Batch, Loader
 from warehouse.loader.permutation import permuted
+from warehouse.loader.pulling import Pulled, offered, pull
 from warehouse.loader.rows import RowBatch, TableLoader
 
-__all__ = ["Batch", "Loader", "RowBatch", "State", "TableLoader", "permuted"]
+__all__ = [
+    "Batch",
+    "Loader",
+    "Pulled",
+    "RowBatch",
+    "State",
+    "TableLoader",
+    "cached",
+    "offered",
+    "permuted",
+    "pull",
+]

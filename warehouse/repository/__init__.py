@@ -19,7 +19,7 @@ from warehouse.contracts import REJECTS, Contract, Cutter, Keyed, ObjectFact, Re
 from warehouse.errors import NotFound
 from warehouse.repository import archive, delta, receipts, redaction, takedown, upkeep, writing
 from warehouse.repository.foreign import read as read_delta
-from warehouse.repository.ingestion import REJECTS_TABLE, Cuts, Ingestion, Intake, Reading, Reopen, rejected_row
+from warehouse.repository.ingestion import REJECTS_TABLE, Cuts, Grown, Ingestion, Intake, Reading, Reopen, rejected_row
 from warehouse.repository.origin import Origin
 from warehouse.repository.redaction import Redacted
 from warehouse.repository.takedown import (
@@ -48,6 +48,7 @@ __all__ = [
     "Compacted",
     "Erased",
     "Gone",
+    "Grown",
     "Ingestion",
     "Origins",
     "Reading",
@@ -88,6 +89,10 @@ class Repository:
     def object_path(self, sha256: str) -> Path:
         """Where an archived object lies. Raises NotFound."""
         return archive.object_path(self.root, sha256)
+
+    def is_cut(self, sha256: str) -> bool:
+        """Whether a record was cut out of an archived object."""
+        return archive.is_cut(self.root, sha256)
 
     def tables(self) -> list[str]:
         """Names of the tables that have a commit, sorted."""

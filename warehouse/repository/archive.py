@@ -56,6 +56,15 @@ def object_path(root: Path, sha256: str) -> Path:
     return found
 
 
+def is_cut(root: Path, sha256: str) -> bool:
+    """Whether something else is in the place of an object since a record was cut out of it."""
+    return _is_cut(place(root, sha256))
+
+
+def _is_cut(named: Path) -> bool:
+    return mirror.fetch(named.with_suffix(REDACTED)).is_file()
+
+
 def is_closed(root: Path, sha256: str) -> bool:
     """Whether records were cut out of an object so that it is not to be read again: those left are in the tables."""
     found = place(root, sha256)
@@ -132,7 +141,7 @@ def _copy(given: Iterable[bytes], staged: Path, name: str) -> tuple[str, int]:
 
 
 def _keep(staged: Path, named: Path, size: int) -> None:
-    if mirror.fetch(named.with_suffix(REDACTED)).is_file() or (named.is_file() and named.stat().st_size == size):
+    if _is_cut(named) or (named.is_file() and named.stat().st_size == size):
         return
     with room("an archived object", staged.parent):
         named.parent.mkdir(parents=True, exist_ok=True)

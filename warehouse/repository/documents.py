@@ -81,10 +81,21 @@ class Documents:
             "synthetic": self.synthetic,
             "generation": self.generation,
             "receipt_id": origin.receipt_id,
+            "grown_since": None,
         }
         for name, value in same.items():
             columns[name] = pa.repeat(pa.scalar(value, DOCUMENTS.field(name).type), records.num_rows)
+        if origin.grown_since is not None:
+            columns["grown_since"] = _grown_since(records, origin)
         return pa.RecordBatch.from_arrays([columns[name] for name in DOCUMENTS.names], schema=DOCUMENTS)
+
+
+def _grown_since(records: pa.RecordBatch, origin: Origin) -> pa.Array:
+    """The origin's, of records that stand beside earlier ones of their uri; null of those that state their time."""
+    beside = pc.or_(pc.equal(records["uri"], origin.uri), pc.not_equal(records["record"], "0"))
+    kind = DOCUMENTS.field("grown_since").type
+    since, none = pa.scalar(origin.grown_since, kind), pa.scalar(None, kind)
+    return pc.if_else(pc.and_(beside, pc.is_null(records["known_at"])), since, none)
 
 
 def doc_ids(source: str, *columns: pa.StringArray) -> pa.StringArray:

@@ -40,7 +40,7 @@ from warehouse.repository.documents import GRAIN, TAKEN_DOWN, Documents, Taken
 from warehouse.repository.keyed import COLUMNS, KeyedTable, refuse_other_kind
 from warehouse.repository.origin import Origin, Shaped
 from warehouse.repository.parts import Stage
-from warehouse.repository.stored import StoredKeys
+from warehouse.repository.stored import StoredKeys, stated_uris
 from warehouse.repository.typed import Typed, records_of
 from warehouse.repository.writing import abandon, append, folder_of, land, settled
 
@@ -72,8 +72,41 @@ Readings = Iterable[pa.RecordBatch | Reject | Dropped]
 
 
 @dataclass(frozen=True, slots=True)
+class Grown:
+    """That an object begins with an earlier one, ``base``, and is read from byte ``start``, record ``start_record``."""
+
+    base: ObjectFact
+    start: int
+    start_record: int
+
+    @property
+    def since(self) -> datetime:
+        """The known_at of the object that was read from its beginning."""
+        return self.base.grown_since or self.base.known_at
+
+    def counted(self, fact: ObjectFact) -> ObjectFact:
+        """The fact with what is known of the records before: those that are rows are unchanged. A last line that is
+        read again was one reject.
+        """
+        base, torn = self.base, int(self.start < self.base.size)
+        return replace(
+            fact,
+            rows_in=base.rows_in - torn,
+            unchanged=base.rows_out + base.unchanged,
+            rejected=base.rejected - torn,
+            grown_from=base.sha256,
+            start=self.start,
+            start_record=self.start_record,
+            grown_since=self.since,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """An object to be read: its bytes' hash and size, the reader's name and version, its records."""
+    """An object to be read: its bytes' hash and size, the reader's name and version, its records.
+
+    recipe: of ObjectFact; grown: where ``records`` are those of its rest alone.
+    """
 
     uri: str
     sha256: str
@@ -85,6 +118,8 @@ class Reading:
     headers: str | None = None
     closed: bool = False
     """Whether it is not to be read, for what was cut out of it: its rows are in the table, or gone."""
+    recipe: str | None = None
+    grown: Grown | None = None
 
 
 Reopen = Callable[[ObjectFact], Reading]
@@ -111,6 +146,7 @@ class Ingestion:
         self._bars = takedown.bars(root)
         self._receipts: list[Receipt] = []
         self._recorded: dict[tuple[str, str, str, datetime], ObjectFact] = {}
+        self._by_bytes: dict[tuple[str, str | None], ObjectFact] = {}
         self._current: dict[str, ObjectFact] = {}
         self._over = False
         self._barred: dict[str, set[Taken]] = {}
@@ -158,6 +194,8 @@ class Ingestion:
         version: str | None = None,
         partition: str | None = None,
         headers: str | None = None,
+        recipe: str | None = None,
+        grown: Grown | None = None,
     ) -> ObjectFact:
         """Read one object to its end; commits when enough is pending. The fact of the object, counted.
 
@@ -169,7 +207,7 @@ class Ingestion:
         recorded = self._recorded.get((uri, sha256, reader, known_at))
         if recorded:
             return recorded
-        given = Reading(uri, sha256, size, reader, readings, version, partition, headers)
+        given = Reading(uri, sha256, size, reader, readings, version, partition, headers, recipe=recipe, grown=grown)
         with self._all_or_nothing():
             fact = self._read_in_time(known_at, given)
             self._commit_if_full()
@@ -220,6 +258,28 @@ class Ingestion:
     def facts(self) -> list[ObjectFact]:
         """Every object of the source that the table has, at each of its times, as it was read last."""
         return list({(each.uri, each.known_at): each for each in self._recorded.values()}.values())
+
+    def grown_from(self, fact: ObjectFact) -> ObjectFact | None:
+        """The object that one which grew begins with, as it was read last."""
+        return self._by_bytes.get((fact.uri, fact.grown_from))
+
+    def stated_uris(self, fact: ObjectFact) -> Counter[str] | None:
+        """How often the records of an object stated each uri but its own; None where not all of them are in the table
+        as rows of it and of the objects that it grew from.
+        """
+        chain: ObjectFact | None = fact
+        objects = set()
+        while chain is not None and chain.sha256 not in objects:
+            objects.add(chain.sha256)
+            chain = self.grown_from(chain)
+        found, rows = stated_uris(delta.files(self._folder), self._intake.source, objects)
+        found.pop(fact.uri, None)
+        return found if rows == fact.rows_out + fact.unchanged else None
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """Of a typed table: the types of its columns by the name as it came."""
+        return self._typed.types if self._typed else {}
 
     def current_facts(self) -> dict[str, ObjectFact]:
         """By uri, the object known last."""
@@ -348,8 +408,13 @@ class Ingestion:
             version=reading.version,
             partition=reading.partition,
             headers=reading.headers,
+            recipe=reading.recipe,
         )
-        origin = Origin(self._intake.source, fact.uri, fact.sha256, fact.known_at, self._stage.receipt_id, at)
+        if reading.grown:
+            fact = reading.grown.counted(fact)
+        origin = Origin(
+            self._intake.source, fact.uri, fact.sha256, known_at, self._stage.receipt_id, at, fact.grown_since
+        )
         self._facts.append(fact)
         self._origins.append(origin)
         if self._bars is not None and self._bars.uris([fact.uri]).any():
@@ -390,6 +455,8 @@ class Ingestion:
     def _refuse(self, rejects: list[Reject], origin: Origin) -> None:
         if rejects:
             self._count(origin, rejected=len(rejects))
+            if not all(reject.record for reject in rejects):  # the object's own: it was not read to its end
+                self._facts[origin.ordinal] = replace(self._facts[origin.ordinal], recipe=None)
             self._reasons.update(reject.reason for reject in rejects)
             self._rejects.extend(rejected_row(reject, origin) for reject in rejects)
             if self._again_now:
@@ -421,6 +488,7 @@ class Ingestion:
         for fact in facts:
             receipts.put_current(self._current, fact)
             self._recorded[(fact.uri, fact.sha256, fact.reader, fact.known_at)] = fact
+            self._by_bytes[fact.uri, fact.sha256] = fact
 
     def _commit(self) -> None:
         if not self._facts:
@@ -515,10 +583,10 @@ class Ingestion:
         judged = counts["rows_in"] - counts["dropped"]
         if counts["rejected"] > limit * judged:
             share = counts["rejected"] / judged
-            reason = next(each for each, _ in self._reasons.most_common() if each != TAKEN_DOWN)
+            reasons = [each for each, _ in self._reasons.most_common() if each != TAKEN_DOWN]
+            most = f", most as {reasons[0]}" if reasons else ""
             raise InputError(
-                f"source {source}: {counts['rejected']:,} of {judged:,} records were rejected "
-                f"({share:.1%}), most as {reason}",
+                f"source {source}: {counts['rejected']:,} of {judged:,} records were rejected ({share:.1%}){most}",
                 allowed=f"a share of {limit:.1%} (max_reject_share)",
                 do=f"look at them with 'warehouse rejects {source}', then mend the input or the source's YAML",
                 **counts,

@@ -14,7 +14,7 @@ from warehouse.contracts import Reject
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where rows come from: the object, when it was known, the receipt that will tell of them, its place in that
-    receipt.
+    receipt; of what an object grew by, when its first records were known.
     """
 
     source: str
@@ -23,6 +23,7 @@ class Origin:
     known_at: datetime
     receipt_id: str
     ordinal: int
+    grown_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def decode(text: str, version: int) -> Receipt:
     value = orjson.loads(text)
     names = value["objects"]["columns"]
     facts = (dict(zip(names, row, strict=True)) for row in value.pop("objects")["rows"])
-    objects = tuple(ObjectFact(**_timed(fact, "known_at")) for fact in facts)
+    objects = tuple(ObjectFact(**_timed(fact, "known_at", "grown_since")) for fact in facts)
     value["columns"] = tuple(value.get("columns", ()))
     return Receipt(**_timed(value, "committed_at"), objects=objects, version=version)
 
@@ -64,5 +64,5 @@ def totals(facts: Iterable[ObjectFact]) -> dict[str, int]:
     return sums
 
 
-def _timed(value: dict[str, Any], name: str) -> dict[str, Any]:
-    return {**value, name: datetime.fromisoformat(value[name])}
+def _timed(value: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {**value, **{name: datetime.fromisoformat(value[name]) for name in names if value.get(name)}}

@@ -4,10 +4,12 @@ are never opened, so an ingestion of today reads nothing of yesterday.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from warehouse import mirror
 from warehouse.repository.delta import LiveFile
@@ -34,6 +36,21 @@ class StoredKeys:
             return list(self._unread) if rows.num_rows else []
         ends = pc.min_max(rows["known_at"]).as_py()
         return [file for file in self._unread if _holds(file.known_at, ends["min"], ends["max"])]
+
+
+def stated_uris(files: Sequence[LiveFile], source: str, objects: Collection[str]) -> tuple[Counter[str], int]:
+    """How many rows the files have of each uri from these objects of a source, and how many in all."""
+    found: Counter[str] = Counter()
+    for file in files:
+        if _holds(file.source, source, source):
+            table = pq.read_table(
+                mirror.fetch(file.path),
+                columns=["uri"],
+                filters=[("object_sha256", "in", list(objects)), ("source", "=", source)],
+            )
+            for each in pc.value_counts(table["uri"]).to_pylist():
+                found[each["values"]] += each["counts"]
+    return found, found.total()
 
 
 def _holds(span: tuple[object, object] | None, low: object, high: object) -> bool:

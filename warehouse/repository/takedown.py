@@ -101,7 +101,7 @@ class Bars:
         if not barred:
             return np.zeros(len(values), bool)
         known = {each: keyed_hash(self.key, each, kind) in barred for each in {*values} if each is not None}
-        return np.array([known.get(each, False) for each in values], bool)  # type: ignore[arg-type]
+        return np.array([each is not None and known[each] for each in values], bool)
 
     def uris(self, uris: Collection[str | None]) -> Mask:
         """bool (rows,): true for each uri that is barred itself, or by its host or one above it."""

@@ -131,9 +131,11 @@ class Typed:
         return replace(shaped, rows=shaped.rows.filter(pa.array(fresh)), unchanged=int((~fresh).sum()))
 
     def ended(self, origin: Origin) -> None:
-        """Note what the object lacks of the columns that the source had before."""
+        """Note what the object lacks of the columns that the source had before; nothing of one whose rest was read."""
         if not self._names:
             return
+        if origin.grown_since is not None:
+            self._names |= self._brought
         own = [name for name in self._names if name not in self._system.names]
         for name in self._brought.keys() - self._names.keys():
             if field := self._fields.get(name):
@@ -152,6 +154,12 @@ class Typed:
         """Take the columns of a commit for the table's."""
         self._fields, self._columns, self._made = {field.name: field for field in columns}, columns, False
         self._settled = len(self._brought)
+
+    @property
+    def types(self) -> dict[str, pa.DataType]:
+        """By the name as it came, the types of the table's columns, but for the warehouse's own."""
+        own = [field for field in self.columns if field.name not in self._system.names]
+        return {name: field.type for field in own if (name := original(field))}
 
     @property
     def first_brought(self) -> tuple[str, ...]:

@@ -4,9 +4,11 @@
 Rejects.
 """
 
+from warehouse.sources.ahead import Readers
 from warehouse.sources.buckets import told
 from warehouse.sources.cutting import CUT, cut
 from warehouse.sources.databases import answered
+from warehouse.sources.growth import Rest, fits, read_rest, recipe_digest, rest
 from warehouse.sources.guard import guarded
 from warehouse.sources.http import fetched, not_fetched
 from warehouse.sources.inbox import arrivals
@@ -58,6 +60,8 @@ __all__ = [
     "Located",
     "Names",
     "Partitions",
+    "Readers",
+    "Rest",
     "Source",
     "answered",
     "arrivals",
@@ -66,6 +70,7 @@ __all__ = [
     "dump_source",
     "fetched",
     "first_day",
+    "fits",
     "guarded",
     "guess_reader",
     "load_source",
@@ -76,7 +81,10 @@ __all__ = [
     "plan_known_at",
     "read",
     "read_batches",
+    "read_rest",
     "reader_id",
+    "recipe_digest",
+    "rest",
     "sniff_table",
     "stored",
     "told",

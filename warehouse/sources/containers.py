@@ -39,7 +39,7 @@ class Member:
     uri: the object's, with ``!/`` and the member's path for one inside an archive; name: without .gz, .zst and their
     like, tells the format; prefix: of ``_record`` in typed tables, so that two members of an object never share one.
     A member of an archive is to be used before the next one is asked for. beside: the files around it, None where they
-    are not looked at.
+    are not looked at. start: the byte from which it is to be read, whose record is number ``start_record``.
     """
 
     uri: str
@@ -47,6 +47,8 @@ class Member:
     open: Callable[[], BinaryIO]
     prefix: str = ""
     beside: Beside | None = None
+    start: int = 0
+    start_record: int = 0
 
 
 Inside = Iterator[Member | Reject | Dropped]

@@ -6,17 +6,13 @@ is a NetworkError, which a run tries again. A body that breaks off is gone on wi
 RFC 9110, 13.1.5 and 14), RESUMES times at most, if the server gave a strong ETag or Last-Modified; one that changed
 meanwhile is a NetworkError, and begins anew in the next try. Not won: a server that names the same bytes anew each
 time sends them each time. No content coding is asked for; a .gz or .zst stays one. The proxies of the environment are
-used. A redirect is looked up before it is followed: a server that names another address between the two (DNS
-rebinding), and a name that only a proxy knows, are not seen through.
+used; redirects are followed as ``warehouse.web`` says.
 """
 
 from __future__ import annotations
 
 import http.client
-import ipaddress
 import re
-import socket
-import ssl
 import time
 import urllib.error
 import urllib.request
@@ -26,7 +22,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from warehouse.contracts import Reject
 from warehouse.errors import InputError, NetworkError, WarehouseError
@@ -34,8 +29,8 @@ from warehouse.sources.locate import Located
 from warehouse.sources.patterns import as_stated, expanded
 from warehouse.sources.recipe import Source
 from warehouse.sources.rights import lines_of
+from warehouse.web import Redirects, is_plain, is_private, refused, told
 
-TRANSIENT = frozenset((408, 425, 429))
 CHUNK = 1 << 18
 RESUMES, RESUME_WAIT_S = 4, 1.0
 ETAG = re.compile(r'(W/)?"[^"]*"')
@@ -65,7 +60,7 @@ def fetched(source: Source, located: Located, *, version: str | None = None) -> 
     """
     until = time.monotonic() + source.http.max_fetch_s
     with _unshown(source):
-        with _told(located.uri):
+        with told(located.uri):
             answer = _opened(source, located, version)
         if answer is None:
             yield None
@@ -103,7 +98,7 @@ def _opened(
     for name, value in source.http.headers.items():
         request.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
     try:
-        redirects = _Redirects(private=source.http.allow_private or _is_private(url))
+        redirects = Redirects(private=source.http.allow_private or is_private(url), allowed_by="http.allow_private")
         opener = urllib.request.build_opener(redirects)
         answer: http.client.HTTPResponse = opener.open(request, timeout=source.http.timeout_s)
         return answer
@@ -111,78 +106,20 @@ def _opened(
         with error:
             if error.code == http.HTTPStatus.NOT_MODIFIED and version is not None:
                 return None
-            raise _refused(located.uri, error) from None
+            raise refused(located.uri, error, do="check uri and http.headers in the source's YAML") from None
 
 
 def _checked(located: Located) -> str:
     url = located.url or ""
-    parts = urlsplit(url)
-    if (
-        parts.scheme.lower() not in ("http", "https")
-        or not parts.hostname
-        or re.search(r"[\x00-\x20\x7f-\U0010ffff]", url)
-    ):
+    if not is_plain(url):
         raise InputError(f"{located.uri} is no URL", allowed="http:// or https://, a host, ASCII without blanks")
     return url
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Followed to http and https only, never from https to http, to a private address only where that is allowed."""
-
-    def __init__(self, *, private: bool) -> None:
-        self.private = private
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def] # noqa: PLR0917 # urllib's own
-        if urlsplit(newurl).scheme not in ("https", urlsplit(req.full_url).scheme):
-            raise urllib.error.HTTPError(req.full_url, code, "a redirect away from https", headers, fp)
-        if not self.private and _is_private(newurl):
-            said = "a redirect to a private address, which http.allow_private would follow"
-            raise urllib.error.HTTPError(req.full_url, code, said, headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _is_private(url: str) -> bool:
-    """Whether an address of the URL's host is not one of the public internet: private, loopback, link-local and the
-    like (IANA's special-purpose registries, as Python's ipaddress has them). A host that has no address here is not.
-    """
-    try:
-        found = socket.getaddrinfo(urlsplit(url).hostname, None, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        return False
-    addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for *_, where in found]
-    plain = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
-    return any(not address.is_global or address.is_multicast for address in plain)
 
 
 def _conditional(version: str | None) -> Mapping[str, str]:
     if version is None:
         return {}
     return {"If-None-Match" if ETAG.fullmatch(version) else "If-Modified-Since": version}
-
-
-def _refused(uri: str, error: urllib.error.HTTPError) -> WarehouseError:
-    came = f"{uri} answers {error.code} {error.reason}"
-    if error.code in TRANSIENT or error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
-        wait = error.headers.get("Retry-After", "")
-        return NetworkError(
-            came, do="run it again later", retry_after_s=int(wait) if re.fullmatch(r"\d{1,6}", wait) else None
-        )
-    return InputError(came, allowed="200 OK", do="check uri and http.headers in the source's YAML", status=error.code)
-
-
-@contextmanager
-def _told(uri: str) -> Iterator[None]:
-    """What the network raises within the block as a NetworkError, and an untrusted certificate as an InputError."""
-    try:
-        yield
-    except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        if isinstance(reason, ssl.SSLCertVerificationError):
-            raise InputError(
-                f"{uri}: {reason.verify_message}", allowed="a certificate that this machine trusts"
-            ) from None
-        said = str(reason) or type(reason).__name__
-        raise NetworkError(f"{uri} cannot be fetched: {said}", do="check the network, then run it again") from None
 
 
 @dataclass(slots=True)
@@ -229,7 +166,7 @@ class _Transfer:
                 break
             time.sleep(wait_s)
             try:
-                with _told(self.located.uri):
+                with told(self.located.uri):
                     rest = {"Range": f"bytes={self.size}-", "If-Range": validator}
                     answer = _opened(self.source, self.located, None, rest)
             except NetworkError:
@@ -262,7 +199,7 @@ def _is_rest(answer: http.client.HTTPResponse, size: int, stated: int | None) ->
 
 
 def _next(uri: str, answer: http.client.HTTPResponse) -> bytes:
-    with _told(uri):
+    with told(uri):
         return answer.read1(CHUNK)
 
 

@@ -106,8 +106,13 @@ def _exact(raw: bytes) -> Any:
 
 
 def parse(member: Member, loads: Loads, *, max_bytes: int) -> Iterator[Parsed | Reject | Dropped]:
-    """The member's records as Python objects, a block at a time, in the layout that it has."""
+    """The member's records as Python objects, a block at a time, in the layout that it has; of one that is read on,
+    lines from there.
+    """
     how = "lines"
+    if member.start:
+        yield from _parse_rest(member, loads, max_bytes)
+        return
     if member.name.lower().endswith(".json"):
         found = _whole(member, loads, max_bytes)
         if isinstance(found, list):
@@ -124,14 +129,25 @@ def parse(member: Member, loads: Loads, *, max_bytes: int) -> Iterator[Parsed | 
         if how != "lines":
             yield from _parse_values(values(stream, max_bytes=max_bytes, array=how == "array"), member.uri, loads)
             return
-        for block in line_blocks(stream, max_bytes=max_bytes):
-            if isinstance(block, LongLine):
-                message = f"a line of {block.size} bytes, at most {max_bytes} allowed"
-                yield Reject(
-                    member.uri, str(block.number), "record_too_large", message, block.offset, None, block.first_bytes
-                )
-            else:
-                yield from _parse_block(block, member.uri, loads)
+        yield from _parse_blocks(line_blocks(stream, max_bytes=max_bytes), member.uri, loads, max_bytes)
+
+
+def _parse_rest(member: Member, loads: Loads, max_bytes: int) -> Iterator[Parsed | Reject]:
+    with closing(member.open()) as stream:
+        stream.seek(member.start)
+        blocks = line_blocks(stream, max_bytes=max_bytes, number=member.start_record, offset=member.start)
+        yield from _parse_blocks(blocks, member.uri, loads, max_bytes)
+
+
+def _parse_blocks(
+    blocks: Iterable[Block | LongLine], uri: str, loads: Loads, max_bytes: int
+) -> Iterator[Parsed | Reject]:
+    for block in blocks:
+        if isinstance(block, LongLine):
+            message = f"a line of {block.size} bytes, at most {max_bytes} allowed"
+            yield Reject(uri, str(block.number), "record_too_large", message, block.offset, None, block.first_bytes)
+        else:
+            yield from _parse_block(block, uri, loads)
 
 
 def layout_of(member: Member, *, max_bytes: int) -> str:

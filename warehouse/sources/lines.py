@@ -39,9 +39,12 @@ class LongLine:
     first_bytes: bytes
 
 
-def line_blocks(stream: Readable, *, max_bytes: int) -> Iterator[Block | LongLine]:
-    """Every line of ``stream`` once, in order. A UTF-8 byte order mark at the start belongs to no line."""
-    number, offset, tail = 0, 0, b""
+def line_blocks(stream: Readable, *, max_bytes: int, number: int = 0, offset: int = 0) -> Iterator[Block | LongLine]:
+    """Every line of ``stream`` once, in order. A UTF-8 byte order mark at the start belongs to no line.
+
+    number, offset: of the stream's first line, where it is the rest of one.
+    """
+    tail = b""
     dropped = 0  # bytes already let go of the long line that ``tail`` begins
     for chunk in _chunks(stream, min(BLOCK, max_bytes)):
         marked = not offset and not tail and chunk.startswith(BOM)
