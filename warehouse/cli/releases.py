@@ -34,7 +34,7 @@ def verify_verb(release: str, rebuild: bool, key: Path | None, json_: bool) -> N
     """
     from warehouse.datasets import verify
 
-    path = _path(release)
+    path = folder_of(release)
     found = verify(path, key=key)
     again = _rebuilt(path) if rebuild else None
     if json_:
@@ -46,7 +46,7 @@ def verify_verb(release: str, rebuild: bool, key: Path | None, json_: bool) -> N
         click.echo(f"made again: {again.files} files, {table.size(again.bytes)}, every byte is the same")
 
 
-def _path(release: str) -> Path:
+def folder_of(release: str) -> Path:
     """The folder of a release; a path needs no project around it."""
     from warehouse.datasets import resolve
     from warehouse.manifest import NAME
@@ -93,7 +93,7 @@ def trace_verb(
     from warehouse.answers.trace import trace_sample
     from warehouse.datasets import TableManifest, read_any
 
-    path, wanted = _path(release), Asked(**asked)
+    path, wanted = folder_of(release), Asked(**asked)
     if sample is None:
         return say_holding(path, wanted, json_)
     if wanted.named() or wanted.state:

@@ -14,6 +14,7 @@ from warehouse.datasets.lineage import Segment, trace, vocabulary_of
 from warehouse.datasets.recipe import DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.rendering import DOCUMENTS
+from warehouse.datasets.selection import run_select
 from warehouse.datasets.shelf import Listed, list_releases, named, resolve, revoke, versions_of
 from warehouse.datasets.table_recipe import TableRecipe
 from warehouse.datasets.tables import export_table, read_row
@@ -45,6 +46,7 @@ __all__ = [
     "rebuild",
     "resolve",
     "revoke",
+    "run_select",
     "trace",
     "verify",
     "versions_of",
