@@ -36,11 +36,13 @@ VERBS = {
         "whatif": "whatif",
         "rejects": "overview",
         "trace": "releases",
+        "diff": "comparing",
         "verify": "releases",
         "pull": "pulling",
         "features": "features",
         "runway": "runway",
         "synth": "synth",
+        "loader": "loading",
     },
     "Serve": {"ui": "runs"},
 }

@@ -163,7 +163,7 @@ def _say_release(facts: Mapping[str, Any]) -> None:
 @click.command("report")
 @place.placed
 def report_verb() -> None:
-    """A page of pictures, releases and verdicts, of the published snapshot.
+    """A page of pictures, releases and verdicts of what is published.
 
     \b
     Example:
@@ -226,7 +226,7 @@ def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
 @place.as_json
 @place.placed
 def takedown_verb(why: str, short: str | None, dry_run: bool, json_: bool, **asked: str | None) -> None:
-    """Documents and rows removed from all that was made of them, and the proof.
+    """Documents and rows out of all that was made of them, with proof.
 
     With documents go their other versions, copies and near duplicates, and rows that hold their text. They are barred
     from coming in again; releases that hold them are revoked and made again, models that may have learnt them trained
