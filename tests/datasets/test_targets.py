@@ -254,3 +254,19 @@ def test_an_infinite_number_has_no_json_and_is_refused_with_its_place(tmp_path: 
     recipe = replace(ROWS, select="SELECT 1 AS number, 'inf'::DOUBLE AS much", targets=("jsonl",), at="rows.yaml:3")
     with pytest.raises(RecipeError, match=r"rows\.yaml:3: a row holds inf.*numbers that JSON has"):
         export_rows(tmp_path, recipe)
+
+
+def test_members_made_at_once_are_those_that_tarfile_writes(tmp_path: Path, world: World) -> None:
+    samples = np.random.default_rng(2).integers(0, 1 << 16, (1030, 16)).astype("<u2")
+    write(tmp_path, ["webdataset"], [replace(task_of(tmp_path, samples, world), first=99_999_000)], processes=1)
+    with tarfile.open(tmp_path / "twin.tar", "w", format=tarfile.USTAR_FORMAT) as twin:
+        for number, sample in enumerate(samples, 99_999_000):
+            array = io.BytesIO()
+            np.save(array, sample)
+            text = f'{{"sample": {number:9}, "split": "train"}}'.encode()
+            for suffix, content in (("json", text), ("npy", array.getvalue())):
+                member = tarfile.TarInfo(f"{number:09d}.{suffix}")
+                member.size = len(content)
+                twin.addfile(member, io.BytesIO(content))
+    (made,) = (tmp_path / "targets" / "webdataset").glob("*.tar")
+    assert made.read_bytes() == (tmp_path / "twin.tar").read_bytes()

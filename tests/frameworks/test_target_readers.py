@@ -1,0 +1,66 @@
+"""Export targets read by the projects whose formats they are, sample by sample: what the .bin files hold.
+
+The release is written by the environment of ``make test``, for the one of the frameworks has no stack.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from warehouse.manifest import read_manifest
+
+datasets = pytest.importorskip("datasets", reason="needs datasets: make test-frameworks")
+litdata = pytest.importorskip("litdata", reason="needs litdata: make test-frameworks")
+streaming = pytest.importorskip("streaming", reason="needs mosaicml-streaming: make test-frameworks")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # files that streaming leaves open
+    pytest.mark.filterwarnings("ignore:The given buffer is not writable"),  # litdata copies it at once
+]
+SPLITS = ("train", "validation")
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
+    command = [
+        checkout / ".venv" / "bin" / "python",
+        "tests/frameworks/write_targets.py",
+        tmp_path_factory.mktemp("world"),
+    ]
+    return Path(subprocess.run(command, check=True, capture_output=True, text=True, cwd=checkout).stdout.strip())
+
+
+def shards_of(path: Path, split: str) -> np.ndarray:
+    manifest = read_manifest(path)
+    files = [path / shard.data for shard in manifest.splits[split].shards]
+    return np.concatenate([np.fromfile(file, manifest.dtype) for file in files]).reshape(-1, manifest.sequence_length)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_hugging_face_datasets_gives_every_sample_as_uint16(release: Path, split: str, tmp_path: Path) -> None:
+    found = datasets.load_dataset(str(release / "targets" / "parquet"), split=split, cache_dir=str(tmp_path))
+    assert found.features["input_ids"] == datasets.List(datasets.Value("uint16"), length=64)
+    np.testing.assert_array_equal(found.with_format("numpy")[:]["input_ids"], shards_of(release, split))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_litdata_gives_every_sample(release: Path, split: str) -> None:
+    loader = litdata.TokensLoader(block_size=64)
+    found = litdata.StreamingDataset(str(release / "targets" / "litdata" / split), item_loader=loader)
+    np.testing.assert_array_equal([found[at].numpy() for at in range(len(found))], shards_of(release, split))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_mosaic_streaming_gives_every_sample_and_finds_the_hashes_right(
+    release: Path, split: str, tmp_path: Path
+) -> None:
+    remote = str(release / "targets" / "mds")
+    found = streaming.StreamingDataset(
+        remote=remote, local=str(tmp_path), split=split, shuffle=False, batch_size=1, validate_hash="xxh64"
+    )
+    np.testing.assert_array_equal([sample["tokens"] for sample in found], shards_of(release, split))
+    assert found[0]["tokens"].dtype == np.uint16
