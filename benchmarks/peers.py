@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +34,20 @@ WHOLE = (
 BARE = ("dolma==1.2.1", "nemo-curator==1.4.0", "presidio-analyzer==2.2.366")
 
 
-def interpreter() -> str:
+def interpreter(*, whole: Sequence[str] = WHOLE, bare: Sequence[str] = BARE, name: str = ".venv-bench") -> str:
     """The Python that has the peers."""
     if "PEERS" in os.environ:
         return os.environ["PEERS"]
-    folder = HERE.parent / ".venv-bench"
+    folder = HERE.parent / name
     python = str(folder / "bin" / "python")
-    stamp = folder / hashlib.sha256(repr((WHOLE, BARE)).encode()).hexdigest()[:16]
+    stamp = folder / hashlib.sha256(repr((whole, bare)).encode()).hexdigest()[:16]
     if not stamp.exists():
         print("making", folder, file=sys.stderr)
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([*install, *WHOLE], check=True)
-        subprocess.run([*install, "--no-deps", *BARE], check=True)
+        subprocess.run([*install, *whole], check=True)
+        if bare:
+            subprocess.run([*install, "--no-deps", *bare], check=True)
         stamp.touch()
     return python
 

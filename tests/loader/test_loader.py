@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,13 @@ def test_a_resume_with_another_batch_loses_and_repeats_nothing(release: Path) ->
     assert len(seen) == len(set(seen)) == 40 + 63
 
 
+def test_a_resume_keeps_the_last_partial_batch_if_asked_to(release: Path) -> None:
+    loader = Loader(release, batch=8, drop_last=False)
+    first = next(loader.batches()).samples.tolist()
+    rest = Loader.resume(release, loader.state(), batch=10, drop_last=False)
+    assert sorted(first + [number for batch in rest.batches() for number in batch.samples.tolist()]) == list(range(103))
+
+
 def test_a_state_is_a_few_dozen_bytes(release: Path) -> None:
     assert len(pickle.dumps(tuple(Loader(release, batch=8).state().values()))) < 100
 
@@ -131,14 +139,14 @@ def test_what_is_not_there_is_named(release: Path, tmp_path: Path) -> None:
         Loader(tmp_path, batch=1)
 
 
-def test_a_reused_buffer_is_filled_in_place_and_a_wrong_one_refused(release: Path) -> None:
-    out = np.empty((4, 16), "<u2")
-    loader = Loader(release, batch=8, world=2, rank=1)
-    batches = [(batch.tokens, numbers(batch.tokens)) for batch in loader.batches(out=out)]
-    assert all(np.shares_memory(tokens, out) for tokens, _ in batches)
-    assert [found for _, found in batches] == [numbers(t) for t in Loader(release, batch=8, world=2, rank=1)]
-    with pytest.raises(UsageError, match="Allowed: shape"):
-        next(Loader(release, batch=8).batches(out=out))
+def test_a_reused_buffer_is_filled_again_and_no_other_is(release: Path) -> None:
+    options = {"batch": 8, "world": 2, "rank": 1}
+    kept = [batch.tokens for batch in Loader(release, **options).batches(reuse=True)]
+    assert all(np.shares_memory(tokens, kept[0]) for tokens in kept)
+    alone = [batch.tokens for batch in Loader(release, **options).batches()]
+    assert not any(np.shares_memory(one, other) for one, other in pairwise(alone))
+    seen = [numbers(batch.tokens) for batch in Loader(release, **options).batches(reuse=True)]
+    assert seen == [numbers(tokens) for tokens in alone]
 
 
 def test_boundaries_and_sample_numbers_belong_to_their_rows(release: Path) -> None:

@@ -54,6 +54,13 @@ def test_a_resume_of_rows_equals_no_interruption(rows: Path, stop: int, before: 
     assert [[int(n) for rank in rest for n in rank[step]["number"]] for step in range(len(rest[0]))] == whole[stop:]
 
 
+def test_a_resume_of_rows_keeps_the_last_partial_batch_if_asked_to(rows: Path) -> None:
+    loader = TableLoader(rows, batch=8, drop_last=False)
+    first = next(loader.batches()).samples.tolist()
+    rest = TableLoader.resume(rows, loader.state(), batch=10, drop_last=False)
+    assert sorted(first + [n for batch in rest.batches() for n in batch.samples.tolist()]) == list(range(sum(SIZES)))
+
+
 def test_a_damaged_row_and_the_wrong_loader_are_refused(rows: Path, release: Path) -> None:
     path = rows / "train-00000-of-00004.bin"
     data = bytearray(path.read_bytes())

@@ -42,6 +42,7 @@ VERBS = {
         "features": "features",
         "runway": "runway",
         "synth": "synth",
+        "loader": "loading",
     },
     "Serve": {"ui": "runs"},
 }

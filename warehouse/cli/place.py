@@ -54,6 +54,17 @@ def environment() -> str:
     return name
 
 
+def release_path(named: str) -> Path:
+    """The folder of a release, NAME[@V] or a path; a path needs no project around it."""
+    from warehouse.manifest import NAME
+
+    if (Path(named) / NAME).is_file():
+        return Path(named)
+    from warehouse.datasets import resolve
+
+    return resolve(project().datasets, named)
+
+
 as_json = click.option("--json", "json_", is_flag=True, help="Print one JSON document.")
 
 

@@ -163,7 +163,7 @@ def _say_release(facts: Mapping[str, Any]) -> None:
 @click.command("report")
 @place.placed
 def report_verb() -> None:
-    """A page of pictures, releases and verdicts of the snapshot.
+    """A page of pictures, releases and verdicts of what is published.
 
     \b
     Example:

@@ -26,7 +26,7 @@ class Parts(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
             raise UsageError(
-                f"synth {args[0]!r}", allowed=", ".join(self.commands), do=close_match(args[0], self.commands)
+                f"{self.name} {args[0]!r}", allowed=", ".join(self.commands), do=close_match(args[0], self.commands)
             )
         return super().resolve_command(ctx, args)
 
@@ -34,7 +34,7 @@ class Parts(click.Group):
 @click.group("synth", cls=Parts, invoke_without_command=True)
 @click.pass_context
 def synth_verb(ctx: click.Context) -> None:
-    """Sketches of tables: counted, added up, sampled; and what is synthetic here, audited.
+    """Sketches of tables: counted, added up, sampled; and an audit.
 
     A sketch is exact counts of columns and pairs (round one), then of the few tables that a network of at most three
     parents needs (round two). Sites that share no rows count, send sketches, and add them up.

@@ -6,22 +6,31 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
     for tokens in Loader("datasets/demo_corpus/1", batch=64):
         ...
 
-``TableLoader`` does the same for rows of a table, as numpy columns. ``pull`` brings a release to where the job runs, or
-what it needs of it, and ``cached`` keeps those on a disk of bounded size.
+``TableLoader`` does the same for rows of a table, as numpy columns, and ``Mixture`` for several releases in shares.
+``pull`` brings a release to where the job runs, or what it needs of it, and ``cached`` keeps those on a disk of bounded
+size.
 """
 
 from warehouse.loader.cache import cached
 from warehouse.loader.course import State
-from warehouse.loader.loader import Batch, Loader
+from warehouse.loader.delivery import Counters
+from warehouse.loader.loader import Loader
+from warehouse.loader.mixture import Mixture, MixtureState, Phase, Source
 from warehouse.loader.permutation import permuted
 from warehouse.loader.pulling import Pulled, offered, pull
 from warehouse.loader.rows import RowBatch, TableLoader
+from warehouse.loader.tokens import Batch
 
 __all__ = [
     "Batch",
+    "Counters",
     "Loader",
+    "Mixture",
+    "MixtureState",
+    "Phase",
     "Pulled",
     "RowBatch",
+    "Source",
     "State",
     "TableLoader",
     "cached",

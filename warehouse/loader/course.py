@@ -7,6 +7,7 @@ with another batch goes on with exactly the samples that were not seen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -17,7 +18,7 @@ from warehouse.errors import StateError, UsageError
 from warehouse.loader.permutation import permuted
 
 CHUNK = 4096
-"""Positions of the order computed at once: enough to hide numpy's call overhead, 32 kB."""
+"""Samples of a rank whose numbers are computed at once: enough to hide numpy's call overhead, 32 kB."""
 
 Numbers = npt.NDArray[np.int64]
 
@@ -30,6 +31,34 @@ class State(TypedDict):
     seed: int
     epoch: int
     samples: int
+
+
+@dataclass(slots=True)
+class Ahead:
+    """The numbers of a rank's next steps, computed for ever more at once: first one, in the end CHUNK samples."""
+
+    batch: int
+    share: int
+    rank: int
+    name: object = None
+    first: int = 0
+    steps: int = 0
+    values: tuple[Numbers, ...] = ()
+
+    def at(self, name: object, consumed: int, made: Callable[[Numbers], tuple[Numbers, ...]]) -> tuple[Numbers, ...]:
+        """Values of this rank's part of the batch that begins at ``consumed`` of the order ``name``: each [share].
+
+        made: positions to their values, arrays as long.
+        """
+        step, between = divmod(consumed - self.first, self.batch)
+        known = name == self.name and not between and step >= 0
+        if not known or step >= self.steps:
+            self.steps = min(2 * self.steps, -(-CHUNK // self.share)) if known else 1
+            begins = consumed + self.rank * self.share + self.batch * np.arange(self.steps)
+            positions = (begins[:, None] + np.arange(self.share)).reshape(-1)
+            self.values = tuple(values.reshape(self.steps, -1) for values in made(positions))
+            self.name, self.first, step = name, consumed, 0
+        return tuple(values[step] for values in self.values)
 
 
 @dataclass(slots=True)
@@ -50,7 +79,7 @@ class Course:
     epoch: int = 0
     drop_last: bool = True
     consumed: int = 0
-    _chunk: tuple[int, int, Numbers] = field(default=(-1, -1, np.empty(0, np.int64)), repr=False)
+    _ahead: Ahead = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.total < (self.batch if self.drop_last else 1):
@@ -59,6 +88,7 @@ class Course:
                 allowed=f"at least one batch, {self.batch}",
                 do="take a smaller batch, drop_last=False or another split",
             )
+        self._ahead = Ahead(self.batch, self.share, self.rank)
 
     @property
     def share(self) -> int:
@@ -73,6 +103,11 @@ class Course:
     def unfinished(self) -> bool:
         """Whether the epoch has another batch."""
         return self.consumed + (self.batch if self.drop_last else 1) <= self.total
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Epoch and samples consumed in it."""
+        return self.epoch, self.consumed
 
     def advance(self) -> None:
         """Count the batch at ``consumed`` as handed out."""
@@ -105,19 +140,13 @@ class Course:
 
     def numbers(self) -> Numbers:
         """Sample numbers of this rank's part of the global batch that begins at ``consumed``."""
-        start = min(self.consumed + self.rank * self.share, self.total)
-        stop = min(start + self.share, self.total)
-        firsts = range(start - start % CHUNK, stop, CHUNK)
-        parts = [self._order(first)[max(start - first, 0) : stop - first] for first in firsts]
-        return np.concatenate(parts) if parts else np.empty(0, np.int64)
+        left = min(max(self.total - self.consumed - self.rank * self.share, 0), self.share)
+        return self._ahead.at(self.epoch, self.consumed, self._order)[0][:left]
 
-    def _order(self, first: int) -> Numbers:
-        """Samples at positions first..first+CHUNK-1 of this epoch's order; the last chunk asked for is kept."""
-        if self._chunk[:2] != (self.epoch, first):
-            key = order_key(self.dataset, self.split, self.seed, self.epoch)
-            positions = np.arange(first, min(first + CHUNK, self.total), dtype=np.uint64)
-            self._chunk = (self.epoch, first, permuted(positions, n=self.total, key=key).astype(np.int64))
-        return self._chunk[2]
+    def _order(self, positions: Numbers) -> tuple[Numbers]:
+        """Samples at positions of this epoch's order; of those from ``total`` on the last one."""
+        key = order_key(self.dataset, self.split, self.seed, self.epoch)
+        return (permuted(np.minimum(positions, self.total - 1), n=self.total, key=key).view(np.int64),)
 
 
 def order_key(dataset: str, split: str, seed: int, epoch: int) -> str:

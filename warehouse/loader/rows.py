@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.loader.course import Course, State, check_shape, unlike
+from warehouse.loader.delivery import Counters, check_threads, delivered
 from warehouse.loader.shards import open_rows
 from warehouse.manifest import TableManifest, read_table_manifest
 
@@ -32,6 +33,11 @@ class RowBatch:
     samples: npt.NDArray[np.int64]
     columns: Mapping[str, Array]
     valid: Mapping[str, npt.NDArray[np.bool_]]
+
+    @property
+    def bytes(self) -> int:
+        """Of its columns."""
+        return sum(values.nbytes for values in self.columns.values())
 
 
 class TableLoader:
@@ -65,13 +71,33 @@ class TableLoader:
             epoch=epoch,
             drop_last=drop_last,
         )
+        self.counters = Counters()
 
     @classmethod
-    def resume(cls, path: Path | str, state: State, *, batch: int, world: int = 1, rank: int = 0) -> TableLoader:
+    def resume(
+        cls,
+        path: Path | str,
+        state: State,
+        *,
+        batch: int,
+        world: int = 1,
+        rank: int = 0,
+        drop_last: bool = True,
+        checked: bool = True,
+    ) -> TableLoader:
         """A loader that goes on where ``state`` was taken, with any batch and world. Raises StateError if it cannot."""
         try:
-            seed, epoch, split = state["seed"], state["epoch"], state["split"]
-            loader = cls(path, split=split, batch=batch, world=world, rank=rank, seed=seed, epoch=epoch)
+            loader = cls(
+                path,
+                split=state["split"],
+                batch=batch,
+                world=world,
+                rank=rank,
+                seed=state["seed"],
+                epoch=state["epoch"],
+                drop_last=drop_last,
+                checked=checked,
+            )
         except (KeyError, TypeError):
             raise unlike(state) from None
         loader.restore(state)
@@ -85,15 +111,16 @@ class TableLoader:
         """This rank's rows of each remaining global batch of the epoch, as columns."""
         return (batch.columns for batch in self.batches())
 
-    def batches(self) -> Iterator[RowBatch]:
-        """As iteration, with sample numbers and which values are there."""
-        while self.course.unfinished:
-            numbers = self.course.numbers()
-            rows = np.empty(numbers.size, self.dtype)
-            self._rows.gather(numbers, rows)
-            self.course.advance()
-            yield _batch(self.manifest, numbers, rows)
+    def batches(self, *, threads: int = 0, ahead: int | None = None) -> Iterator[RowBatch]:
+        """As iteration, with sample numbers and which values are there; threads and ahead as ``Loader.batches``."""
+        ahead = check_threads(threads, ahead)
+        yield from delivered(self.course, self._made, self.counters, threads=threads, ahead=ahead)
         self.course.turn()
+
+    def _made(self, numbers: npt.NDArray[np.int64], _: int) -> RowBatch:
+        rows = np.empty(numbers.size, self.dtype)
+        self._rows.gather(numbers, rows)
+        return _batch(self.manifest, numbers, rows)
 
     def state(self) -> State:
         """Where the epoch stands: five small values, equal on every rank; store it beside the model."""

@@ -34,21 +34,25 @@ HEADER = b"MMIDIDX\0\0" + (1).to_bytes(8, "little")
 
 @dataclass(frozen=True, slots=True)
 class Mapped:
-    """One shard: a row a sample, the same bytes flat, and which blocks are known to be sound."""
+    """One shard: a row a sample, and the same bytes flat."""
 
     entry: FileEntry
     rows: Array
     flat: npt.NDArray[np.uint8]
-    sound: npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True)
 class Samples:
-    """All shards of a split; ``firsts[i]`` is the number of shard i's first sample, the last entry the total."""
+    """All shards of a split; ``firsts[i]`` is the number of shard i's first sample, the last entry the total.
 
-    shards: tuple[Mapped, ...]
-    firsts: npt.NDArray[np.int64]
-    checked: bool
+    sound: of each block, over the shards one after the other, whether it is known to be as recorded.
+    """
+
+    def __init__(self, shards: Sequence[Mapped], *, checked: bool) -> None:
+        self.shards, self.checked = tuple(shards), checked
+        self.firsts = np.cumsum([0, *(len(shard.rows) for shard in shards)], dtype=np.int64)
+        self.row_bytes = shards[0].rows.strides[0] if shards else 0
+        self._blocks = np.cumsum([0, *(len(shard.entry.blocks) for shard in shards)], dtype=np.int64)
+        self.sound = np.zeros(int(self._blocks[-1]), dtype=np.bool_)
 
     @property
     def total(self) -> int:
@@ -56,14 +60,50 @@ class Samples:
         return int(self.firsts[-1])
 
     def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None:
-        """Copy the samples ``numbers`` into the rows of ``out``. Raises IntegrityError for a damaged block."""
+        """Copy the samples ``numbers`` into the rows of ``out``. Raises IntegrityError for a damaged block.
+
+        Any thread may; two that touch a block at once hash it twice.
+        """
+        owner, local = self.located(numbers)
+        if self.checked:
+            self._check(owner, local)
+        if len(self.shards) == 1:
+            self.shards[0].rows.take(local, axis=0, out=out, mode="clip")
+            return
+        order = owner.argsort(kind="stable")
+        ends = np.cumsum(np.bincount(owner, minlength=len(self.shards)))
+        local, by_shard = local[order], np.empty_like(out)
+        for shard in np.unique(owner).tolist():
+            part = slice(ends[shard - 1] if shard else 0, ends[shard])
+            self.shards[shard].rows.take(local[part], axis=0, out=by_shard[part], mode="clip")
+        out[order] = by_shard
+
+    def located(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The shard of each sample and its row there."""
         owner = np.searchsorted(self.firsts, numbers, side="right") - 1
-        for shard in np.unique(owner):
-            mine = np.flatnonzero(owner == shard)
-            local = numbers[mine] - self.firsts[shard]
-            if self.checked:
-                _check(self.shards[shard], local)
-            out[mine] = self.shards[shard].rows[local]
+        return owner, numbers - self.firsts[owner]
+
+    def _check(self, owner: npt.NDArray[np.int64], local: npt.NDArray[np.int64]) -> None:
+        """Hash the blocks under the rows that were not touched before."""
+        begins = local * self.row_bytes
+        heads, tails = begins // BLOCK_BYTES, (begins + self.row_bytes - 1) // BLOCK_BYTES
+        base = self._blocks[owner]
+        if self.row_bytes <= BLOCK_BYTES and self.sound[base + heads].all() and self.sound[base + tails].all():
+            return
+        for shard, head, tail in zip(owner.tolist(), heads.tolist(), tails.tolist(), strict=True):
+            for number in range(head, tail + 1):
+                self._check_block(shard, number)
+
+    def _check_block(self, shard: int, number: int) -> None:
+        if not self.sound[self._blocks[shard] + number]:
+            mapped = self.shards[shard]
+            check_block(mapped.flat[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES], mapped.entry, number)
+            self.sound[self._blocks[shard] + number] = True
+
+
+def joined(parts: Sequence[Samples]) -> Samples:
+    """The samples of several splits as one, in order: the first part keeps its numbers."""
+    return Samples([shard for part in parts for shard in part.shards], checked=parts[0].checked)
 
 
 def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples:
@@ -97,8 +137,7 @@ def _opened(
 ) -> Samples:
     filled = [shard for shard in shards if shard.samples]
     mapped = [_mapped(folder, files[shard.data], shard.samples, form) for shard in filled]
-    firsts = np.cumsum([0, *(shard.samples for shard in filled)], dtype=np.int64)
-    return Samples(tuple(mapped), firsts, checked)
+    return Samples(mapped, checked=checked)
 
 
 def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[Any], tuple[int, ...]]) -> Mapped:
@@ -108,18 +147,7 @@ def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[A
         raise damaged(entry, "the file is missing" if size < 0 else f"{size} bytes where {entry.bytes} were recorded")
     flat = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     rows = flat.view(form[0]).reshape(samples, *form[1])
-    return Mapped(entry, rows, flat, np.zeros(len(entry.blocks), dtype=np.bool_))
-
-
-def _check(shard: Mapped, local: npt.NDArray[np.int64]) -> None:
-    """Hash the blocks under the rows ``local`` that were not touched before."""
-    width = shard.rows.strides[0]
-    first, last = local * width // BLOCK_BYTES, ((local + 1) * width - 1) // BLOCK_BYTES
-    spans = np.unique(first[:, None] + np.arange(int((last - first).max()) + 1))
-    for number in spans[spans < shard.sound.size]:
-        if not shard.sound[number]:
-            check_block(shard.flat[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES], shard.entry, int(number))
-            shard.sound[number] = True
+    return Mapped(entry, rows, flat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +156,6 @@ class Boundaries:
 
     lengths: npt.NDArray[np.int32]
     firsts: npt.NDArray[np.int64]
-
-    def of(self, sample: int) -> npt.NDArray[np.int32]:
-        """cu_seqlens of a sample: int32, from 0 to the sequence length, one entry more than it has pieces."""
-        pieces = self.lengths[self.firsts[sample] : self.firsts[sample + 1]]
-        return np.concatenate([[0], np.cumsum(pieces)]).astype(np.int32)
 
 
 def open_boundaries(folder: Path, manifest: Manifest, split: str) -> tuple[Boundaries, ...]:

@@ -26,8 +26,9 @@ import numpy.typing as npt
 
 from warehouse.errors import MissingExtra, UsageError
 from warehouse.loader.course import State
-from warehouse.loader.loader import Batch, Loader
+from warehouse.loader.loader import Loader
 from warehouse.loader.rows import TableLoader
+from warehouse.loader.tokens import Batch
 
 try:
     import torch

@@ -1,0 +1,87 @@
+"""The verb about the loader: how fast it reads a release here."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from warehouse.cli import place, table
+from warehouse.cli.synth import Parts
+from warehouse.errors import UsageError
+
+if TYPE_CHECKING:
+    from warehouse.loader.bench import Pace
+
+
+CLEARED = "\r\x1b[K"
+"""To the beginning of an empty line."""
+
+
+@click.group("loader", cls=Parts, invoke_without_command=True)
+@click.pass_context
+def loader_verb(ctx: click.Context) -> None:
+    """How fast a training job's loader reads a release here.
+
+    \b
+    Example:
+      warehouse loader bench example@1 --batch 64 --seconds 5
+    """
+    if ctx.invoked_subcommand is None:
+        raise UsageError("loader alone", allowed="bench", do="see 'warehouse loader --help'")
+
+
+@loader_verb.command("bench")
+@click.argument("release", metavar="PATH|NAME[@V]")
+@click.option("--split", metavar="NAME", default="train", show_default=True, help="Split to read.")
+@click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Samples of a batch.")
+@click.option("--seconds", type=click.FloatRange(0.01), default=5.0, show_default=True, help="Time to read for.")
+@click.option(
+    "--threads", type=click.IntRange(0), default=0, show_default=True, help="Threads that make batches ahead."
+)
+@place.as_json
+@place.placed
+def bench(release: str, *, split: str, batch: int, seconds: float, threads: int, json_: bool) -> None:
+    """Read a split in shuffled batches, epoch after epoch, and say how fast.
+
+    Each block is compared with its hash when first touched. On a terminal a line shows the pace so far.
+
+    \b
+    Example:
+      warehouse loader bench example@1 --seconds 2 --threads 2
+    """
+    from warehouse.loader import Loader, TableLoader
+    from warehouse.loader.bench import paced
+    from warehouse.manifest import TableManifest, read_any
+
+    path = place.release_path(release)
+    kind = TableLoader if isinstance(read_any(path), TableManifest) else Loader
+    pace = paced(
+        lambda: kind(path, split=split, batch=batch, drop_last=False),
+        seconds=seconds,
+        threads=threads,
+        shown=_show if sys.stderr.isatty() else lambda _: None,
+    )
+    if sys.stderr.isatty():
+        click.echo(CLEARED, nl=False, err=True)
+    if json_:
+        speeds = (pace.samples_per_s, pace.bytes_per_s, pace.cpu_us_per_sample)
+        names = ("samples_per_s", "bytes_per_s", "cpu_us_per_sample")
+        return place.print_json({**asdict(pace), **dict(zip(names, speeds, strict=True))})
+    click.echo(f"{_speed(pace)}, {pace.cpu_us_per_sample:.2f} us of CPU a sample")
+    click.echo(f"opened in {pace.open_ms:.1f} ms, first batch {pace.first_batch_ms:.1f} ms later")
+    click.echo(
+        f"{pace.samples:,} samples of {path} in {pace.wall_s:.1f} s, {pace.epoch:,} epochs done; "
+        f"{pace.stalls:,} of {pace.batches:,} batches were not ready when asked for, {pace.wait_s:.1f} s waited"
+    )
+    return None
+
+
+def _show(pace: Pace) -> None:
+    click.echo(f"{CLEARED}epoch {pace.epoch}  {_speed(pace)}  {pace.stalls:,} stalls", nl=False, err=True)
+
+
+def _speed(pace: Pace) -> str:
+    return f"{pace.samples_per_s:,.0f} samples/s, {table.size(round(pace.bytes_per_s))}/s"
