@@ -151,6 +151,13 @@ def test_trace_the_other_way_names_the_samples_and_the_step(here, tmp_path, ware
         assert warehouse("trace", "example@1", *wrong).status == 2
 
 
+def test_diff_of_a_version_with_itself_finds_nothing(here, warehouse):
+    said = warehouse("diff", "example@1", "example")
+    assert said.status == 0 and "4 of 4 the same bytes" in said.out and "removed" not in said.out
+    assert json.loads(warehouse("diff", "example@1", "example@1", "--json").out)["added"] == []
+    assert warehouse("diff", "example@1", "nowhere").status == 2
+
+
 def test_status_tells_tables_snapshot_releases_and_costs(here, warehouse):
     found = json.loads(warehouse("status", "--json").out)
     assert {table["name"]: table["rows"] for table in found["tables"]}["documents"] >= 22

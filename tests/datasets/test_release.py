@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -168,16 +168,49 @@ def test_splits_are_near_their_shares_and_the_order_is_not_sqls(world: Any, reci
     assert 85 <= by_order["ASC"].manifest.splits["train"].documents <= 115
 
 
+@pytest.fixture
+def given(recipe: DatasetRecipe, made: tuple[Any, Release]) -> DatasetRecipe:
+    """The recipe with a tokenizer from a file: one trained anew on other texts changes every shard."""
+    return replace(recipe, tokenizer=Given(made[1].path / "recipe" / "tokenizer.json"))
+
+
+@pytest.mark.parametrize("packing", ["best_fit", "concatenate"])
+@pytest.mark.parametrize("gone", [0, 60, 121])
 def test_a_document_less_changes_one_shard(
-    world: Any, recipe: DatasetRecipe, make_world: Callable[..., Any], made: tuple[Any, Release]
+    world: Any,
+    given: DatasetRecipe,
+    make_world: Callable[..., Any],
+    packing: Literal["best_fit", "concatenate"],
+    gone: int,
 ) -> None:
-    given = replace(recipe, tokenizer=Given(made[1].path / "recipe" / "tokenizer.json"))
-    before = contents(world.export(given))
-    after = contents(make_world(world.folder / "less", world.rows[1:]).export(given))
-    changed = {
-        name.split(".")[0] for name in before if before[name] != after[name] and name.startswith(("train", "valid"))
-    }
-    assert len(changed) == 1
+    """And all others are the files of the version before: the same bytes that a first version would have."""
+    given = replace(given, packing=packing)
+    first = world.export(given)
+    less = make_world(world.folder, world.rows[:gone] + world.rows[gone + 1 :], version=4)
+    second, alone = less.export(given), less.export(given, out="alone")
+    before, after = contents(first), contents(second)
+    shards = {name: name.split(".")[0] for name in before if name.startswith(("train", "valid"))}
+    changed = {stem for name, stem in shards.items() if before[name] != after[name]}
+    assert len(changed) == 1 and second.run["reused_shards"] == 5 and first.run["reused_shards"] == 0
+    for name, stem in shards.items():
+        assert (first.path / name).samefile(second.path / name) == (stem not in changed)
+    assert after == contents(alone) and verify(second.path).id == second.id == alone.id
+
+
+def test_a_damaged_or_another_shard_is_not_taken_over(world: Any, given: DatasetRecipe) -> None:
+    first = world.export(given)
+    raw = (first.path / "train-00000-of-00003.bin").read_bytes()
+    (first.path / "train-00000-of-00003.bin").write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
+    mended = world.export(replace(given, description="Another."))
+    assert mended.run["reused_shards"] == 5 and verify(mended.path)
+    assert (mended.path / "train-00000-of-00003.bin").read_bytes() == raw
+    for changes in (
+        {"sequence_length": 32},
+        {"packing": "concatenate"},
+        {"seed": 8},
+        {"tokenizer": replace(given.tokenizer, eos="<|pad|>", pad="<|endoftext|>")},
+    ):
+        assert world.export(replace(given, **changes)).run["reused_shards"] == 0
 
 
 def test_a_later_fact_about_the_same_text_is_the_one_that_counts(

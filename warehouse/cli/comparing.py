@@ -27,7 +27,7 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 @place.as_json
 @place.placed
 def diff_verb(before: str, after: str, limit: int, json_: bool) -> None:
-    """Documents and tokens that another version adds and removes, and why.
+    """What another version adds, removes and changes, and why.
 
     \b
     Example:
@@ -67,7 +67,7 @@ def _head(found: Comparison) -> Iterator[tuple[str, str]]:
     if found.inputs:
         yield "inputs", ", ".join(f"{name} {_short(was)} -> {_short(now)}" for name, (was, now) in found.inputs.items())
     if found.models:
-        yield "models", f"{', '.join(found.models)}: another definition"
+        yield "models", f"{len(found.models)} built of other rows or by another definition"
     if not found.tokenizer:
         yield "tokenizer", "another, so every token id may differ and no shard can be the same"
     once = f", {table.size(shards.one_copy_bytes)} of them once on the disk" if shards.one_copy_bytes else ""

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import __version__
 from warehouse.contracts import Check
 from warehouse.datasets import masks
-from warehouse.datasets.rendering import Rendered
+from warehouse.datasets.rendering import Rendered, code_versions
 from warehouse.datasets.selection import synthetic_share
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
 
@@ -55,7 +53,7 @@ def describe(
         lines=lines,
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
-        code={"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")},
+        code=code_versions(),
         files=files,
     )
 

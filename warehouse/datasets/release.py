@@ -104,6 +104,7 @@ def export(
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
+            earlier=_earlier(datasets / recipe.name),
         )
         manifest = describe(
             made,
@@ -119,6 +120,13 @@ def export(
         )
 
     return shelve(datasets / recipe.name, make, signing_key)
+
+
+def _earlier(home: Path) -> Path | None:
+    """The last live version of a data set of texts, whose files are on this machine."""
+    live = [there for there in shelf.versions_of(home) if there.state == "live"]
+    there = live[-1] if live and isinstance(live[-1].manifest, Manifest) else None
+    return there.path if there and all((there.path / name).is_file() for name in there.manifest.files) else None
 
 
 def shelve(home: Path, make: Callable[[Path], Draft[Kind]], signing_key: Path | None) -> Release[Kind]:
@@ -186,7 +194,8 @@ def _rendering(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, 
         "tokenise_cpu_s": round(sum(done.cpu_s for done in made.done), 3),
         "processes": processes,
         "batch_rows": batch_rows,
-        "pids": sorted({done.pid for done in made.done}),
+        "pids": sorted({done.pid for done in made.done if done.pid is not None}),
+        "reused_shards": sum(done.pid is None for done in made.done),
     }
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse import engine
+from warehouse import __version__, engine
 from warehouse.contracts import Snapshot
 from warehouse.datasets.recipe import DatasetRecipe, resolved
+from warehouse.datasets.reuse import reuse
 from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
 from warehouse.datasets.targets import TargetTask, write_targets
 from warehouse.datasets.texts import WANTED
@@ -46,23 +48,35 @@ def render(
     processes: int,
     batch_rows: int,
     progress: Progress | None,
+    earlier: Path | None = None,
 ) -> Rendered:
-    """Write recipe/, all shards, documents.parquet and the targets of the recipe into ``folder``."""
+    """Write recipe/, all shards, documents.parquet and the targets of the recipe into ``folder``.
+
+    earlier: a release, of which shards with the same inputs are taken over.
+    """
     (folder / "recipe").mkdir()
     (folder / "recipe" / "recipe.yaml").write_text(resolved(recipe), "utf-8")
     (folder / "recipe" / "select.sql").write_text(recipe.select + "\n", "utf-8")
     vocabulary = make_vocabulary(recipe, frozen, documents, folder / "recipe")
     tasks = _tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
-    done = []
-    for result in engine.run_tasks(make_shard, tasks, processes=processes):
-        done.append(result)
+    held = reuse(tasks, vocabulary, earlier / DOCUMENTS if earlier else None, code_versions())
+    left = [number for number in range(len(tasks)) if number not in held]
+    made = engine.run_tasks(make_shard, [tasks[number] for number in left], processes=processes)
+    for number, result in zip(left, made, strict=True):
+        held[number] = result
         if progress:
-            progress("shards", len(done), len(tasks))
+            progress("shards", len(held), len(tasks))
+    done = [held[number] for number in range(len(tasks))]
     tokens = np.concatenate([result.tokens for result in done])
     counted = frozen.append_column("tokens", pa.array(tokens, pa.int64()))
     write_parquet(folder / DOCUMENTS, counted)
     write_targets(folder, recipe.targets, _target_tasks(frozen, tasks, done, vocabulary.dtype), processes=processes)
     return Rendered(folder, recipe, vocabulary, counted, tuple(tasks), tuple(done))
+
+
+def code_versions() -> dict[str, str]:
+    """The versions that decide the bytes."""
+    return {"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")}
 
 
 def _tasks(

@@ -40,6 +40,8 @@ SEGMENTS = pa.schema(
 )
 
 BLOCK_SAMPLES = 4096
+ENDINGS = (".bin", ".idx", ".segments.parquet")
+"""Of the files of a shard, after its stem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,14 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class ShardDone:
-    """What a task made: samples, and the tokens of each of its documents; who made it, and at what cost."""
+    """What a task made: samples, and the tokens of each of its documents; who made it, at what cost.
+
+    pid: None for a shard that was there.
+    """
 
     samples: int
     tokens: npt.NDArray[np.int64]
-    pid: int
+    pid: int | None
     cpu_s: float
 
 
