@@ -187,6 +187,7 @@ def _rendering(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, 
         "processes": processes,
         "batch_rows": batch_rows,
         "pids": sorted({done.pid for done in made.done}),
+        "warnings": [done.warning for done in made.done if done.warning],
     }
 
 
