@@ -24,8 +24,8 @@ CORPUS = [
 ]
 WORDS = [
     "'s", "'re", "'ll", "'LL", "''ve", "'", "<|endoftext|>", "\0", " ", "  ", "\n", "\r\n \t", "\u00a0", "\u0085",
-    "don't", " they", "\u200b", "\u180e", "e\u0301", "\u0300", "日本語", "👩‍👩‍👧", "½", "Ⅷ", "१२", "a" * 70, " " * 60, "ab" * 40,
-    "\u3000", "\U0010ffff", "\ufffe", "\u0378", "ǅ", "ª", "_", "encode",
+    "don't", " they", "\u200b", "\u180e", "e\u0301", "\u0300", "日本語", "👩‍👩‍👧", "½", "Ⅷ", "१२", "a" * 70, " " * 60,
+    "ab" * 40, "\u3000", "\U0010ffff", "\ufffe", "\u0378", "ǅ", "ª", "_", "encode",
 ]  # fmt: skip
 HOSTILE = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=6), st.text("ab '\n", max_size=60))).map("".join)
 
