@@ -132,6 +132,18 @@ def choice(*allowed: str) -> Callable[[Stated, Keys], Any]:
     return check
 
 
+def choices(*allowed: str) -> Callable[[Stated, Keys], Any]:
+    """A check for a list of some words, each once."""
+
+    def check(stated: Stated, key: Keys) -> tuple[str, ...]:
+        value = stated.get(key)
+        if not isinstance(value, list) or any(each not in allowed for each in value) or len(set(value)) < len(value):
+            stated.refuse(key, f"{key[-1]} is {value!r}", f"a list of {', '.join(allowed)}, each once")
+        return tuple(value)
+
+    return check
+
+
 def description(stated: Stated, key: Keys) -> str:
     """A text, empty or not."""
     return "" if stated.get(key) == "" else string(stated, key)

@@ -49,10 +49,7 @@ def decided_project(
     project = load(folder)
     prepare(project)
     repository = Repository(project.root)
-    batch = pa.RecordBatch.from_pylist(list(rows), DOCUMENTS)
-    _append(repository, "documents", batch, DOCUMENTS)
-    for table, (function, schema) in MEASURES.items():
-        _append(repository, table, function(batch.select(["doc_id", "text"])), schema)
+    _measured(repository, rows)
     for table, schema, given in (("pairs", curation.PAIRS, ()), ("contamination", curation.CONTAMINATION, met)):
         _append(repository, table, pa.RecordBatch.from_pylist(list(given), schema), schema)
     if scores is not None:
@@ -60,17 +57,38 @@ def decided_project(
         model = [{"name": "notes_like", "version": 1, "inputs": "{}"}]
         for table, schema, held in (("scores", curation.SCORES, given), ("score_models", curation.SCORE_MODELS, model)):
             _append(repository, table, pa.RecordBatch.from_pylist(held, schema), schema)
+    _paired(repository)
+    published_again(project)
+    return project
+
+
+def more_documents(project: Project, rows: Sequence[Mapping[str, object]]) -> None:
+    """Further rows of ``documents``, measured and compared; nothing is published."""
+    repository = Repository(project.root)
+    _measured(repository, rows)
+    _paired(repository)
+
+
+def _measured(repository: Repository, rows: Sequence[Mapping[str, object]]) -> None:
+    batch = pa.RecordBatch.from_pylist(list(rows), DOCUMENTS)
+    _append(repository, "documents", batch, DOCUMENTS)
+    for table, (function, schema) in MEASURES.items():
+        keys = () if table in {"paragraphs", "pii"} else ("doc_id",)
+        _append(repository, table, function(batch.select(["doc_id", "text"])), schema, keys)
+
+
+def _paired(repository: Repository) -> None:
     with query.connect() as con:
         query.attach_repository(con, [repository.snapshot(name) for name in repository.tables()])
         found = list(curation.pairs(con))
     for part in found:
         _append(repository, "pairs", part.rows, curation.PAIRS)
-    published_again(project)
-    return project
 
 
-def _append(repository: Repository, table: str, batch: pa.RecordBatch, schema: pa.Schema) -> None:
-    repository.append(table, [batch], schema=schema, source="made", run_id="run-1")
+def _append(
+    repository: Repository, table: str, batch: pa.RecordBatch, schema: pa.Schema, keys: tuple[str, ...] = ()
+) -> None:
+    repository.append(table, [batch], schema=schema, source="made", run_id="run-1", keys=keys)
 
 
 def published_again(project: Project, *, goal: str = "", **variables: float) -> None:

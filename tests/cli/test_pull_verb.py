@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from file_server import Fault, serving
 from written_release import write_release
 
@@ -100,3 +102,23 @@ def test_a_release_of_a_project_in_a_bucket_comes_from_there_and_not_by_the_mirr
     assert (ended.status, ended.err) == (0, "")
     assert files(named / "to") == files(shelved)
     assert {path.name for path in (named / "state").rglob("made/1/*")} == {"manifest.json"}
+
+
+def test_a_place_needs_no_project_around(named: Path, warehouse, tmp_path_factory, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    shelved = named / ".warehouse/datasets/made/1"
+    assert warehouse("pull", str(shelved), "to").status == 0
+    assert files(Path("to")) == files(shelved)
+
+
+def test_a_key_is_asked_for_by_pull_and_verify(named: Path, warehouse) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (named / "public.pem").write_bytes(public)
+    shelved = named / ".warehouse/datasets/made/1"
+    for verb in (("pull", "made", "to"), ("verify", "made")):
+        ended = warehouse(*verb, "--key", "public.pem")
+        assert (ended.status, "is not signed" in ended.err) == (1, True)
+    (shelved / "manifest.sig").write_bytes(private.sign((shelved / "manifest.json").read_bytes()))
+    for verb in (("pull", "made", "to"), ("verify", "made"), ("verify", "to")):
+        assert warehouse(*verb, "--key", "public.pem").out.endswith("signed by public.pem\n")

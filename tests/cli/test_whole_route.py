@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from warehouse.cli.app import run
+from warehouse.loader import Loader
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,22 @@ def test_trace_leads_from_a_token_to_the_bytes_of_its_source(here, warehouse):
     assert segment["uri"] in {record["uri"] for record in records}
     assert piece["decision"]["kept"] is True
     assert "licence" in warehouse("trace", "example", "0").out
+
+
+def test_trace_the_other_way_names_the_samples_and_the_step(here, tmp_path, warehouse):
+    state, release = tmp_path / "state.json", here / ".warehouse" / "datasets" / "example" / "1"
+    loader = Loader(release, batch=4)
+    first = next(loader.batches())
+    state.write_text(json.dumps(loader.state()))
+    uri = json.loads(warehouse("trace", "example@1", str(first.samples[3]), "0", "--json").out)[0]["segment"]["uri"]
+    asked = ("trace", "example@1", "--uri", uri, "--state", str(state), "--batch", "4", "--world", "2")
+    held = {item["sample"]: item for item in json.loads(warehouse(*asked, "--json").out)["samples"]}
+    assert held[int(first.samples[3])]["sighting"] == {"seen": True, "step": 0, "rank": 1, "row": 1}
+    said = warehouse(*asked)
+    assert f"{len(held)} samples hold" in said.out and "first at step 0" in said.out
+    assert "and 1 more" in warehouse(*asked, "--limit", str(len(held) - 1)).out
+    for wrong in (["0", "--uri", uri], [], ["--uri", uri, "--doc", "x"], ["--uri", uri, "--batch", "4"]):
+        assert warehouse("trace", "example@1", *wrong).status == 2
 
 
 def test_status_tells_tables_snapshot_releases_and_costs(here, warehouse):

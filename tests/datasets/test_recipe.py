@@ -36,7 +36,8 @@ def test_defaults_are_filled_in_and_the_name_is_the_files(tmp_path: Path) -> Non
 
 def test_a_resolved_recipe_is_the_same_recipe(tmp_path: Path, recipe: DatasetRecipe) -> None:
     odd = replace(recipe, select="SELECT doc_id -- ünï\nFROM t WHERE x = 'a: b'", rule_set="house", cluster="md5(text)")
-    for one in (odd, replace(odd, packing="concatenate", tokenizer=Given(tmp_path / "tokenizer.json", eos="</s>"))):
+    given = replace(odd, packing="concatenate", tokenizer=Given(tmp_path / "tokenizer.json", eos="</s>"))
+    for one in (odd, given, replace(odd, targets=("jsonl", "mds"))):
         assert load_recipe(write(tmp_path, resolved(one))) == one
 
 
@@ -58,6 +59,10 @@ def test_the_recipes_of_the_project_load(checkout: Path) -> None:
         (GOOD + "seed: -1\n", r"mine.yaml:6: seed is -1"),
         (GOOD + "packing: tetris\n", r"mine.yaml:6: packing is 'tetris'.*best_fit, concatenate"),
         (GOOD + "shards: 0\n", r"mine.yaml:6: shards is 0"),
+        (GOOD + "targets: mds\n", r"mine.yaml:6: targets is 'mds'.*a list of mds, litdata, webdataset, parquet, jsonl"),
+        (GOOD + "targets: [mds, tfrecord]\n", r"mine.yaml:6: targets is \['mds', 'tfrecord'\]"),
+        (GOOD + "targets: [mds, [jsonl]]\n", r"mine.yaml:6: targets is \['mds', \['jsonl'\]\]"),
+        (GOOD + "targets: [mds, mds]\n", r"mine.yaml:6: targets is \['mds', 'mds'\].*each once"),
         (GOOD + "name: ../up\n", r"mine.yaml:6: name '../up'"),
         (GOOD + "max_synthetic_share: 2\n", r"mine.yaml:6: max_synthetic_share is 2"),
         (GOOD + "seed: 1\nseed: 2\n", r"mine.yaml:7: key 'seed' again"),

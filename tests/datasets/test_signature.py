@@ -87,7 +87,8 @@ def test_a_wrong_or_missing_signature_is_refused(copy: Path, tmp_path: Path, key
     other, _ = key_pair(tmp_path / "others", Ed25519PrivateKey.generate())
     manifest = (copy / "manifest.json").read_bytes()
     right = sign(manifest, private)
-    wrong = [sign(manifest, other), sign(manifest[:-1], private), b"", right[:-1], right[:-1] + b"\0", right + b"\0"]
+    altered = right[:-1] + bytes([right[-1] ^ 1])
+    wrong = [sign(manifest, other), sign(manifest[:-1], private), b"", right[:-1], altered, right + b"\0"]
     for signature in (None, *wrong):
         if signature is not None:
             (copy / "manifest.sig").write_bytes(signature)

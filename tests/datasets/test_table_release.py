@@ -206,6 +206,7 @@ def test_a_resolved_recipe_of_rows_is_the_same_recipe(tmp_path: Path) -> None:
         (GOOD.replace("key: [a]\n", ""), r"mine\.yaml:1: no key"),
         (GOOD.replace("[a]", "[a, a]"), r"mine\.yaml:3: key is \['a', 'a'\]"),
         (GOOD + "split_by: time\n", r"mine\.yaml:4: split_by time without time"),
+        (GOOD + "targets: [parquet]\n", r"mine\.yaml:4: targets is \[.parquet.\].*a list of webdataset, jsonl"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_of_rows_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:

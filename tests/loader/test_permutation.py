@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse.loader import permuted
+from warehouse.loader.permutation import inverted
 
 
 @given(n=st.integers(1, 5000), key=st.text(max_size=8))
@@ -32,6 +33,22 @@ def test_a_slice_far_out_stays_in_range_and_repeats_nothing_without_an_index_in_
     first %= n
     found = permuted(np.arange(first, min(first + 500, n), dtype=np.uint64), n=n, key="far")
     assert found.max() < n and np.unique(found).size == found.size
+
+
+@given(n=st.integers(1, 1 << 62), key=st.text(max_size=8), first=st.integers(0, 1 << 62))
+@settings(max_examples=150, deadline=None)
+def test_the_inverse_leads_every_sample_back_to_its_position(n: int, key: str, first: int) -> None:
+    first %= n
+    positions = np.arange(first, min(first + 300, n), dtype=np.uint64)
+    assert np.array_equal(inverted(permuted(positions, n=n, key=key), n=n, key=key), positions)
+    assert np.array_equal(permuted(inverted(positions, n=n, key=key), n=n, key=key), positions)
+
+
+@given(n=st.integers(1, 3000), seed=st.integers(0, 1 << 63))
+@settings(max_examples=60, deadline=None)
+def test_the_inverse_is_the_argsort_of_the_whole_order(n: int, seed: int) -> None:
+    order = permuted(np.arange(n), n=n, key=f"{seed}")
+    assert np.array_equal(inverted(np.arange(n), n=n, key=f"{seed}"), np.argsort(order))
 
 
 @given(cut=st.integers(0, 999))

@@ -282,6 +282,20 @@ def rest_of(release: Path) -> int:
     return (release / "train-00003-of-00004.idx").stat().st_size
 
 
+def test_waits_double_are_bounded_and_are_what_the_server_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(origins, "WAIT_S", 0.5)
+    monkeypatch.setattr(origins, "LONGEST_WAIT_S", 60.0)
+    assert [origins.wait_s(tries, NetworkError("503")) for tries in (1, 2, 3, 4, 9)] == [0.5, 1, 2, 4, 60]
+    assert [origins.wait_s(1, NetworkError("503", retry_after_s=asked)) for asked in (0, 7, 999)] == [0.5, 7, 60]
+
+
+def test_progress_is_told_block_by_block_up_to_what_had_to_come(large: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    done = pull(large, tmp_path / "to", progress=lambda *bytes_: told.append(bytes_))
+    assert [came for came, _ in told] == sorted({came for came, _ in told})
+    assert (told[-1], {needed for _, needed in told}) == ((done.bytes, done.bytes), {done.bytes})
+
+
 @pytest.mark.parametrize("change", ["shorter", "gone"])
 def test_a_file_that_is_shorter_or_gone_at_the_source_is_named(server: FileServer, tmp_path: Path, change: str) -> None:
     path = server.folder / "made/1/train-00003-of-00004.bin"

@@ -57,11 +57,11 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, number: int, *, after: bool) -> None
     """Make the ``number``-th commit fail, before or after it is done."""
     real, left = delta.commit, [number]
 
-    def commit(*arguments: Any) -> Any:
+    def commit(*arguments: Any, **options: Any) -> Any:
         left[0] -= 1
         if left[0] == 0 and not after:
             raise Cut
-        done = real(*arguments)
+        done = real(*arguments, **options)
         if left[0] == 0:
             raise Cut
         return done

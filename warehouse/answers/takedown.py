@@ -129,13 +129,14 @@ class Reach:
         )
 
 
-_FOUND = """
+HOST = "lower(regexp_extract(uri, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)', 1)) AS host"
+_FOUND = f"""
 CREATE OR REPLACE TEMP TABLE found AS
 WITH hosted AS (
-    SELECT *, lower(regexp_extract(uri, '^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)', 1)) AS host
+    SELECT *, {HOST}
     FROM repository.documents
 )
-SELECT DISTINCT doc_id, 'asked' AS why FROM hosted WHERE {asked}
+SELECT DISTINCT doc_id, 'asked' AS why FROM hosted WHERE {{asked}}
 """
 _SAME = """
 INSERT INTO found

@@ -36,6 +36,7 @@ VERBS = {
         "whatif": "whatif",
         "rejects": "overview",
         "trace": "releases",
+        "diff": "comparing",
         "verify": "releases",
         "pull": "pulling",
         "features": "features",

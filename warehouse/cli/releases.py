@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from warehouse.cli import place, table
+from warehouse.cli.holding import Asked, say_holding
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def verify_verb(release: str, rebuild: bool, key: Path | None, json_: bool) -> N
     """
     from warehouse.datasets import verify
 
-    path = _path(release)
+    path = folder_of(release)
     found = verify(path, key=key)
     again = _rebuilt(path) if rebuild else None
     if json_:
@@ -45,7 +46,7 @@ def verify_verb(release: str, rebuild: bool, key: Path | None, json_: bool) -> N
         click.echo(f"made again: {again.files} files, {table.size(again.bytes)}, every byte is the same")
 
 
-def _path(release: str) -> Path:
+def folder_of(release: str) -> Path:
     """The folder of a release; a path needs no project around it."""
     from warehouse.datasets import resolve
     from warehouse.manifest import NAME
@@ -66,22 +67,38 @@ def _rebuilt(path: Path) -> Verified:
 
 @click.command("trace")
 @click.argument("release", metavar="NAME[@V]|PATH")
-@click.argument("sample", type=click.IntRange(0))
+@click.argument("sample", type=click.IntRange(0), required=False)
 @click.argument("token", type=click.IntRange(0), required=False)
 @click.option("--split", metavar="NAME", help="Split that SAMPLE is counted in [the release's first].")
+@click.option("--doc", metavar="DOC_ID", help="The other way: the samples that hold anything of this document.")
+@click.option("--uri", help="Of the documents of this uri.")
+@click.option("--domain", metavar="HOST", help="Of the documents of this host and of those below it.")
+@click.option("--state", metavar="FILE", type=click.Path(path_type=Path), help="JSON of Loader.state(): at which step.")
+@click.option("--batch", type=click.IntRange(1), help="The job's global batch.")
+@click.option("--world", type=click.IntRange(1), default=1, help="Its number of ranks [1].")
+@click.option("--keep-last", is_flag=True, help="It has drop_last=False.")
+@click.option("--limit", type=click.IntRange(0), default=SHOWN, help=f"Samples to print [{SHOWN}].")
 @place.as_json
 @place.placed
-def trace_verb(release: str, sample: int, token: int | None, split: str | None, json_: bool) -> None:
+def trace_verb(
+    release: str, sample: int | None, token: int | None, split: str | None, json_: bool, **asked: Any
+) -> None:
     """From a training sample, or one TOKEN of it, back to what made it.
 
     \b
     Example:
       warehouse trace example@1 0 17
+      warehouse trace example@1 --uri notes/note-07 --state state.json --batch 8
     """
     from warehouse.answers.trace import trace_sample
     from warehouse.datasets import TableManifest, read_any
 
-    project, path = place.project(), _path(release)
+    path, wanted = folder_of(release), Asked(**asked)
+    if sample is None:
+        return say_holding(path, wanted, json_)
+    if wanted.named() or wanted.state:
+        raise UsageError("SAMPLE beside --doc, --uri, --domain or --state", allowed="SAMPLE, or these")
+    project = place.project()
     if isinstance(read_any(path), TableManifest):
         return _trace_row(path, sample, token, split, json_)
     found = trace_sample(project, path, sample, split=split, token=token, env=place.environment())

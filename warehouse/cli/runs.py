@@ -226,7 +226,7 @@ def maintain_verb(tables: tuple[str, ...], json_: bool) -> None:
 @place.as_json
 @place.placed
 def takedown_verb(why: str, short: str | None, dry_run: bool, json_: bool, **asked: str | None) -> None:
-    """Documents and rows removed from all that was made of them, and the proof.
+    """Documents and rows out of all that was made of them, with proof.
 
     With documents go their other versions, copies and near duplicates, and rows that hold their text. They are barred
     from coming in again; releases that hold them are revoked and made again, models that may have learnt them trained

@@ -3,16 +3,18 @@
     recipe -> select -> leave out -> freeze -> tokenise and pack each shard -> describe -> one rename
 
 ``export`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a sample to its
-documents, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
+documents and ``holding`` back, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
 """
 
 from warehouse.datasets.decontamination import Overlap
+from warehouse.datasets.holding import Piece, holding
 from warehouse.datasets.integrity import Verified, rebuild, verify
 from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace, vocabulary_of
 from warehouse.datasets.recipe import DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.rendering import DOCUMENTS
+from warehouse.datasets.selection import run_select
 from warehouse.datasets.shelf import Listed, list_releases, named, resolve, revoke, versions_of
 from warehouse.datasets.table_recipe import TableRecipe
 from warehouse.datasets.tables import export_table, read_row
@@ -25,6 +27,7 @@ __all__ = [
     "Listed",
     "Manifest",
     "Overlap",
+    "Piece",
     "Release",
     "Segment",
     "TableManifest",
@@ -33,6 +36,7 @@ __all__ = [
     "Verified",
     "export",
     "export_table",
+    "holding",
     "list_releases",
     "load_recipe",
     "named",
@@ -42,6 +46,7 @@ __all__ = [
     "rebuild",
     "resolve",
     "revoke",
+    "run_select",
     "trace",
     "verify",
     "versions_of",

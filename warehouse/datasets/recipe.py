@@ -20,6 +20,7 @@ from warehouse.recipes import (
     Keys,
     Stated,
     choice,
+    choices,
     description,
     mapping,
     refuse_unknown,
@@ -32,6 +33,9 @@ from warehouse.recipes import (
 Packing = Literal["best_fit", "concatenate"]
 Contamination = Literal["drop", "cut"]
 Lines = Literal["c4", "c4_open"]
+
+TARGETS = ("mds", "litdata", "webdataset", "parquet", "jsonl")
+"""Formats that a release of tokens is written in beside its shards."""
 
 END_OF_TEXT = "<|endoftext|>"
 PAD = "<|pad|>"
@@ -63,7 +67,8 @@ class DatasetRecipe:
     white space folded), used where the selection gives no cluster. mask: kinds of personal data (PII_KINDS) whose spans
     go out as their masks. contamination: drop documents that hold a 13-gram of a benchmark, or cut those spans out;
     None leaves it to the select. lines: only those that c4, or c4 without the
-    rule of terminal marks, keeps; None: all. at: place of the select, for messages.
+    rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
+    at: place of the select, for messages.
     """
 
     name: str
@@ -81,6 +86,7 @@ class DatasetRecipe:
     mask: tuple[str, ...] = ()
     contamination: Contamination | None = None
     lines: Lines | None = None
+    targets: tuple[str, ...] = ()
     at: str = field(default="recipe", compare=False)
 
 
@@ -118,6 +124,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "pii": {"mask": list(recipe.mask)} if recipe.mask else None,
         "contamination": recipe.contamination,
         "lines": recipe.lines,
+        "targets": list(recipe.targets) or None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -178,4 +185,5 @@ KEYS: Mapping[str, Check] = {
     "pii": _masked,
     "contamination": choice("drop", "cut"),
     "lines": choice("c4", "c4_open"),
+    "targets": choices(*TARGETS),
 }

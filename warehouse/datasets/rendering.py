@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from warehouse import engine
 from warehouse.contracts import Snapshot
 from warehouse.datasets.recipe import DatasetRecipe, resolved
 from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
+from warehouse.datasets.targets import TargetTask, write_targets
 from warehouse.datasets.texts import WANTED
 from warehouse.datasets.vocabulary import Vocabulary, make_vocabulary
 
@@ -45,7 +47,7 @@ def render(
     batch_rows: int,
     progress: Progress | None,
 ) -> Rendered:
-    """Write recipe/, all shards and documents.parquet into ``folder``."""
+    """Write recipe/, all shards, documents.parquet and the targets of the recipe into ``folder``."""
     (folder / "recipe").mkdir()
     (folder / "recipe" / "recipe.yaml").write_text(resolved(recipe), "utf-8")
     (folder / "recipe" / "select.sql").write_text(recipe.select + "\n", "utf-8")
@@ -59,6 +61,7 @@ def render(
     tokens = np.concatenate([result.tokens for result in done])
     counted = frozen.append_column("tokens", pa.array(tokens, pa.int64()))
     write_parquet(folder / DOCUMENTS, counted)
+    write_targets(folder, recipe.targets, _target_tasks(frozen, tasks, done, vocabulary.dtype), processes=processes)
     return Rendered(folder, recipe, vocabulary, counted, tuple(tasks), tuple(done))
 
 
@@ -73,5 +76,32 @@ def _tasks(
 
 
 def _wanted(frozen: pa.Table, split: str, shard: int) -> pa.Table:
-    mine = pc.and_(pc.equal(frozen["split"], split), pc.equal(frozen["shard"], shard))
-    return frozen.select([name for name in WANTED if name in frozen.column_names]).filter(mine)
+    return _of_shard(frozen, split, shard).select([name for name in WANTED if name in frozen.column_names])
+
+
+def _of_shard(frozen: pa.Table, split: str, shard: int) -> pa.Table:
+    return frozen.filter(pc.and_(pc.equal(frozen["split"], split), pc.equal(frozen["shard"], shard)))
+
+
+def _target_tasks(
+    frozen: pa.Table, tasks: Sequence[ShardTask], done: Sequence[ShardDone], dtype: str
+) -> list[TargetTask]:
+    counts, found = Counter[str](), []
+    for task, made in zip(tasks, done, strict=True):
+        found.append(
+            TargetTask(
+                task.folder,
+                task.split,
+                task.shard,
+                task.recipe.shards,
+                f"{task.stem}.bin",
+                counts[task.split],
+                task.recipe.sequence_length,
+                dtype,
+                _of_shard(frozen, task.split, task.shard),
+                task.documents,
+                task.batch_rows,
+            )
+        )
+        counts[task.split] += made.samples
+    return found

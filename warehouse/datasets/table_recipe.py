@@ -11,9 +11,24 @@ import yaml
 
 from warehouse.datasets.recipe import name
 from warehouse.errors import RecipeError
-from warehouse.recipes import Check, Stated, checked, choice, description, share, shares, string, strings, whole
+from warehouse.recipes import (
+    Check,
+    Stated,
+    checked,
+    choice,
+    choices,
+    description,
+    share,
+    shares,
+    string,
+    strings,
+    whole,
+)
 
 SplitBy = Literal["entity", "time"]
+
+ROW_TARGETS = ("webdataset", "jsonl")
+"""Formats that a release of rows is written in beside its shards, which are Parquet already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +38,7 @@ class TableRecipe:
     select: one SELECT over the published snapshot and the feature sets (``features.<name>``), whose columns go out.
     key: columns that name a row, once each; entity: those that say what it is about (default: the key); time: the
     column of its time, for split_by: time. max_synthetic_share: of the rows, by a boolean column ``synthetic``.
+    targets: formats of other projects to write too, of ROW_TARGETS.
     """
 
     name: str
@@ -36,6 +52,7 @@ class TableRecipe:
     shards: int = 1
     seed: int = 0
     max_synthetic_share: float = 0.30
+    targets: tuple[str, ...] = ()
     at: str = field(default="recipe", compare=False)
 
     @property
@@ -70,6 +87,7 @@ def resolved_table(recipe: TableRecipe) -> str:
         "shards": recipe.shards,
         "seed": recipe.seed,
         "max_synthetic_share": recipe.max_synthetic_share,
+        "targets": list(recipe.targets) or None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -105,4 +123,5 @@ TABLE_KEYS: Mapping[str, Check] = {
     "shards": whole(1, 99_999),
     "seed": whole(0, (1 << 63) - 1),
     "max_synthetic_share": share,
+    "targets": choices(*ROW_TARGETS),
 }

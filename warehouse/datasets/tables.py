@@ -8,7 +8,7 @@ changes one shard. Lost: the whole selection is held in memory, twice while it i
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -31,6 +31,7 @@ from warehouse.datasets.selection import cumulated, hashes, run_select, split_of
 from warehouse.datasets.shards import write_parquet
 from warehouse.datasets.table_card import table_card
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
+from warehouse.datasets.targets import RowTask, write_row_targets
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.manifest import (
@@ -172,7 +173,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def render_table(recipe: TableRecipe, rows: pa.Table, *, folder: Path, attached: Mapping[str, str]) -> TableRendered:
-    """Write recipe/ and every shard into ``folder``."""
+    """Write recipe/, every shard and the targets of the recipe into ``folder``."""
     (folder / "recipe").mkdir()
     texts = {"recipe.yaml": resolved_table(recipe), "select.sql": recipe.select + "\n", **attached}
     for name, text in texts.items():
@@ -183,7 +184,16 @@ def render_table(recipe: TableRecipe, rows: pa.Table, *, folder: Path, attached:
         name: _split(recipe, placed, number, folder=folder, columns=columns, row_bytes=row_bytes)
         for number, (name, _) in enumerate(recipe.splits)
     }
+    write_row_targets(recipe.targets, list(_target_tasks(folder, splits, at=recipe.at)))
     return TableRendered(folder, columns, row_bytes, splits, round(_synthetic_share(rows), 6))
+
+
+def _target_tasks(folder: Path, splits: Mapping[str, TableSplit], *, at: str) -> Iterator[RowTask]:
+    for name, split in splits.items():
+        first = 0
+        for shard in split.shards:
+            yield RowTask(folder, name, shard.parquet, first, at)
+            first += shard.samples
 
 
 def arranged(recipe: TableRecipe, rows: pa.Table) -> Placed:

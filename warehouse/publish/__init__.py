@@ -1,7 +1,7 @@
 """What analysts read: immutable database files, switched whole, readable while the pipeline writes."""
 
 from warehouse.publish.meta import checks, snapshots
-from warehouse.publish.reading import connect_current, only_reads
+from warehouse.publish.reading import connect_current, connect_generation, made_of, only_reads
 from warehouse.publish.switching import (
     CURRENT,
     KEEP,
@@ -24,9 +24,11 @@ __all__ = [
     "building",
     "checks",
     "connect_current",
+    "connect_generation",
     "current",
     "discard",
     "generations",
+    "made_of",
     "only_reads",
     "pinned",
     "publish",

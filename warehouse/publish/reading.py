@@ -13,11 +13,11 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from warehouse import query
+from warehouse import mirror, query
 from warehouse.contracts import Snapshot
 from warehouse.errors import FormatError, NotFound, UsageError
 from warehouse.publish.meta import MACROS, snapshots
@@ -77,9 +77,42 @@ def connect_current(
     file is attached as ``wh``, read-only and the default (a cursor() of the connection must say USE wh again). Raises
     NotFound where nothing is published, FormatError where the file is of another DuckDB.
     """
+    return _reading(lambda con: _attached(con, published, env), threads=threads, memory_limit=memory_limit, also=also)
+
+
+def connect_generation(generation: Published) -> query.Connection:
+    """As ``connect_current``, of one generation that is kept. Raises NotFound where it was deleted meanwhile."""
+    return _reading(lambda con: _opened(con, generation))
+
+
+def made_of(generation: Published) -> tuple[dict[str, int], dict[str, str]]:
+    """The tables of a generation with their Delta versions, and its models with their fingerprints."""
+    with query.connect() as con:
+        _opened(con, generation)
+        inputs = query.fetch_all(con, "SELECT table_name, version FROM meta.inputs")
+        return dict(inputs), dict(
+            query.fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL")
+        )
+
+
+def _opened(con: query.Connection, generation: Published) -> Published:
+    try:
+        query.attach_file(con, mirror.fetch(generation.path), ATTACHED)
+    except query.Error:
+        raise NotFound(f"{generation.path} is no longer there or cannot be opened") from None
+    return generation
+
+
+def _reading(
+    attached: Callable[[query.Connection], Published],
+    *,
+    threads: int | None = None,
+    memory_limit: str | None = None,
+    also: Sequence[Snapshot] = (),
+) -> query.Connection:
     con = query.connect(threads=threads, memory_limit=memory_limit)
     try:
-        found = _attached(con, published, env)
+        found = attached(con)
         pinned = [*snapshots(con, found.path.parent.parent.parent), *also]
         query.attach_repository(con, pinned)
         con.execute(f"SET temp_directory = {query.literal(_spill_folder())}")

@@ -1,0 +1,156 @@
+"""``warehouse diff``: what one version of a data set holds that another does not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from warehouse.cli import place, table
+from warehouse.cli.documents import measured, near
+from warehouse.cli.releases import folder_of
+
+if TYPE_CHECKING:
+    from warehouse.answers.absence import Why
+    from warehouse.answers.comparison import Balance, Comparison, Difference, Side, Sums
+
+REASONS = ("change", "reason", "documents", "tokens", "bytes")
+BALANCES = ("added", "removed", "changed", "tokens added", "tokens removed", "bytes added", "bytes removed")
+SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+
+
+@click.command("diff")
+@click.argument("before", metavar="NAME[@V]|PATH")
+@click.argument("after", metavar="NAME[@V]|PATH")
+@click.option("--limit", type=click.IntRange(0), default=20, help="Documents to print of each kind [20].")
+@place.as_json
+@place.placed
+def diff_verb(before: str, after: str, limit: int, json_: bool) -> None:
+    """Documents and tokens that another version adds and removes, and why.
+
+    \b
+    Example:
+      warehouse diff example@1 example@2
+    """
+    from warehouse.answers.comparison import compare
+
+    found = compare(place.project(), folder_of(before), folder_of(after), env=place.environment())
+    return place.print_json(found) if json_ else _say(found, limit)
+
+
+def _say(found: Comparison, limit: int) -> None:
+    one, other = found.before, found.after
+    click.echo(f"{one.path} -> {other.path}")
+    for label, value in _head(found):
+        click.echo(f"{label:<10}{value}")
+    kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
+    if any(kinds.values()):
+        click.echo("")
+        _table(REASONS, [row for kind, items in kinds.items() for row in _reasons(kind, items)])
+        for name, values in found.by.items():
+            click.echo("")
+            _table((name, *BALANCES), [(value, *_balance(balance)) for value, balance in values.items()])
+    for kind, items in kinds.items():
+        for line in ("", *(f"{SIGNS[kind]} {_document(kind, item)}" for item in items[:limit])) if items else ():
+            click.echo(line)
+        if len(items) > limit:
+            click.echo(f"{SIGNS[kind]} and {len(items) - limit:,} more; --limit shows them, --json all")
+
+
+def _head(found: Comparison) -> Iterator[tuple[str, str]]:
+    one, other, shards = found.before, found.after, found.shards
+    yield "documents", f"{one.documents:,} -> {other.documents:,}"
+    yield "tokens", f"{one.tokens:,} -> {other.tokens:,}"
+    for name, (was, now) in found.recipe.items():
+        yield "recipe", f"{name}: {_short(was)} -> {_short(now)}"
+    if found.inputs:
+        yield "inputs", ", ".join(f"{name} {_short(was)} -> {_short(now)}" for name, (was, now) in found.inputs.items())
+    if found.models:
+        yield "models", f"{', '.join(found.models)}: another definition"
+    if not found.tokenizer:
+        yield "tokenizer", "another, so every token id may differ and no shard can be the same"
+    once = f", {table.size(shards.one_copy_bytes)} of them once on the disk" if shards.one_copy_bytes else ""
+    yield "shards", f"{len(shards.same)} of {len(shards.same) + len(shards.changed)} the same bytes{once}"
+    if shards.same and shards.changed:
+        yield "", f"changed: {', '.join(shards.changed[:8])}{' ...' * (len(shards.changed) > 8)}"
+    yield from _notes(found)
+
+
+def _notes(found: Comparison) -> Iterator[tuple[str, str]]:
+    if found.removed and not found.after.exact:
+        yield "note", f"{_gone(found.after)}: reasons of removals are those of the current one"
+    if found.added and not found.before.exact:
+        yield "note", f"{_gone(found.before)}: why it lacks what was added is not known"
+
+
+def _gone(side: Side) -> str:
+    return f"the snapshot that {side.path.parent.name}@{side.path.name} was selected from is no longer published"
+
+
+def _short(value: Any) -> str:
+    return "none" if value is None else table.cut(table.cell(value), 60)
+
+
+def _table(names: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
+    for line in table.lines(names, rows, width=table.terminal_width()):
+        click.echo(line)
+
+
+def _reasons(kind: str, items: Sequence[Difference]) -> Iterator[tuple[object, ...]]:
+    from warehouse.answers.comparison import reasons
+
+    for reason, sums in reasons(items):
+        yield kind, _reason(kind, reason), *_sums(sums)
+
+
+def _reason(kind: str, reason: str) -> str:
+    """In words what is said from the release that lacks a document: of an added one that is the first."""
+    new = {"not_in_repository": "new", "not_known": "not known"}
+    gone = {"not_in_repository": "no longer in the repository", "not_known": "not known", "taken_down": "taken down"}
+    both = {"not_current": "not current", "not_selected": "not selected", "left_out": "nothing left of it"}
+    words: Mapping[str, str] = {**both, **(new if kind == "added" else gone)}
+    said = words.get(reason, reason)
+    return f"before: {said}" if kind == "added" and said not in new.values() else said
+
+
+def _sums(sums: Sums) -> tuple[str, ...]:
+    return table.count(sums.documents), table.count(sums.tokens), table.size(sums.bytes)
+
+
+def _balance(balance: Balance) -> tuple[str, ...]:
+    came, went = balance.added, balance.removed
+    then, now = balance.changed_before, balance.changed_after
+    counts = (came.documents, went.documents, max(then.documents, now.documents))
+    tokens = (came.tokens + now.tokens, went.tokens + then.tokens)
+    sizes = (came.bytes + now.bytes, went.bytes + then.bytes)
+    return *map(table.count, (*counts, *tokens)), *map(table.size, sizes)
+
+
+def _document(kind: str, item: Difference) -> str:
+    held = item.after or item.before
+    if held is None:
+        return ""
+    name = f"{table.cut(table.cell(held.uri), 50)} ({held.doc_id[:8]}), {held.tokens:,} tokens"
+    if item.why is not None:
+        return f"{name}: {_why(kind, item.why)}"
+    if item.before is None or item.after is None:
+        return name
+    return f"{name}: {', '.join(_changed(item.before, item.after, what) for what in item.what)}"
+
+
+def _changed(before: Any, after: Any, what: str) -> str:
+    if what == "text":
+        return f"another text, {before.tokens:,} tokens before ({before.doc_id[:8]})"
+    if what == "masked":
+        return f"other spans masked or left out, {before.bytes:,} -> {after.bytes:,} bytes"
+    return f"{what} {_short(getattr(before, what))} -> {_short(getattr(after, what))}"
+
+
+def _why(kind: str, why: Why) -> str:
+    reason = _reason(kind, why.reason)
+    if why.rule_set is None:
+        by = f" by {why.other[:8]}" if why.other else ""
+        return f"{reason}{by}{f', {why.says}' if why.says else ''}"
+    how = near("", why.other, why.value, why.threshold) if why.other else f"as {measured(why.value, why.threshold)}"
+    return f"{reason} in {why.rule_set}, {how}"

@@ -1,0 +1,39 @@
+"""JSONL: a JSON object a line, UTF-8, a line feed after each.
+
+Of tokens the documents, with the texts that were tokenised: masks and cuts applied, in the order of documents.parquet.
+Of rows each row: times as ISO 8601 text, NaN as null. Lost: the texts of a shard are read once more, and held in
+memory while they come in any order.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from warehouse.datasets.targets.tasks import Entry, RowTask, TargetTask
+from warehouse.datasets.texts import read_texts
+
+FACTS = ("doc_id", "source", "uri", "licence", "language")
+"""What stands beside ``text``."""
+
+
+def write(task: TargetTask) -> list[Entry]:
+    """Write the file of a shard of tokens. Raises as ``read_texts`` for a text that is gone or another one."""
+    texts = dict(read_texts(task.wanted, task.documents, threads=1, batch_rows=task.batch_rows))
+    facts = task.wanted.select(FACTS).to_pylist()
+    with task.place("jsonl", f"{task.stem}.jsonl").open("wb") as stream:
+        for number, fact in enumerate(facts):
+            stream.write(line({**fact, "text": texts[number]}) + b"\n")
+    return []
+
+
+def write_rows(task: RowTask) -> None:
+    """Write the file of a shard of rows."""
+    with task.place("jsonl", ".jsonl").open("wb") as stream:
+        for row in task.rows():
+            stream.write(line(row) + b"\n")
+
+
+def line(value: dict[str, Any]) -> bytes:
+    """The object as JSON in UTF-8, without a line feed in it."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()

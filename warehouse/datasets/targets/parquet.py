@@ -1,0 +1,47 @@
+"""Hugging Face Parquet: ``datasets.load_dataset("<release>/targets/parquet")`` gives the samples as ``input_ids``.
+
+The column is a list of sequence_length uint16 or uint32 (Arrow's fixed-size list): ``datasets`` reads it as a
+``List(Value("uint16"))`` of that length. Tried and rejected: fixed-size binary, which is the .bin's size to the byte
+and the fastest to read, but comes to a training job as bytes instead of tokens. Parquet itself has no 16-bit integers;
+dictionary pages and zstd take back what the 32 bits would cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from warehouse.datasets.targets.tasks import Entry, TargetTask
+from warehouse.datasets.vocabulary import Ids
+
+GROUP_BYTES = 1 << 23
+"""Tokens of a row group: what a reader holds at least."""
+
+
+def write(task: TargetTask) -> list[Entry]:
+    """Write the file of a shard, an empty one too: names count files."""
+    item = pa.field("element", pa.from_numpy_dtype(np.dtype(task.dtype)), nullable=False)
+    schema = pa.schema([pa.field("input_ids", pa.list_(item, task.sequence_length), nullable=False)])
+    path = task.place("parquet", f"data/{task.stem}.parquet")
+    with pq.ParquetWriter(path, schema, compression="zstd", version="2.6") as writer:
+        for part in task.parts(GROUP_BYTES):
+            writer.write_table(_table(part, schema), row_group_size=len(part))
+    return []
+
+
+def _table(samples: Ids, schema: pa.Schema) -> pa.Table:
+    column = pa.FixedSizeListArray.from_arrays(pa.array(samples.reshape(-1)), type=schema.field(0).type)
+    return pa.table([column], schema=schema)
+
+
+def finish(folder: Path, entries: Mapping[str, list[Entry]], _: str) -> None:
+    """Write README.md, by whose front matter ``datasets`` finds the files of each split."""
+    data = [{"split": split, "path": f"data/{split}-*.parquet"} for split in entries]
+    front = yaml.safe_dump({"configs": [{"config_name": "default", "data_files": data}]}, sort_keys=False)
+    text = "The card, the licences and the tokenizer are in the folder of the release, two above.\n"
+    (folder / "README.md").write_text(f"---\n{front}---\n\n{text}", "utf-8")
