@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -29,7 +30,7 @@ def describe(
     lines: Mapping[str, Any],
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
-    files = content_files(made.folder)
+    files = content_files(made.folder, {done.bin.path: done.bin for done in made.done})
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=made.recipe.name,
@@ -58,10 +59,10 @@ def describe(
     )
 
 
-def content_files(folder: Path) -> dict[str, FileEntry]:
-    """The entry of every file in the folder, by path relative to it."""
+def content_files(folder: Path, known: Mapping[str, FileEntry] = MappingProxyType({})) -> dict[str, FileEntry]:
+    """The entry of every file in the folder, by path relative to it; those ``known`` are not read."""
     paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return {path: hash_file(folder, path) for path in paths}
+    return {path: known.get(path) or hash_file(folder, path) for path in paths}
 
 
 def _splits(made: Rendered) -> dict[str, Split]:

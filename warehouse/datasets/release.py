@@ -196,6 +196,7 @@ def _rendering(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, 
         "batch_rows": batch_rows,
         "pids": sorted({done.pid for done in made.done if done.pid is not None}),
         "reused_shards": sum(done.pid is None for done in made.done),
+        "warnings": [done.warning for done in made.done if done.warning],
     }
 
 

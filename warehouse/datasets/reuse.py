@@ -49,7 +49,8 @@ def reuse(
         if shard is not None:
             held = documents.select(COUNTED).slice(shard.first_document, shard.documents)
             if _same(task.wanted, held) and _taken(task, earlier, manifest):
-                found[number] = ShardDone(shard.samples, held["tokens"].to_numpy(), None, 0.0)
+                tokens, entry = held["tokens"].to_numpy(), manifest.files[shard.data]
+                found[number] = ShardDone(shard.samples, tokens, entry, None, 0.0, "")
     return found
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,11 +21,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.contracts import Snapshot
+from warehouse.datasets.encoding import PROVEN_BYTES, PROVEN_EVERY, make_encoder
+from warehouse.datasets.hashed import HashedFile
 from warehouse.datasets.megatron import write_index
 from warehouse.datasets.packing import Ints, Pieces, arrange
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.texts import read_texts
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
+from warehouse.manifest import BLOCK_BYTES, FileEntry
 
 SEGMENTS = pa.schema(
     [
@@ -39,7 +42,6 @@ SEGMENTS = pa.schema(
     ]
 )
 
-BLOCK_SAMPLES = 4096
 ENDINGS = (".bin", ".idx", ".segments.parquet")
 """Of the files of a shard, after its stem."""
 
@@ -64,27 +66,31 @@ class ShardTask:
 
 @dataclass(frozen=True, slots=True)
 class ShardDone:
-    """What a task made: samples, and the tokens of each of its documents; who made it, at what cost.
+    """What a task made: samples, the tokens of each of its documents, and the entry of its .bin.
 
-    pid: None for a shard that was there.
+    pid, cpu_s: who made it (None for a shard that was there), and at what cost; warning: what went wrong with the
+    kernel, or empty.
     """
 
     samples: int
     tokens: npt.NDArray[np.int64]
+    bin: FileEntry
     pid: int | None
     cpu_s: float
+    warning: str
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A shard's documents as ids, one after another; lengths[i] and text offsets belong to document i.
 
-    text_ends: for each id, the text bytes of its document up to its end.
+    text_ends: for each id, the text bytes of its document up to its end. warning: as in ShardDone.
     """
 
     ids: Ids
     lengths: Ints
     text_ends: Ints
+    warning: str
 
 
 def make_shard(task: ShardTask) -> ShardDone:
@@ -94,12 +100,13 @@ def make_shard(task: ShardTask) -> ShardDone:
     vocabulary = open_vocabulary(task.folder / "recipe" / "tokenizer.json", task.recipe)
     stream = _stream(task, vocabulary)
     pieces = arrange(stream.lengths, task.recipe.sequence_length, task.recipe.packing)
-    _write_samples(task.folder / f"{task.stem}.bin", stream.ids, pieces, task.recipe.sequence_length, vocabulary)
+    with HashedFile(task.folder, f"{task.stem}.bin") as file:
+        write_samples(file, stream.ids, pieces, task.recipe.sequence_length, vocabulary.pad_id)
     write_index(
         task.folder / f"{task.stem}.idx", pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype
     )
     write_parquet(task.folder / f"{task.stem}.segments.parquet", _segments(pieces, stream))
-    return ShardDone(pieces.samples, stream.lengths, os.getpid(), _cpu() - before)
+    return ShardDone(pieces.samples, stream.lengths, file.entry(), os.getpid(), _cpu() - before, stream.warning)
 
 
 def _cpu() -> float:
@@ -108,16 +115,49 @@ def _cpu() -> float:
 
 
 def _stream(task: ShardTask, vocabulary: Vocabulary) -> Stream:
-    """Tokenise the shard's texts in batches as they come, and put the documents into their order."""
+    """Tokenise by the kernel where it knows the tokenizer; by ``tokenizers`` where not or where a proof fails."""
+    fast = make_encoder(vocabulary.tokenizer, vocabulary.eos_id, vocabulary.dtype)
+    if fast is None:
+        return _encoded(task, vocabulary, lambda texts: encode(texts, vocabulary))
+    try:
+        return _encoded(task, vocabulary, fast, proven=True)
+    except _DifferentError as error:
+        warning = f"{task.stem}: the kernel's ids of document {error} differ from those of tokenizers, which made all"
+        return replace(_encoded(task, vocabulary, lambda texts: encode(texts, vocabulary)), warning=warning)
+
+
+class _DifferentError(Exception):
+    """The document, by doc_id, whose ids the kernel makes otherwise than ``tokenizers``."""
+
+
+def _encoded(
+    task: ShardTask,
+    vocabulary: Vocabulary,
+    encoder: Callable[[list[str]], Iterator[tuple[Ids, Ints]]],
+    *,
+    proven: bool = False,
+) -> Stream:
+    """Tokenise the shard's texts in batches as they come, and put the documents into their order.
+
+    proven: compare a sample with ``tokenizers``; which documents are in it depends on the shard alone.
+    """
     found: list[tuple[Ids, Ints]] = [(np.empty(0, vocabulary.dtype), np.empty(0, np.int64))] * task.wanted.num_rows
     texts = read_texts(task.wanted, task.documents, threads=1, batch_rows=task.batch_rows)
     for batch in _batches(texts, task.batch_rows):
-        for (row, _), tokens in zip(batch, encode([text for _, text in batch], vocabulary), strict=True):
+        for (row, text), tokens in zip(batch, encoder([text for _, text in batch]), strict=True):
             found[row] = tokens
+            if proven and row % PROVEN_EVERY == 0 and len(text) <= PROVEN_BYTES:
+                _prove(text, tokens, vocabulary, str(task.wanted["doc_id"][row]))
     lengths = np.array([tokens.size for tokens, _ in found], dtype=np.int64)
     if not found:
-        return Stream(np.empty(0, vocabulary.dtype), lengths, np.empty(0, np.int64))
-    return Stream(np.concatenate([ids for ids, _ in found]), lengths, np.concatenate([ends for _, ends in found]))
+        return Stream(np.empty(0, vocabulary.dtype), lengths, np.empty(0, np.int64), "")
+    return Stream(np.concatenate([ids for ids, _ in found]), lengths, np.concatenate([ends for _, ends in found]), "")
+
+
+def _prove(text: str, tokens: tuple[Ids, Ints], vocabulary: Vocabulary, doc_id: str) -> None:
+    (expected,) = encode([text], vocabulary)
+    if not all(map(np.array_equal, tokens, expected)):
+        raise _DifferentError(doc_id)
 
 
 def _batches(texts: Iterator[tuple[int, str]], rows: int) -> Iterator[list[tuple[int, str]]]:
@@ -151,17 +191,17 @@ def _slow_ends(text: str, vocabulary: Vocabulary) -> Ints:
     return np.append(bytes_at[[end for _, end in offsets]], bytes_at[-1]) if offsets else bytes_at[-1:]
 
 
-def _write_samples(path: Path, ids: Ids, pieces: Pieces, sequence_length: int, vocabulary: Vocabulary) -> None:
-    """The .bin, in blocks of some thousand samples."""
-    bounds = np.searchsorted(pieces.sample, np.arange(0, pieces.samples + BLOCK_SAMPLES, BLOCK_SAMPLES))
-    with path.open("wb") as stream:
-        for number, (first, last) in enumerate(pairwise(bounds)):
-            base = number * BLOCK_SAMPLES
-            block = np.full((min(pieces.samples - base, BLOCK_SAMPLES), sequence_length), vocabulary.pad_id, ids.dtype)
-            for piece in range(first, last):
-                position, length, start = pieces.position[piece], pieces.length[piece], pieces.start[piece]
-                block[pieces.sample[piece] - base, position : position + length] = ids[start : start + length]
-            stream.write(block.tobytes())
+def write_samples(file: HashedFile, ids: Ids, pieces: Pieces, sequence_length: int, pad_id: int) -> None:
+    """The .bin: samples of ``sequence_length`` ids, padded; made in blocks of some BLOCK_BYTES."""
+    rows = max(1, BLOCK_BYTES // (sequence_length * ids.itemsize))
+    bounds = np.searchsorted(pieces.sample, np.arange(0, pieces.samples + rows, rows)).tolist()
+    at = (pieces.sample % rows * sequence_length + pieces.position).tolist()
+    starts, ends = pieces.start.tolist(), (pieces.start + pieces.length).tolist()
+    for number, (first, last) in enumerate(pairwise(bounds)):
+        block = np.full(min(pieces.samples - number * rows, rows) * sequence_length, pad_id, ids.dtype)
+        for place, start, end in zip(at[first:last], starts[first:last], ends[first:last], strict=True):
+            block[place : place + end - start] = ids[start:end]
+        file.write(block)
 
 
 def _segments(pieces: Pieces, stream: Stream) -> pa.Table:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.kernels import (
+    bpe,
     c4,
     contamination,
     entries,
@@ -71,6 +72,16 @@ def _others() -> None:
     graph.components(ends, ends, 1)
     graph.runs(ends, ends, ends, 1)
     pack.best_fit(np.array([3, 2, 1], np.int32), 4)
+    _bpe()
+
+
+def _bpe() -> None:
+    pair, made = np.array([[116, 104]], np.int64), np.array([256], np.int64)
+    merges = bpe.make_merges(pair, made, np.arange(256))
+    text, kinds = np.frombuffer(SAMPLE.encode(), np.uint8), np.full(0x110000, bpe.OTHER, np.uint8)
+    ids, ends = np.empty(text.size + 1, np.uint32), np.empty(text.size + 1, np.int64)
+    bounds = np.array([0, text.size])
+    bpe.encode(text, bounds, kinds, merges, bpe.make_memo(), 0, ids, ends, np.empty(1, np.int64))
 
 
 PARTS = (_words, _pii, _models, _others)

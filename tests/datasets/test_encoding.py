@@ -1,0 +1,61 @@
+"""The kernel changes no byte of a release, a failed proof leaves it to tokenizers, and files know their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warehouse.datasets import DatasetRecipe, rebuild, shards
+from warehouse.datasets.encoding import make_encoder
+from warehouse.datasets.hashed import HashedFile
+from warehouse.manifest import BLOCK_BYTES, hash_file
+
+
+def test_the_bytes_are_those_that_tokenizers_makes(
+    world: Any, recipe: DatasetRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = world.export(recipe, out="fast")
+    monkeypatch.setattr(shards, "make_encoder", lambda *_: None)
+    slow = world.export(recipe, out="slow")
+    assert fast.id == slow.id and fast.manifest == slow.manifest
+    assert (fast.run["warnings"], slow.run["warnings"]) == ([], [])
+
+
+def test_a_kernel_that_is_wrong_is_found_out_told_and_not_used(
+    world: Any, recipe: DatasetRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = world.export(recipe, out="right")
+
+    def wrong(*arguments: Any) -> Any:
+        encoder = make_encoder(*arguments)
+        assert encoder is not None
+
+        def encode(texts: Sequence[str]) -> Iterator[tuple[npt.NDArray[Any], npt.NDArray[np.int64]]]:
+            for ids, ends in encoder(texts):
+                yield ids[::-1], ends
+
+        return encode
+
+    monkeypatch.setattr(shards, "make_encoder", wrong)
+    proven = world.export(recipe, out="wrong")
+    assert proven.id == right.id
+    made = sum(len(split.shards) for split in right.manifest.splits.values())
+    assert len(proven.run["warnings"]) == made and "differ from those of tokenizers" in proven.run["warnings"][0]
+    assert rebuild(right.path, world.snapshot).id == right.id
+
+
+@given(st.lists(st.integers(0, 700_000), max_size=6))
+def test_a_hashed_file_is_what_hash_file_reads(tmp_path_factory: pytest.TempPathFactory, sizes: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("hashed")
+    sizes = [*sizes, BLOCK_BYTES // 2] if len(sizes) % 2 else sizes
+    with HashedFile(folder, "file") as file:
+        for size in sizes:
+            file.write((np.arange(size) * 7919).astype("<u2"))
+    assert file.entry() == hash_file(folder, "file")
+    assert file.entry().bytes == 2 * sum(sizes)
