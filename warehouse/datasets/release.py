@@ -1,8 +1,8 @@
 """A release of a recipe: selected, frozen, tokenised, packed, hashed, described, and shown in one rename.
 
 Equal recipes over equal tables give equal bytes, on any number of processes and with any batch size; a release whose id
-is that of a live version is not written again. 33.7 M tokens (117 MB of Python packages, 9,884 documents) took 33 CPU
-s, 29 of them tokenising: 1.0 M tokens a CPU second, in 580 MB of memory.
+is that of a live version is not written again. A shard of 4.5 M tokens (16 MB of text of all kinds) takes 0.91 CPU s
+from the stored table on, 0.58 of them tokenising (``make bench AREA=datasets``).
 """
 
 from __future__ import annotations

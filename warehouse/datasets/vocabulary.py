@@ -2,8 +2,9 @@
 
 Hugging Face ``tokenizers`` defines the ids. Byte-level BPE, so any text has ids and decodes to its own bytes; a text
 that spells a special token gets ordinary ids, never the token. Training on 3 MB takes 0.5-0.8 CPU s and gives the same
-JSON whatever the number of threads (test). Encoding runs at some 1.5 M tokens a CPU second on code (a 2-core AMD EPYC
-machine); tiktoken or gigatoken are 4 to 40 times faster and stay out until each run proves their ids equal.
+JSON whatever the number of threads (test). ``tokenizers`` encodes 0.7 M tokens a CPU second, the kernel that takes its
+place where it can (encoding.py) 7.8 M. gigatoken 0.10 makes 18 M when new and 35 M later, with the same ids on 1,500
+documents, but is beta, needs awkward and typer, and grew by 82 MB over 14 MB of varied text.
 """
 
 from __future__ import annotations
