@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from loopback import serving
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,10 @@ class FileServer:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[FileServer]:
-    """A server in a thread of its own."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.state = FileServer(f"http://127.0.0.1:{server.server_port}", folder)  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield server.state  # type: ignore[attr-defined]
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def files_served(folder: Path) -> Iterator[FileServer]:
+    """A server of a folder, in a thread of its own."""
+    with serving(_Handler, lambda url: FileServer(url, folder)) as state:
+        yield state
 
 
 class _Handler(BaseHTTPRequestHandler):

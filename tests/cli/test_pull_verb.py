@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from file_server import Fault, serving
+from file_server import Fault, files_served
 from written_release import write_release
 
 from warehouse.manifest import read_any
@@ -63,7 +63,7 @@ def id_of(project: Path) -> str:
 
 def test_what_came_damaged_and_then_right_is_said(named: Path, warehouse) -> None:
     once = [Fault(flip=3)]
-    with serving(named / ".warehouse/datasets") as server:
+    with files_served(named / ".warehouse/datasets") as server:
         server.fault = lambda path, _: once.pop() if once and path.endswith(".bin") else None
         ended = warehouse("pull", f"{server.url}/made/1", "to", "--workers", "1")
     assert ended.out.startswith("came damaged and was fetched again: train-00000-of-00002.bin: block 0\n")
@@ -77,7 +77,7 @@ def test_a_refused_release_is_one_line_and_status_1(named: Path, warehouse) -> N
 
 
 def test_ctrl_c_ends_it_in_one_line_and_the_same_again_completes_it(named: Path, warehouse) -> None:
-    with serving(named / ".warehouse/datasets") as server:
+    with files_served(named / ".warehouse/datasets") as server:
         server.fault = lambda path, _: Fault(wait_s=0.5) if path.endswith(".bin") else None
         command = [sys.executable, "-m", "warehouse.cli", "pull", f"{server.url}/made/1", "to"]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as pulling:

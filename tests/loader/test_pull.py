@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from file_server import Fault, FileServer, serving
+from file_server import Fault, FileServer, files_served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from killing import with_tests
@@ -66,7 +66,7 @@ def datasets(large: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(datasets: Path) -> Iterator[FileServer]:
-    with serving(datasets) as found:
+    with files_served(datasets) as found:
         yield found
 
 
@@ -385,7 +385,7 @@ def test_a_data_set_gives_its_last_live_version_or_the_one_that_is_named(dataset
     states = [{"version": 1, "state": "live", "why": ""}, {"version": 2, "state": "live", "why": ""}]
     states.append({"version": 3, "state": "revoked", "why": "a person asked"})
     (datasets / "made/index.json").write_text(json.dumps({"name": "made", "versions": states}))
-    with serving(datasets) as server:
+    with files_served(datasets) as server:
         for home in (f"{server.url}/made", datasets / "made"):
             assert offered(home).whole == read_any(datasets / "made/2")
             assert offered(f"{home}@1").whole == read_any(datasets / "made/1")
