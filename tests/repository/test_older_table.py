@@ -15,7 +15,7 @@ from warehouse.repository import Repository, receipts
 from warehouse.repository import documents as shape
 
 NEW = "stated_language"
-LATER = DOCUMENTS.names[DOCUMENTS.get_field_index(NEW) :]
+LATER = [name for name in DOCUMENTS.names[DOCUMENTS.get_field_index(NEW) :] if name in RECORDS.names]
 
 
 def without(schema: pa.Schema) -> pa.Schema:
@@ -46,7 +46,7 @@ def test_an_older_table_is_appended_to_its_rows_have_null_and_its_identities_sta
     batch = batch.set_column(RECORDS.get_field_index(NEW), RECORDS.field(NEW), pa.array(["de", "fr"]))
     ingest(repository, [("u", "t", day(2), [batch])])
     assert told(repository) == [("first", None), ("second", "de"), ("second", None), ("third", "fr")]
-    assert repository.snapshot("documents").schema.names == DOCUMENTS.names
+    assert sorted(repository.snapshot("documents").schema.names) == sorted(DOCUMENTS.names)
     after = [row for row in stored(repository, "documents") if row["text"] == "first"]
     assert [row["doc_id"] for row in after] == [before["first"]]
     assert [receipt.rows_out for receipt in repository.receipts("documents")] == [2, 2]
