@@ -149,7 +149,7 @@ def simulated(samples: int, sparse: Path) -> dict[str, float]:
     """Milliseconds to the first batch of an opened epoch of ``samples``, and memory after 20."""
     flat = np.asarray(np.memmap(sparse, np.uint8, "r"))[: samples * 2 * LENGTH]
     blocks = -(-flat.size // BLOCK_BYTES)
-    entry = FileEntry(sparse.name, flat.size, "", Alike(blocks))  # type: ignore[arg-type]
+    entry = FileEntry(sparse.name, flat.size, "", Alike(blocks))
     opened = Samples([Mapped(entry, flat.view("<u2").reshape(samples, LENGTH), flat)], checked=True)
     course, out = Course("simulated", "train", samples, batch=BATCH), np.empty((BATCH, LENGTH), "<u2")
     before, begun, cpu = anonymous_mb(), time.perf_counter(), time.process_time()

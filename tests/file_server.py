@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        state: FileServer = self.server.state  # type: ignore[attr-defined]
+        state: FileServer = self.server.state
         self.close_connection = True
         target = urlsplit(self.path)
         path = self.path if target.netloc else unquote(target.path).lstrip("/")  # of a proxy

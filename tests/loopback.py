@@ -67,7 +67,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        state: Loopback = self.server.state  # type: ignore[attr-defined]
+        state: Loopback = self.server.state
         state.seen.append({**{name.lower(): value for name, value in self.headers.items()}, "path": self.path})
         answer = state.answers.pop(0) if state.answers else state.always
         threading.Event().wait(answer.wait_s)

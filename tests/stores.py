@@ -111,7 +111,7 @@ class _Between(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        state: Faulty = self.server.state  # type: ignore[attr-defined]
+        state: Faulty = self.server.state
         state.seen.append((self.command, self.path))
         self.close_connection = True
         fault = state.faults(self.command, self.path)

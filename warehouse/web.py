@@ -15,7 +15,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -23,6 +23,14 @@ from warehouse.errors import InputError, NetworkError, WarehouseError
 
 TRANSIENT = frozenset((408, 425, 429))
 """Answers below 500 that another try may not get."""
+
+
+def request(url: str, headers: Mapping[str, str], method: str = "GET") -> urllib.request.Request:
+    """A request that says who asks. Raises InputError for a URL of another scheme than http and https."""
+    if urlsplit(url).scheme.lower() not in ("http", "https"):
+        raise InputError("a URL of another scheme", allowed="http:// or https://")
+    named = {"User-Agent": "ml-warehouse", **headers}
+    return urllib.request.Request(url, headers=named, method=method)  # noqa: S310 # the scheme is checked above
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):

@@ -102,6 +102,7 @@ def test_a_wrong_or_missing_signature_is_refused(copy: Path, tmp_path: Path, key
 
 
 def test_openssl_checks_it_too(copy: Path, keys: Pair) -> None:
+    """A second opinion, where the machine has one: RFC 8032's vector is tested without."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("needs the command openssl")

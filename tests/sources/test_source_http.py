@@ -26,7 +26,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 
 
 def source(server: Loopback, **options: object) -> Source:
-    return Source("feed", (f"{server.url}/feed.csv",), table="feed", **options)  # type: ignore[arg-type]
+    return Source("feed", (f"{server.url}/feed.csv",), table="feed", **options)
 
 
 def fetch(stated: Source, version: str | None = None) -> tuple[bytes, str | None] | None:

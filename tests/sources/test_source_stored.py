@@ -43,7 +43,7 @@ def between(s3: Buckets, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
 
 
 def source(*uris: str, **options: object) -> Source:
-    return Source("feed", uris, table="feed", **options)  # type: ignore[arg-type]
+    return Source("feed", uris, table="feed", **options)
 
 
 def one(stated: Source) -> Located:

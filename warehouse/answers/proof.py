@@ -222,6 +222,9 @@ BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, pa.ArrowException, RuntimeError, NotImplementedError),
     *(EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError),
 )
+"""What a library raises over a file that is not what it begins as; zipfile tells a cipher by RuntimeError, a method
+that it does not know by NotImplementedError. Such a file is searched as it is.
+"""
 CUT_SHORT = (OSError, EOFError, zlib.error, zipfile.BadZipFile, zstandard.ZstdError, lzma.LZMAError, RuntimeError)
 
 

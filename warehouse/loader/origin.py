@@ -33,7 +33,7 @@ from warehouse.errors import (
     WarehouseError,
 )
 from warehouse.manifest import BLOCK_BYTES, NAME
-from warehouse.web import Redirects, is_plain, is_private, refused, told
+from warehouse.web import Redirects, is_plain, is_private, refused, request, told
 
 if TYPE_CHECKING:
     from warehouse.stores import Store
@@ -202,14 +202,14 @@ class Web:
     def _asked(self, path: str, headers: Mapping[str, str], method: str = "GET") -> http.client.HTTPResponse:
         shown = self._named(path)
         url = f"{shown}?{self.query}" if self.query else shown
-        request = urllib.request.Request(url, headers={"User-Agent": "ml-warehouse", **headers}, method=method)  # noqa: S310 # web() checked it
+        asked = request(url, headers, method)
         for name, value in self.headers.items():
-            request.add_unredirected_header(name, value)
+            asked.add_unredirected_header(name, value)
         redirects = Redirects(private=self.private or is_private(url), allowed_by="allow_private")
         with _hidden(self.secrets), told(shown):
             try:
                 opener = urllib.request.build_opener(redirects)
-                answer: http.client.HTTPResponse = opener.open(request, timeout=TIMEOUT_S)
+                answer: http.client.HTTPResponse = opener.open(asked, timeout=TIMEOUT_S)
                 return answer
             except urllib.error.HTTPError as error:
                 with error:

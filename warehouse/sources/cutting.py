@@ -56,7 +56,9 @@ from warehouse.sources.text_lines import Lines, charset_of
 from warehouse.sources.unpacking import BLOCK, DAMAGE, Bounded, Budget, Meter, Wrapper, stripped, wrapper_of
 
 BROKEN = (*DAMAGE, ValueError, csv.Error, tarfile.TarError, pa.ArrowException, NotImplementedError, RuntimeError)
-"""What a library raises over bytes that it cannot read or write again."""
+"""What a library raises over bytes that it cannot read or write again, zipfile RuntimeError and NotImplementedError:
+such an object goes whole.
+"""
 ZSTD_LEVEL = 3
 
 

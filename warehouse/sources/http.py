@@ -29,7 +29,7 @@ from warehouse.sources.locate import Located
 from warehouse.sources.patterns import as_stated, expanded
 from warehouse.sources.recipe import Source
 from warehouse.sources.rights import lines_of
-from warehouse.web import Redirects, is_plain, is_private, refused, told
+from warehouse.web import Redirects, is_plain, is_private, refused, request, told
 
 CHUNK = 1 << 18
 RESUMES, RESUME_WAIT_S = 4, 1.0
@@ -94,13 +94,13 @@ def _opened(
 ) -> http.client.HTTPResponse | None:
     """The answer, None for one that is not modified; ask: further headers."""
     url = _checked(located)
-    request = urllib.request.Request(url, headers={"User-Agent": "ml-warehouse", **_conditional(version), **ask})  # noqa: S310 # checked
+    asked = request(url, {**_conditional(version), **ask})
     for name, value in source.http.headers.items():
-        request.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
+        asked.add_unredirected_header(name, expanded(value))  # a redirect may lead to another host
     try:
         redirects = Redirects(private=source.http.allow_private or is_private(url), allowed_by="http.allow_private")
         opener = urllib.request.build_opener(redirects)
-        answer: http.client.HTTPResponse = opener.open(request, timeout=source.http.timeout_s)
+        answer: http.client.HTTPResponse = opener.open(asked, timeout=source.http.timeout_s)
         return answer
     except urllib.error.HTTPError as error:
         with error:
