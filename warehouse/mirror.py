@@ -1,9 +1,9 @@
 """A data root in a bucket: a local folder mirrors what was read or written of it, and the bucket is the truth.
 
-The folder says so by its file ``.mirror``, which holds the bucket's URL. Everything else keeps its paths: a file that
-is not here is brought when it is asked for (``fetch``), one that was written goes to the bucket before anything names
-it (``send``), and what was removed is removed there first (``remove``). For a folder that mirrors nothing each of these
-does nothing, or what its name says to the file alone. What makes data visible is never decided here: a commit to a
+The folder says so by its file ``.warehouse-mirror``, which holds the bucket's URL. Everything else keeps its paths: a
+file that is not here is brought when it is asked for (``fetch``), one that was written goes to the bucket before
+anything names it (``send``), and what was removed is removed there first (``remove``). For a folder that mirrors
+nothing each of these does nothing, or what its name says to the file alone. What makes data visible is never decided here: a commit to a
 Delta table is delta-rs's own on the bucket, and a pointer (``current``, ``index.json``) is switched by a conditional
 PUT (``swap``). So two machines with mirrors of one bucket see the same, and a mirror may be thrown away at any moment.
 Files of one name never differ (their names hold a hash, a random id or a number that was claimed) but for pointers and
@@ -29,7 +29,7 @@ from warehouse import stores
 from warehouse.errors import Busy
 from warehouse.stores import Entry, Store
 
-MARKER = ".mirror"
+MARKER = ".warehouse-mirror"
 INCOMING = ".incoming"
 LOG = "_delta_log"
 TAKEDOWNS = "takedowns"
@@ -92,7 +92,7 @@ def of(path: Path) -> Mirror | None:
     for folder in (path, *path.parents):
         try:
             url = (folder / MARKER).read_text("utf-8").strip()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             continue
         settings = tuple(sorted(item for item in os.environ.items() if item[0].startswith(_SETTINGS)))
         return Mirror(folder, _opened(url, settings))

@@ -149,3 +149,10 @@ def test_what_one_machine_takes_down_goes_from_the_others_when_they_look(machine
     mirror.remove(machines[0].object_path(sha256))
     assert [row["text"] for row in held(machines[1], "t")] == ["kept"]
     assert not any(b"gone" in path.read_bytes() for path in machines[1].root.rglob("*") if path.is_file())
+
+
+def test_a_folder_of_the_markers_name_above_a_root_says_nothing(tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    (home / mirror.MARKER).mkdir()
+    appended(Repository(home / "root"), [1])
+    assert mirror.of(home / "root") is None and values(Repository(home / "root")) == [1]

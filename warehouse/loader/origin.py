@@ -45,6 +45,7 @@ WAIT_S, LONGEST_WAIT_S = 0.5, 60.0
 SHORTEST_SECRET = 4
 """Characters of a word that is worth hiding: shorter ones are in many words that say nothing."""
 GONE = (http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE)
+STORES = ("s3", "gs", "az", "abfs", "abfss")
 CHANNEL = "channel:"
 CHANNELS = re.compile(r"SM_CHANNEL_\w+|AIP_\w+_DATA_URI")
 MOUNTS = Path("/gcs")
@@ -344,7 +345,14 @@ def _opened(location: str, headers: Mapping[str, str], private: bool) -> Origin:
     scheme = location.partition("://")[0].lower()
     if scheme == "file":
         return Folder(Path(unquote(urlsplit(location).path)))
-    return _web(location, headers, private) if scheme in ("http", "https") else _bucket(location)
+    if scheme in ("http", "https"):
+        return _web(location, headers, private)
+    if scheme not in STORES:
+        raise UsageError(
+            f"{scheme}:// as the place of a release",
+            allowed=f"a folder, {', '.join(f'{each}://' for each in ('http', 'https', *STORES))}",
+        )
+    return _bucket(location)
 
 
 def _web(url: str, headers: Mapping[str, str], private: bool) -> Web:
