@@ -3,9 +3,10 @@
 The folder says so by its file ``.warehouse-mirror``, which holds the bucket's URL. Everything else keeps its paths: a
 file that is not here is brought when it is asked for (``fetch``), one that was written goes to the bucket before
 anything names it (``send``), and what was removed is removed there first (``remove``). For a folder that mirrors
-nothing each of these does nothing, or what its name says to the file alone. What makes data visible is never decided here: a commit to a
-Delta table is delta-rs's own on the bucket, and a pointer (``current``, ``index.json``) is switched by a conditional
-PUT (``swap``). So two machines with mirrors of one bucket see the same, and a mirror may be thrown away at any moment.
+nothing each of these does nothing, or what its name says to the file alone. What makes data visible is never decided
+here: a commit to a Delta table is delta-rs's own on the bucket, and a pointer (``current``, ``index.json``) is
+switched by a conditional PUT (``swap``). So two machines with mirrors of one bucket see the same, and a mirror may be
+thrown away at any moment.
 Files of one name never differ (their names hold a hash, a random id or a number that was claimed) but for pointers and
 for tables whose rows were taken down, so what is here need not be compared again.
 Lost: what a query reads is on the local disk first; ``tidy`` removes what was not used for longest.
