@@ -86,7 +86,7 @@ def test_a_place_in_a_store_that_is_none_is_told(bucket: str, tmp_path: Path) ->
         offered(f"s3://{bucket}/nowhere")
     with pytest.raises(InputError, match="no such bucket"):
         offered("s3://bucket-of-nobody/made/1")
-    with pytest.raises(UsageError, match="no location of an object store"):
+    with pytest.raises(UsageError, match="ftp:// as the place of a release"):
         offered("ftp://host/made/1")
     with pytest.raises(UsageError, match="holds credentials") as told:
         offered(f"s3://user:hush@{bucket}/made/1")
