@@ -32,7 +32,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from warehouse.contracts import DOCUMENTS, Snapshot, content_hash
 from warehouse.datasets.encoding import make_encoder
 from warehouse.datasets.hashed import HashedFile
-from warehouse.datasets.megatron import write_index
+from warehouse.datasets.indexes import write_indexes
 from warehouse.datasets.packing import arrange
 from warehouse.datasets.recipe import END_OF_TEXT, PAD, DatasetRecipe
 from warehouse.datasets.shards import ShardTask, encode, make_shard, write_samples
@@ -86,7 +86,7 @@ def measure(folder: Path, texts: list[str]) -> dict[str, float]:
         with HashedFile(folder, "whole") as file:
             write_samples(file, np.concatenate(made), placed, LENGTH, vocabulary.pad_id)
         file.entry()
-        write_index(folder / "whole.idx", placed, sequence_length=LENGTH, dtype=vocabulary.dtype)
+        write_indexes(folder, "whole", placed, sequence_length=LENGTH, dtype=vocabulary.dtype)
 
     repeats = -(-WRITTEN // (tokens * 2))
     stream = np.concatenate(mine * repeats)

@@ -280,7 +280,7 @@ def taken_back(where: str, why: str) -> Revoked:
 def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
     """The manifest as one of a part: its shards and their samples alone, ``files`` those that the part holds.
 
-    These are data and index of its shards, the card and recipe/. A run of shards has an id of its own, so that no
+    These are data and indexes of its shards, the card and recipe/. A run of shards has an id of its own, so that no
     state of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
     ``documents``, ``composition`` and shares stay those of the whole. Raises NotFound for a split that it has not.
     """
@@ -292,7 +292,12 @@ def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
         held = {shard.data for split in rows.values() for shard in split.shards}
         return replace(manifest, id=_id(manifest, part), splits=rows, files=_held(manifest, held))
     tokens = {name: _samples(manifest.splits[name], part) for name in part.splits}
-    held = {path for split in tokens.values() for shard in split.shards for path in (shard.data, shard.index)}
+    held = {
+        path
+        for split in tokens.values()
+        for shard in split.shards
+        for path in (shard.data, f"{shard.data}.index", shard.index)
+    }
     return replace(manifest, id=_id(manifest, part), splits=tokens, files=_held(manifest, held))
 
 

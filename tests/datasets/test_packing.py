@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.datasets.megatron import padded
+from warehouse.datasets.indexes import padded
 from warehouse.datasets.packing import arrange
 
 

@@ -60,12 +60,14 @@ def contents(release: Release) -> dict[str, str]:
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items() if name != "run.json"}
 
 
-def test_one_and_two_processes_and_any_batch_size_give_the_same_bytes(world: Any) -> None:
-    one = world.export(out="one")
-    assert one.run["pids"] == [os.getpid()]
-    two = world.export(out="two", processes=2, batch_rows=7)
-    assert len(two.run["pids"]) == 2 and os.getpid() not in two.run["pids"]
-    assert contents(one) == contents(two) and "manifest.json" in contents(one)
+def test_one_two_and_eight_processes_and_any_batch_size_give_the_same_bytes(world: Any, recipe: DatasetRecipe) -> None:
+    many = replace(recipe, shards=8)
+    one = world.export(many, out="one")
+    assert one.run["pids"] == [os.getpid()] and "manifest.json" in contents(one)
+    for processes, batch_rows in ((2, 7), (8, 50)):
+        more = world.export(many, out=str(processes), processes=processes, batch_rows=batch_rows)
+        assert 2 <= len(more.run["pids"]) <= processes and os.getpid() not in more.run["pids"]
+        assert contents(one) == contents(more)
 
 
 def test_energy_stands_in_run_json_alone_and_moves_no_byte_of_the_rest(world: Any) -> None:
@@ -101,7 +103,7 @@ def read_idx(path: Path) -> tuple[np.dtype[Any], np.ndarray, np.ndarray, np.ndar
     return np.dtype(kinds[code]), lengths, pointers, documents
 
 
-def test_the_index_reads_as_megatrons_and_shows_the_same_pieces(made: tuple[Any, Release]) -> None:
+def test_the_indexes_read_as_megatrons_and_datatroves_and_show_the_same_pieces(made: tuple[Any, Release]) -> None:
     _, release = made
     for shard in (shard for split in release.manifest.splits.values() for shard in split.shards):
         dtype, lengths, pointers, documents = read_idx(release.path / shard.index)
@@ -109,6 +111,8 @@ def test_the_index_reads_as_megatrons_and_shows_the_same_pieces(made: tuple[Any,
         pieces = [np.frombuffer(raw, dtype, n, at) for n, at in zip(lengths, pointers, strict=True)]
         samples = [np.concatenate(pieces[a:b]) for a, b in pairwise(documents)]
         assert all(sample.size == 64 for sample in samples) and len(samples) == shard.samples
+        ends = np.fromfile(release.path / f"{shard.data}.index", "<u8")  # datatrove's
+        assert ends.tolist() == np.cumsum(lengths).tolist()
         real = [piece.size for piece in pieces if (piece != release.manifest.pad_id).any()]
         assert real == pq.read_table(release.path / shard.segments)["length"].to_pylist()
 

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from warehouse.loader import Loader
 from warehouse.manifest import read_manifest
 
 datasets = pytest.importorskip("datasets", reason="needs datasets: make test-frameworks")
+datatrove = pytest.importorskip("datatrove.utils.dataset", reason="needs datatrove: make test-frameworks")
 litdata = pytest.importorskip("litdata", reason="needs litdata: make test-frameworks")
 streaming = pytest.importorskip("streaming", reason="needs mosaicml-streaming: make test-frameworks")
 
@@ -52,6 +54,21 @@ def test_litdata_gives_every_sample(release: Path, split: str) -> None:
     loader = litdata.TokensLoader(block_size=64)
     found = litdata.StreamingDataset(str(release / "targets" / "litdata" / split), item_loader=loader)
     np.testing.assert_array_equal([found[at].numpy() for at in range(len(found))], shards_of(release, split))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_datatrove_gives_every_sample_of_the_shards_and_its_positions(release: Path, split: str) -> None:
+    files = [
+        datatrove.DatatroveFileDataset(str(release / shard.data), seq_len=63, return_positions=True)
+        for shard in read_manifest(release).splits[split].shards
+    ]
+    found = [file[at] for file in files for at in range(len(file))]
+    batches = list(Loader(release, split=split, batch=1).batches(positions=True))
+    assert len(found) == len(batches)
+    for batch in batches:
+        theirs = found[int(batch.samples[0])]
+        np.testing.assert_array_equal(theirs["input_ids"], batch.tokens[0])
+        np.testing.assert_array_equal(theirs["positions"], batch.positions[0])
 
 
 @pytest.mark.parametrize("split", SPLITS)

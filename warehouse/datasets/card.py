@@ -103,12 +103,13 @@ def _table(name: str, rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
 
 
 def _usage(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
-    split = next(iter(manifest.splits))
+    split, width = next(iter(manifest.splits)), int(manifest.dtype[-1])
     yield "## Load\n\n```python\nfrom warehouse.loader import Loader  # pip install ml-warehouse: numpy, xxhash\n"
     yield f'for tokens in Loader("path/to/this/folder", split="{split}", batch=64):'
     yield f"    ...  # [64, {manifest.sequence_length}] {manifest.dtype}\n```\n"
-    yield f"Each `.bin` with its `.idx` is a Megatron data set of the same bytes. Padding is id {manifest.pad_id}, the"
-    yield f"end of a document id {manifest.eos_id}.\n\n## Verify\n"
+    yield "Each `.bin` with its `.idx` is a Megatron data set of the same bytes, and with its `.bin.index` one of"
+    yield f"datatrove: `DatatroveFileDataset(path, seq_len={manifest.sequence_length - 1}, token_size={width})`."
+    yield f"Padding is id {manifest.pad_id}, the end of a document id {manifest.eos_id}.\n\n## Verify\n"
     yield "`warehouse verify path/to/this/folder` checks every hash of `manifest.json`; with `--rebuild` it makes the"
     yield "release again from `documents.parquet` and `recipe/` and compares the bytes."
     yield f"`warehouse trace {recipe.name} SAMPLE` leads from a sample to its documents."

@@ -29,7 +29,7 @@ COUNTED = [*WANTED, "tokens"]
 def reuse(
     tasks: Sequence[ShardTask], vocabulary: Vocabulary, frozen: Path | None, code: dict[str, str]
 ) -> dict[int, ShardDone]:
-    """By number of the task, those of which the three files now lie in its folder, taken from another release.
+    """By number of the task, those of which the files now lie in its folder, taken from another release.
 
     frozen: its documents.parquet; code: the versions that decide bytes, as the manifest has them.
     """

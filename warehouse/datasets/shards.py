@@ -1,9 +1,9 @@
 """One shard from its documents: read, tokenise, pack, write. Runs in a worker process; the same bytes in any of them.
 
-Three files: the .bin (samples of sequence_length ids, padded), its Megatron index, and the segments, which map each
-piece to its document, token offset and text offset. Won: any number of shards at once, nothing shared. Lost: a shard's
-token ids and their text offsets are held in memory (10 to 12 bytes a token, twice while joined), and each task scans
-the documents' files for its texts.
+Four files: the .bin (samples of sequence_length ids, padded), its indexes for Megatron and datatrove, and the segments,
+which map each piece to its document, token offset and text offset. Won: any number of shards at once, nothing shared.
+Lost: a shard's token ids and their text offsets are held in memory (10 to 12 bytes a token, twice while joined), and
+each task scans the documents' files for its texts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from warehouse.contracts import Snapshot
 from warehouse.datasets.encoding import PROVEN_BYTES, PROVEN_EVERY, make_encoder
 from warehouse.datasets.hashed import HashedFile
-from warehouse.datasets.megatron import write_index
+from warehouse.datasets.indexes import write_indexes
 from warehouse.datasets.packing import Ints, Pieces, arrange
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.texts import read_texts
@@ -42,7 +42,7 @@ SEGMENTS = pa.schema(
     ]
 )
 
-ENDINGS = (".bin", ".idx", ".segments.parquet")
+ENDINGS = (".bin", ".bin.index", ".idx", ".segments.parquet")
 """Of the files of a shard, after its stem."""
 
 
@@ -94,7 +94,7 @@ class Stream:
 
 
 def make_shard(task: ShardTask) -> ShardDone:
-    """Write the three files of a shard into the task's folder."""
+    """Write the files of a shard into the task's folder."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads else "false"
     before = _cpu()
     vocabulary = open_vocabulary(task.folder / "recipe" / "tokenizer.json", task.recipe)
@@ -102,8 +102,8 @@ def make_shard(task: ShardTask) -> ShardDone:
     pieces = arrange(stream.lengths, task.recipe.sequence_length, task.recipe.packing)
     with HashedFile(task.folder, f"{task.stem}.bin") as file:
         write_samples(file, stream.ids, pieces, task.recipe.sequence_length, vocabulary.pad_id)
-    write_index(
-        task.folder / f"{task.stem}.idx", pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype
+    write_indexes(
+        task.folder, task.stem, pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype
     )
     write_parquet(task.folder / f"{task.stem}.segments.parquet", _segments(pieces, stream))
     return ShardDone(pieces.samples, stream.lengths, file.entry(), os.getpid(), _cpu() - before, stream.warning)

@@ -1,12 +1,19 @@
-"""The Megatron index beside a .bin: boundaries of pieces and samples over the same bytes, stored once.
+"""The indexes of two other projects beside a .bin: boundaries of pieces and samples over the same bytes.
 
-Layout (Megatron-LM, megatron/core/datasets/indexed_dataset.py), little-endian::
+.idx (Megatron-LM, megatron/core/datasets/indexed_dataset.py), little-endian::
 
     "MMIDIDX\\0\\0" | u64 version 1 | u8 dtype | u64 sequences | u64 entries | i32 lengths[sequences]
     | i64 byte pointers[sequences] | i64 document_indices[entries], from 0 to sequences
 
 A sequence is a piece (padding is one too), a document a sample: so Megatron's readers see whole samples, and cu_seqlens
 come from the lengths. The format has no uint32: ids above 65,535 are marked int32 (4), the same bytes.
+
+.bin.index (datatrove, src/datatrove/utils/dataset.py, DatatroveFileDataset)::
+
+    u64 end[sequences], in tokens from the start of the .bin
+
+Its windows of ``seq_len`` + 1 tokens are the samples where seq_len is one less than theirs, its positions begin again
+with each piece.
 """
 
 from __future__ import annotations
@@ -21,9 +28,14 @@ from warehouse.datasets.packing import Ints, Pieces
 DTYPES = {"<u2": 8, "<u4": 4}
 
 
-def write_index(path: Path, pieces: Pieces, *, sequence_length: int, dtype: str) -> None:
-    """Write the index of a shard whose samples are ``pieces`` padded to ``sequence_length`` tokens."""
+def write_indexes(folder: Path, stem: str, pieces: Pieces, *, sequence_length: int, dtype: str) -> None:
+    """Write both indexes of a shard whose samples are ``pieces`` padded to ``sequence_length`` tokens."""
     lengths, firsts = padded(pieces, sequence_length)
+    (folder / f"{stem}.bin.index").write_bytes(np.cumsum(lengths).astype("<u8").tobytes())
+    _write_megatron(folder / f"{stem}.idx", lengths, firsts, dtype=dtype)
+
+
+def _write_megatron(path: Path, lengths: Ints, firsts: Ints, *, dtype: str) -> None:
     width = np.dtype(dtype).itemsize
     pointers = (np.cumsum(lengths) - lengths) * width
     with path.open("wb") as stream:
