@@ -102,9 +102,7 @@ def make_shard(task: ShardTask) -> ShardDone:
     pieces = arrange(stream.lengths, task.recipe.sequence_length, task.recipe.packing)
     with HashedFile(task.folder, f"{task.stem}.bin") as file:
         write_samples(file, stream.ids, pieces, task.recipe.sequence_length, vocabulary.pad_id)
-    write_indexes(
-        task.folder, task.stem, pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype
-    )
+    write_indexes(task.folder, task.stem, pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype)
     write_parquet(task.folder / f"{task.stem}.segments.parquet", _segments(pieces, stream))
     return ShardDone(pieces.samples, stream.lengths, file.entry(), os.getpid(), _cpu() - before, stream.warning)
 
