@@ -9,7 +9,7 @@ each block and sha256, and its index. shard: what a worker does, from the stored
 checks the texts, has the proof on its sample and writes the segments. encode: ids and text offsets alone, beside
 ``tokenizers`` (encode_batch_fast, one thread), whose ids are compared with the kernel's document by document. write: a
 .bin of so many tokens with both hashes, beside numpy's ``tofile`` of the same bytes, without. CPU seconds (user and
-system) in turns, medians of ROUNDS. Last line: JSON.
+system) in turns, medians of ROUNDS. Then whether releases hold what they promise (release_checks.py). Last line: JSON.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import samples
+from release_checks import checked
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from warehouse.contracts import DOCUMENTS, Snapshot, content_hash
@@ -39,6 +40,7 @@ from warehouse.datasets.shards import ShardTask, encode, make_shard, write_sampl
 from warehouse.datasets.vocabulary import Ids, open_vocabulary
 
 ROUNDS, LENGTH, VOCABULARY, TRAINED_ON, BATCH = 3, 2048, 32_768, 4_000_000, 4_000_000
+CHECKED = 500  # documents in the releases of release_checks.py
 WRITTEN = 200_000_000  # bytes of tokens
 RECIPE = DatasetRecipe("bench", "SELECT doc_id FROM repository.documents", sequence_length=LENGTH)
 
@@ -50,9 +52,9 @@ def main() -> None:
     texts = samples.of(samples.whole(samples.DATA, parser.parse_args().mb * 1_000_000))
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with tempfile.TemporaryDirectory(prefix="bench-datasets-") as folder:
-        measured = measure(Path(folder), texts)
+        measured = measure(Path(folder), texts) | checked(Path(folder), texts[:CHECKED])
     for name, value in measured.items():
-        print(f"{name:32} {value:,.4f}")
+        print(f"{name:32} {value}")
     print(json.dumps(measured))
 
 
