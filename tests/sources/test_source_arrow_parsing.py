@@ -118,12 +118,22 @@ def test_what_is_held_of_a_batch_keeps_its_values_whatever_is_read_after_it(tmp_
     assert [tail.to_pylist() for tail in tails] == [[f"text {at - 8 + more}" for more in range(9)] for at in ends]
 
 
+ASKED = {
+    "kind": "parquet",
+    "names": False,
+    "columns": None,
+    "batch_bytes": 1 << 24,
+    "max_rows": 65_536,
+    "allowed": 1 << 40,
+}
+
+
 def test_a_slot_is_free_once_its_batch_is_gone_but_not_by_a_process_that_was_forked(tmp_path: Path):
     path = tmp_path / "a.parquet"
     path.write_bytes(parquet(TABLE.slice(0, 9)))
     process = arrow_parsing._Process()
     with path.open("rb") as file:
-        process.ask({**ASKED, "columns": None}, file.fileno())
+        process.ask(ASKED, file.fileno())
         batch = process.answer()
         assert process.answer()["end"]
     if (forked := os.fork()) == 0:
@@ -137,9 +147,6 @@ def test_a_slot_is_free_once_its_batch_is_gone_but_not_by_a_process_that_was_for
     del text
     assert process._arena[: arrow_served.SLOTS] == b"\0\0\0"
     process.ended()
-
-
-ASKED = {"kind": "parquet", "names": False, "batch_bytes": 1 << 24, "max_rows": 65_536, "allowed": 1 << 40}
 
 
 def test_a_batch_that_no_slot_holds_comes_all_the_same(tmp_path: Path):
