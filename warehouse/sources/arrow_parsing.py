@@ -2,8 +2,8 @@
 
 A process serves one file after another until ``closing_parser`` ends; where a file ends it (``BATCH_CPU_S`` without a
 batch, a crash), the object is ``parser_died`` after the batches that came, and the next file gets a new one (0.07 CPU
-seconds); where a batch takes more than MAX_MEMORY it is ``too_large``. Batches come through memory that both have, slots
-that are used again: on a busy machine 200 MB of text took 0.37 CPU seconds to decode, 0.04 to find texts that are no
+seconds); where a batch takes more than MAX_MEMORY it is ``too_large``. Batches come through memory that both have, in
+slots used again: on a busy machine 200 MB of text took 0.37 CPU seconds to decode, 0.04 to find texts that are no
 UTF-8 and 0.11 to write there (0.20 in new memory for each batch); 200 files of two rows take 0.6 ms each.
 Lost: where this process is forked, the other must not read on in a batch from before.
 """
