@@ -3,6 +3,7 @@
     make bench AREA=ingest
     make bench AREA=ingest ARGS="--own"               without the peers
     make bench AREA=ingest ARGS="--gigabytes 0"       without the large file
+    make bench AREA=ingest ARGS="--own --only parquet parquet_4x"   the overhead of these alone
 
 Ours is the asset ``sources/<name>`` whole, as ``runs`` counts it: the raw archive, identities, rejects, receipts and
 the Delta commit; Parquet and HTML in processes of their own. Bare is the parser under it and write_deltalake with our
@@ -18,7 +19,8 @@ this process and apart from all else: a copy of the raw object with its sha256, 
 identity, and of Parquet what a process that decodes costs more than decoding in this one.
 
 Input, made here from fixed seeds: 200 MB of text as JSON Lines and as Parquet, 100 MB of CSV with five types, the gold
-pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET. JSONTestSuite and delta-io's
+pages of ../shared/data at four addresses each as WARC, their texts at a hundred as WET; parquet_4x has the rows of the
+Parquet file four times, for what is the same at every size weighs less on a larger one. JSONTestSuite and delta-io's
 golden tables: how many files are read wrongly, how many tables right. grown_jsonl_share: CPU seconds of reading on the
 JSON Lines, which grew by 1 % in whole lines, over those of reading them first. parallel_speedup: seconds of eight
 archives of the gold pages with threads = 1 over those with 2; parallel_rss_ratio: peak memory of the process and those
@@ -75,11 +77,12 @@ ARCHIVES = 4
 RECIPES = {
     "jsonl": "reader: jsonl\nuri: texts.jsonl\n",
     "parquet": "reader: parquet\nuri: texts.parquet\n",
+    "parquet_4x": "reader: parquet\nuri: texts_4x.parquet\n",
     "csv": "reader: csv\nuri: rows.csv\ntable: measurements\n",
     "warc": "reader: warc\nuri: pages.warc.gz\n",
     "wet": "reader: warc\nuri: pages.warc.wet.gz\n",
 }
-GROUP_ROWS = {"jsonl": 3_700, "parquet": 3_700, "csv": 76_000, "warc": 724, "wet": 3_000}
+GROUP_ROWS = {"jsonl": 3_700, "parquet": 3_700, "parquet_4x": 3_700, "csv": 76_000, "warc": 724, "wet": 3_000}
 """About as many rows has a row group of ours."""
 
 
@@ -87,6 +90,7 @@ def main() -> None:
     """Make the input, measure, print a line a kind and the JSON."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--own", action="store_true", help="without the peers")
+    arguments.add_argument("--only", nargs="+", choices=RECIPES, help="the overhead of these kinds, and nothing else")
     arguments.add_argument("--gigabytes", type=float, default=5.0, help="size of the large file")
     arguments.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     given = arguments.parse_args()
@@ -95,7 +99,10 @@ def main() -> None:
         print(json.dumps({"ours": ours, "bare": bare, "grown": grown, "at_once": at_once}[how](kind, Path(folder))))
         return
     with tempfile.TemporaryDirectory(prefix="bench-ingest-", dir=os.environ.get("BENCH_TMP")) as name:
-        figures = overheads(Path(name), own=given.own) | growth(Path(name)) | parallel(Path(name))
+        if given.only:
+            print(json.dumps(overheads(Path(name), own=given.own, kinds=given.only)))
+            return
+        figures = overheads(Path(name), own=given.own, kinds=list(RECIPES)) | growth(Path(name)) | parallel(Path(name))
         if given.gigabytes:
             figures |= large(Path(name), given.gigabytes)
     data = pages.PAGES.parent
@@ -103,11 +110,11 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def overheads(folder: Path, *, own: bool) -> dict[str, float]:
+def overheads(folder: Path, *, own: bool, kinds: list[str]) -> dict[str, float]:
     """CPU seconds of ours over those of the bare parser with write_deltalake, by kind."""
     files = made(folder)
-    asked = [(how, kind) for kind in RECIPES for how in ("ours", "bare")]
-    asked += [] if own else [("dlt", "jsonl"), ("warcio", "warc")]
+    asked = [(how, kind) for kind in kinds for how in ("ours", "bare")]
+    asked += [] if own else [peer for peer in (("dlt", "jsonl"), ("warcio", "warc")) if peer[1] in kinds]
     spent: dict[tuple[str, str], list[float]] = {each: [] for each in asked}
     rows = {}
     for turn in range(ROUNDS):
@@ -116,12 +123,12 @@ def overheads(folder: Path, *, own: bool) -> dict[str, float]:
             spent[each].append(answer["cpu_s"])
             rows[each] = answer["rows"]
     figures = {}
-    print(f"{'input':10}{'MB':>6}{'by':>8}{'rows':>10}{'CPU s':>8}{'least':>7}{'most':>7}{'MB/CPU s':>10}")
+    print(f"{'input':11}{'MB':>6}{'by':>8}{'rows':>10}{'CPU s':>8}{'least':>7}{'most':>7}{'MB/CPU s':>10}")
     for how, kind in asked:
         seconds, size = spent[how, kind], files[kind].stat().st_size / 1e6
         middle = median(seconds)
         print(
-            f"{kind:10}{size:6.0f}{how:>8}{rows[how, kind]:10,}"
+            f"{kind:11}{size:6.0f}{how:>8}{rows[how, kind]:10,}"
             f"{middle:8.2f}{min(seconds):7.2f}{max(seconds):7.2f}{size / middle:10.1f}"
         )
         if how == "ours":
@@ -316,8 +323,12 @@ def jsonl(folder: Path) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_pylist([orjson.loads(line) for line in lines])
 
 
-def parquet(folder: Path) -> Iterator[pa.RecordBatch]:
-    yield from pq.ParquetFile(folder / "texts.parquet").iter_batches(GROUP_ROWS["parquet"])
+def parquet(folder: Path, name: str = "texts.parquet") -> Iterator[pa.RecordBatch]:
+    yield from pq.ParquetFile(folder / name).iter_batches(GROUP_ROWS["parquet"])
+
+
+def parquet_4x(folder: Path) -> Iterator[pa.RecordBatch]:
+    yield from parquet(folder, "texts_4x.parquet")
 
 
 def csv(folder: Path) -> Iterator[pa.RecordBatch]:
@@ -333,7 +344,7 @@ def wet(folder: Path) -> Iterator[pa.RecordBatch]:
 
 
 PARSERS: dict[str, Callable[[Path], Iterator[pa.RecordBatch]]] = {
-    **{"jsonl": jsonl, "parquet": parquet, "csv": csv, "warc": warc, "wet": wet}
+    **{"jsonl": jsonl, "parquet": parquet, "parquet_4x": parquet_4x, "csv": csv, "warc": warc, "wet": wet}
 }
 
 
@@ -360,6 +371,9 @@ def made(folder: Path) -> dict[str, Path]:
         file.writelines(route.lines(TEXT_BYTES))
     table = pa.Table.from_pylist(list(map(orjson.loads, texts.read_bytes().splitlines())))
     pq.write_table(table, folder / "texts.parquet", compression="zstd", row_group_size=1_000)
+    with pq.ParquetWriter(folder / "texts_4x.parquet", table.schema, compression="zstd") as writer:
+        for _ in range(4):
+            writer.write_table(table, row_group_size=1_000)
     numbers, size = random.Random(0), 0
     with (folder / "rows.csv").open("w") as file:
         size += file.write("id,measured,value,station,day\n")
@@ -371,7 +385,8 @@ def made(folder: Path) -> dict[str, Path]:
     read = pages.ours()
     archive(folder / "pages.warc.gz", "response", "application/http; msgtype=response", map(response, given))
     archive(folder / "pages.warc.wet.gz", "conversion", "text/plain", ((read(raw) or "").encode() for raw in given))
-    return {"jsonl": texts, "parquet": folder / "texts.parquet", "csv": folder / "rows.csv"} | {
+    parquets = {"parquet": folder / "texts.parquet", "parquet_4x": folder / "texts_4x.parquet"}
+    return {"jsonl": texts, **parquets, "csv": folder / "rows.csv"} | {
         "warc": folder / "pages.warc.gz",
         "wet": folder / "pages.warc.wet.gz",
     }

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from warehouse.contracts import Reject
-from warehouse.sources import Located, Source, arrow_parsing, read
+from warehouse.sources import Located, Source, arrow_parsing, arrow_served, read
 from warehouse.sources.parsing import closing_parser
 
 TABLE = pa.table({"n": range(200_000), "text": [f"text {at}" for at in range(200_000)]})
@@ -98,6 +99,75 @@ def test_a_reading_that_is_given_up_leaves_no_process_at_work(tmp_path: Path):
         next(items)
         items.close()
         assert children() == []
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_is_held_of_a_batch_keeps_its_values_whatever_is_read_after_it(tmp_path: Path, name):
+    """Whole batches, more of them than there are slots; then a slice of each batch, of which nothing else is held."""
+    path = tmp_path / name
+    path.write_bytes(FORMS[name])
+    located = Located(name, path, path.stat().st_size)
+    held = list(read(Source("s", (name,), table="t"), located, path))
+    assert len(held) > arrow_served.SLOTS
+    assert pa.Table.from_batches(held).select(["n", "text"]).equals(TABLE)
+    del held
+    tails = [batch["text"].slice(batch.num_rows - 9) for batch in read(Source("s", (name,), table="t"), located, path)]
+    ends = [TABLE["n"][row].as_py() for row in (65_535, 131_071, 196_607, 199_999)]
+    if name == "a.arrow":
+        ends = [49_999, 99_999, 149_999, 199_999]
+    assert [tail.to_pylist() for tail in tails] == [[f"text {at - 8 + more}" for more in range(9)] for at in ends]
+
+
+ASKED = {
+    "kind": "parquet",
+    "names": False,
+    "columns": None,
+    "batch_bytes": 1 << 24,
+    "max_rows": 65_536,
+    "allowed": 1 << 40,
+}
+
+
+def test_a_slot_is_free_once_its_batch_is_gone_but_not_by_a_process_that_was_forked(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(parquet(TABLE.slice(0, 9)))
+    process = arrow_parsing._Process()
+    with path.open("rb") as file:
+        process.ask(ASKED, file.fileno())
+        batch = process.answer()
+        assert process.answer()["end"]
+    if (forked := os.fork()) == 0:
+        del batch
+        os._exit(0)
+    os.waitpid(forked, 0)
+    assert process._arena[: arrow_served.SLOTS] == b"\1\0\0"
+    text = batch["text"]
+    del batch
+    assert (process._arena[0], text.to_pylist()) == (1, TABLE["text"].slice(0, 9).to_pylist())
+    del text
+    assert process._arena[: arrow_served.SLOTS] == b"\0\0\0"
+    process.ended()
+
+
+def test_a_batch_that_no_slot_holds_comes_all_the_same(tmp_path: Path):
+    table = pa.table({"x": pa.array([bytes(arrow_served.SLOT_BYTES // 2 + 1)] * 2, pa.binary())})
+    assert pa.Table.from_batches(batches(tmp_path, parquet(table))).select(["x"]).equals(table)
+
+
+def batches(folder: Path, raw: bytes) -> Iterator[pa.RecordBatch]:
+    path = folder / "a.parquet"
+    path.write_bytes(raw)
+    return read(Source("s", ("a",), table="t"), Located("a.parquet", path, len(raw)), path)
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path):
+    table = pa.table({"x": pa.array([bytes(16_384)] * 16_384, pa.binary())})
+    raw = parquet(table, row_group_size=256, compression="none", use_dictionary=False)
+    assert sum(batch.num_rows for batch in batches(tmp_path, raw)) == 16_384
+    (process,) = children()
+    status = Path(f"/proc/{process}/status").read_text("ascii")
+    peak = next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:"))
+    assert peak < len(raw)
 
 
 KILLED = """

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.kernels import (
+    blake2b,
     bpe,
     c4,
     contamination,
@@ -64,6 +65,7 @@ def _models() -> None:
 
 def _others() -> None:
     column, ends = texts(pa.array([SAMPLE])), np.zeros(1, np.int64)
+    blake2b.digests(pa.array([SAMPLE * 400] * (blake2b.LANES + 1), pa.large_binary()))
     profile.measure(column)
     lines.measure(column)
     paragraphs.rows(column)

@@ -1,8 +1,8 @@
 """Record batches of one Parquet or Arrow file after another, made by a process of its own (``arrow_parsing``).
 
 The work of that process, which is why it imports nothing of the library. Every batch is validated whole before it is
-given on (offsets that point outside would end whoever touches them) and lies in a memory file, whose descriptor goes
-through the socket: the other side maps it, nothing is copied.
+given on (offsets that point outside would end whoever touches them) and is written into memory that the other side has
+mapped: a slot that is used again and again, for the kernel takes longer to make new memory than to copy into old.
 """
 
 from __future__ import annotations
@@ -21,8 +21,12 @@ import pyarrow.parquet as pq
 
 FULL_KB = 1 << 20
 """Peak of resident memory after which the process takes no further file, so that none fails for one before it."""
-AHEAD = 2
-"""Batches that may lie ready before the other side asks for more."""
+SLOTS, SLOT_BYTES, SLOTS_AT = 3, 32 << 20, 4096
+"""Of the memory that both sides have: a slot for a batch at work, one that waits to be stored, one that lies ready.
+
+Before them lies a byte for each: 1 from when a batch is written until the other side, which clears it, holds no part
+of it any more. This side never maps them, so a decoder that goes astray cannot reach what was given on.
+"""
 MAGIC = b"ARROW1"
 
 
@@ -32,7 +36,10 @@ class TooLarge(Exception):
 
 def parquet(path: str, asked: dict[str, Any]) -> Iterator[pa.RecordBatch]:
     """Batches of the columns that there are of ``columns``, all without. Raises TooLarge, ArrowInvalid."""
-    with pa.OSFile(path) as file, pq.ParquetFile(file, page_checksum_verification=True) as opened:
+    with (
+        pa.OSFile(path) as file,
+        pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as opened,  # or all of it is in memory
+    ):
         metadata = opened.metadata
         unpacked = sum(metadata.row_group(at).total_byte_size for at in range(metadata.num_row_groups))
         check(max(unpacked, metadata.num_rows), asked)  # rows of nulls take no bytes at all
@@ -85,14 +92,16 @@ def names(path: str, asked: dict[str, Any]) -> list[str]:
             return list(opened.schema_arrow.names)
 
 
-def serve(line: socket.socket, *, batch_cpu_s: int, max_memory: int) -> None:
+def serve(line: socket.socket, arena: int, *, batch_cpu_s: int, max_memory: int) -> None:
     """Answer requests until they end.
 
-    A request is a line of JSON with the descriptor of a file beside it: kind (parquet, arrow), names (whether only they
-    are wanted), columns, allowed (bytes), batch_bytes, max_rows. An answer is lines of JSON: ``{"batch": true}`` with
-    the descriptor of an Arrow stream of one batch, for each that was read a byte comes back; then ``{"end": true}``, or
-    what failed. The kernel gives this process max_memory bytes of address space, and ends it where a batch takes more
-    than batch_cpu_s.
+    arena: the descriptor of the memory of SLOTS. A request is a line of JSON with that of a file beside it: kind
+    (parquet, arrow), names (whether only they are wanted), columns, allowed (bytes), batch_bytes, max_rows. An answer
+    is lines of JSON: for each batch, an Arrow stream of its own, ``{"slot", "size"}`` of where it lies, or ``{"size"}``
+    with the descriptor of a memory file where no slot is free or large enough, and for each a byte comes back when it
+    was read; then ``{"end": true}``, or what failed.
+    The kernel gives this process max_memory bytes of address space, and ends it where a batch takes more than
+    batch_cpu_s.
     """
     resource.setrlimit(resource.RLIMIT_AS, (max_memory, max_memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -103,7 +112,8 @@ def serve(line: socket.socket, *, batch_cpu_s: int, max_memory: int) -> None:
                 return
             while not message.endswith(b"\n"):
                 message += line.recv(1 << 20)
-            said = answered(line, f"/proc/self/fd/{descriptors[0]}", json.loads(message), batch_cpu_s=batch_cpu_s)
+            asked, path = json.loads(message), f"/proc/self/fd/{descriptors[0]}"
+            said = answered(line, arena, path, asked, batch_cpu_s=batch_cpu_s)
             os.close(descriptors[0])
             said["full"] = peak_kb() > FULL_KB
             line.sendall(json.dumps(said).encode() + b"\n")
@@ -115,9 +125,9 @@ def peak_kb() -> int:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
 
 
-def answered(line: socket.socket, path: str, asked: dict[str, Any], *, batch_cpu_s: int) -> dict[str, Any]:
+def answered(line: socket.socket, arena: int, path: str, asked: dict[str, Any], *, batch_cpu_s: int) -> dict[str, Any]:
     """Send the batches that were asked for; the last line of the answer."""
-    sent = taken = 0
+    waits = False
     said: dict[str, Any] = {"end": True}
     limited(batch_cpu_s)
     try:
@@ -125,34 +135,53 @@ def answered(line: socket.socket, path: str, asked: dict[str, Any], *, batch_cpu
             return {"end": True, "names": names(path, asked)}
         for batch in (arrow if asked["kind"] == "arrow" else parquet)(path, asked):
             batch.validate(full=True)
-            while sent - taken >= AHEAD:
-                taken += read_by_the_other(line)
-            send(line, batch)
-            sent += 1
+            if waits:
+                read_by_the_other(line)
+            send(line, arena, batch)
+            waits = True
             limited(batch_cpu_s)
     except (BrokenPipeError, ConnectionResetError):
         raise
     except Exception as error:  # noqa: BLE001 # the parser's, told to the process that asked
         said = {"error": type(error).__name__, "message": str(error)[:300], "errno": getattr(error, "errno", None)}
-    while taken < sent:
-        taken += read_by_the_other(line)
+    if waits:
+        read_by_the_other(line)
     return said
 
 
-def read_by_the_other(line: socket.socket) -> int:
-    """Wait for the other side; how many batches it read. Raises BrokenPipeError where it is gone."""
-    if took := len(line.recv(AHEAD)):
-        return took
-    raise BrokenPipeError
+def read_by_the_other(line: socket.socket) -> None:
+    """Wait until the other side has read the last batch. Raises BrokenPipeError where it is gone."""
+    if not line.recv(1):
+        raise BrokenPipeError
 
 
-def send(line: socket.socket, batch: pa.RecordBatch) -> None:
-    """Give a batch to the other side, as a memory file."""
+def send(line: socket.socket, arena: int, batch: pa.RecordBatch) -> None:
+    """Give a batch to the other side."""
+    measured = pa.MockOutputStream()
+    write(batch, measured)
+    size, slot = measured.size(), os.pread(arena, SLOTS, 0).find(0)
+    if slot >= 0 and size <= SLOT_BYTES:
+        fill(arena, slot, batch)
+        line.sendall(json.dumps({"slot": slot, "size": size}).encode() + b"\n")
+        return
     made = os.memfd_create("batch")
-    with pa.OSFile(f"/proc/self/fd/{made}", "wb") as sink, pa.ipc.new_stream(sink, batch.schema) as writer:
-        writer.write_batch(batch)
-    socket.send_fds(line, [b'{"batch": true}\n'], [made])
+    write(batch, pa.OSFile(f"/proc/self/fd/{made}", "wb"))
+    socket.send_fds(line, [json.dumps({"size": size}).encode() + b"\n"], [made])
     os.close(made)
+
+
+def fill(arena: int, slot: int, batch: pa.RecordBatch) -> None:
+    """Write a batch into a slot."""
+    os.pwrite(arena, b"\1", slot)
+    with open(arena, "r+b", buffering=0, closefd=False) as place:
+        place.seek(SLOTS_AT + slot * SLOT_BYTES)
+        write(batch, pa.PythonFile(place, "w"))
+
+
+def write(batch: pa.RecordBatch, sink: pa.NativeFile) -> None:
+    """Write an Arrow stream of one batch."""
+    with sink, pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
 
 
 def limited(seconds: int) -> None:
@@ -162,4 +191,10 @@ def limited(seconds: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])), batch_cpu_s=int(sys.argv[2]), max_memory=int(sys.argv[3]))
+    serve(
+        socket.socket(fileno=int(sys.argv[1])),
+        int(sys.argv[2]),
+        batch_cpu_s=int(sys.argv[3]),
+        max_memory=int(sys.argv[4]),
+    )
+    os._exit(0)  # to take down Python and what pyarrow has loaded takes as long as a third of loading it
