@@ -1,26 +1,86 @@
 """Where the values of plain, uncompressed Parquet pages of one fixed width lie in the file.
 
-A column chunk is a run of pages, each a header in Thrift's compact protocol and its content; of a column without nulls
-the content ends in its values, one after the other (apache/parquet-format: Encodings.md, PLAIN; parquet.thrift,
-PageHeader). pyarrow's metadata say where a chunk begins, but not its pages.
+A file's metadata and the head of each page are in Thrift's compact protocol, and a column chunk is a run of pages; of a
+column without nulls a page ends in its values, one after the other (apache/parquet-format: README.md, parquet.thrift,
+Encodings.md, PLAIN). pyarrow does not say where pages lie, and ends the process at some damaged metadata.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
 
 from warehouse.loader.foreign.places import Bytes
 
 DATA, DATA_V2, PLAIN = 0, 3, 0
 """Kinds of pages, and the encoding."""
+FIXED_LEN_BYTE_ARRAY, UNCOMPRESSED = 7, 0
 
-Fields = dict[int, "int | Fields | None"]
-"""By Thrift's number: integers and structures; None for a value of another kind."""
+Fields = dict[int, "Field"]
+"""A structure, by Thrift's numbers of its fields."""
+Field = int | Fields | list["Field"] | None
+"""Integers, structures and lists; None for a value of another kind, which is passed over."""
+SIZES = {1: 0, 2: 0, 3: 1, 7: 8}
+"""Bytes of true and false, which stand in the kind itself, of a byte and of a floating-point number."""
 
 
-def plain_pages(raw: Bytes, at: int, end: int, *, width: int, rows: int) -> list[Bytes] | None:
-    """The values of each page of the chunk at bytes ``at`` to ``end``, uint8[values, width]; rows: of the chunk.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """The one column of a row group: where its pages lie, and of how many rows."""
 
-    None where a page is of another kind. Raises ValueError for what is no chunk.
+    begin: int
+    end: int
+    rows: int
+
+
+def plain_chunks(raw: Bytes) -> list[Chunk] | None:
+    """The chunks of a file of one column, of row groups that hold any rows; None where one is compressed, has nulls or
+    does not say that it has none, or is of another type. Raises ValueError for what is no metadata.
     """
+    size = int.from_bytes(raw[-8:-4].tobytes(), "little")
+    about, _ = _structure(raw, raw.size - 8 - size)
+    found = []
+    for group in _list(about, 4):
+        (column,) = _list(group, 1)
+        chunk = _fields(column, 3)
+        begin, length, rows = (_number(*each) for each in ((chunk, 9), (chunk, 7), (group, 3)))
+        if (chunk.get(1), chunk.get(4)) != (FIXED_LEN_BYTE_ARRAY, UNCOMPRESSED) or chunk.get(11) is not None:
+            return None
+        if 12 not in chunk or _fields(chunk, 12).get(3) != 0:
+            return None
+        if not 0 <= begin <= begin + length <= raw.size:
+            raise ValueError(f"a column of bytes {begin} to {begin + length}")
+        found += [Chunk(begin, begin + length, rows)] if rows else []
+    return found
+
+
+def _list(fields: Fields, number: int) -> list[Fields]:
+    value = fields.get(number)
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise ValueError(f"field {number} is no list of structures")
+    return cast("list[Fields]", value)
+
+
+def _fields(fields: Fields, number: int) -> Fields:
+    value = fields.get(number)
+    if not isinstance(value, dict):
+        raise ValueError(f"field {number} is no structure")
+    return value
+
+
+def _number(fields: Fields, number: int) -> int:
+    value = fields.get(number)
+    if not isinstance(value, int):
+        raise ValueError(f"field {number} is no number")
+    return value
+
+
+def plain_pages(raw: Bytes, chunk: Chunk, *, width: int) -> list[Bytes] | None:
+    """The values of each page of a chunk, uint8[values, width].
+
+    None where a page is of another kind. Raises ValueError or IndexError for what is no chunk.
+    """
+    at, end = chunk.begin, chunk.end
     found = []
     while at < end:
         header, at = _structure(raw, at)
@@ -35,8 +95,8 @@ def plain_pages(raw: Bytes, at: int, end: int, *, width: int, rows: int) -> list
             raise ValueError(f"a page of {count} values in {size} bytes")
         found.append(raw[at + size - count * width : at + size].reshape(count, width))
         at += size
-    if sum(len(page) for page in found) != rows:
-        raise ValueError(f"pages of {sum(len(page) for page in found)} values in a row group of {rows}")
+    if sum(len(page) for page in found) != chunk.rows:
+        raise ValueError(f"pages of {sum(len(page) for page in found)} values in a row group of {chunk.rows}")
     return found
 
 
@@ -56,21 +116,34 @@ def _structure(raw: Bytes, at: int, depth: int = 0) -> tuple[Fields, int]:
     return found, at + 1
 
 
-def _value(raw: Bytes, at: int, kind: int, depth: int) -> tuple[int | Fields | None, int]:
-    if kind in (1, 2):  # true and false, in the kind itself
-        return None, at
-    if kind == 3:
-        return None, at + 1
+def _value(raw: Bytes, at: int, kind: int, depth: int) -> tuple[Field, int]:
+    if kind in SIZES:
+        return None, at + SIZES[kind]
     if kind in (4, 5, 6):
         return _zigzag(raw, at)
-    if kind == 7:
-        return None, at + 8
     if kind == 8:
         length, at = _varint(raw, at)
         return None, at + length
+    if kind in (9, 10):
+        return _values(raw, at, depth + 1)
     if kind == 12:
         return _structure(raw, at, depth + 1)
     raise ValueError(f"a value of Thrift's kind {kind}")
+
+
+def _values(raw: Bytes, at: int, depth: int) -> tuple[Field, int]:
+    """A list, after its head: how many, and of which kind."""
+    count, kind = divmod(int(raw[at]), 16)
+    at += 1
+    if count == 15:
+        count, at = _varint(raw, at)
+    if count > raw.size - at or depth > 8:
+        raise ValueError(f"a list of {count} values")
+    found: list[Field] = []
+    for _ in range(count):
+        value, at = (None, at + 1) if kind in (1, 2) else _value(raw, at, kind, depth)
+        found.append(value)
+    return found, at
 
 
 def _zigzag(raw: Bytes, at: int) -> tuple[int, int]:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from warehouse.errors import FormatError, MissingExtra, NotFound, UsageError
 from warehouse.loader.course import Numbers
 from warehouse.loader.foreign import values
-from warehouse.loader.foreign.pages import plain_pages
+from warehouse.loader.foreign.pages import plain_chunks, plain_pages
 from warehouse.loader.foreign.places import SPLIT, Bytes, Location, identity, mapped, unsound
 from warehouse.loader.foreign.samples import Fixed, Opened, Record, Rows, ShardRows, Value
 
@@ -108,11 +108,18 @@ class Table:
         """Those rows."""
         found: list[Record] = [{} for _ in range(numbers.size)]
         for group, places, rows in self.parts(numbers):
-            taken = self._kept.at(group).take(pa.array(rows))
-            for name in taken.column_names:
-                for place, value in zip(places.tolist(), _values(taken.column(name)), strict=True):
+            for name, column in self._taken(group, rows):
+                for place, value in zip(places.tolist(), column, strict=True):
                     found[place][name] = value
         return found
+
+    def _taken(self, group: int, rows: Numbers) -> list[tuple[str, list[Value]]]:
+        """The columns of these rows of a group. Raises IntegrityError for values that are not of their type."""
+        table = self._kept.at(group).take(pa.array(rows))
+        try:
+            return [(name, _values(table.column(name))) for name in table.column_names]
+        except UNREADABLE as error:
+            raise unsound(self.groups[group].path, f"row group {group} cannot be read: {error}") from None
 
 
 class DecodedRows:
@@ -157,7 +164,7 @@ def open_parquet(location: Location, split: str, *, checked: bool) -> Opened:
     parts = zip([path.name.encode() for path in paths], [foot.data for foot in feet], strict=True)
     name = identity("parquet", chain.from_iterable(parts))
     form = ", ".join(f"{field.name} ({field.type})" for field in schema)
-    return Opened(location, name, form, table, _fixed(location, schema, table, dict(zip(paths, raws, strict=True))))
+    return Opened(location, name, form, table, _fixed(location, schema, table, paths, raws))
 
 
 def _files(location: Location, split: str) -> list[Path]:
@@ -199,7 +206,7 @@ def _groups(paths: list[Path]) -> tuple[pa.Schema, list[Group]]:
     return first, groups
 
 
-def _fixed(location: Location, schema: pa.Schema, table: Table, raws: dict[Path, Bytes]) -> Fixed | None:
+def _fixed(location: Location, schema: pa.Schema, table: Table, paths: list[Path], raws: list[Bytes]) -> Fixed | None:
     if len(schema) != 1:
         return None
     kind, named = schema.field(0).type, location.options.get("dtype")
@@ -212,28 +219,24 @@ def _fixed(location: Location, schema: pa.Schema, table: Table, raws: dict[Path,
         raise UsageError(f"{location}: {named} in {kind.byte_width} bytes", allowed=", ".join(values.INTEGERS))
     dtype = np.dtype(named).newbyteorder("<")
     length = kind.byte_width // dtype.itemsize
-    rows: Rows | None = _lying(table, raws, kind.byte_width)
+    rows: Rows | None = _lying(paths, raws, table, kind.byte_width)
     return Fixed(DecodedRows(table, dtype, length) if rows is None else rows, dtype, length)
 
 
-def _lying(table: Table, raws: dict[Path, Bytes], width: int) -> ShardRows | None:
+def _lying(paths: list[Path], raws: list[Bytes], table: Table, width: int) -> ShardRows | None:
     """The rows where they lie, if every page is plain and uncompressed and no value is null."""
     found: list[tuple[str, Bytes]] = []
-    for group in table.groups:
-        chunk = pq.read_metadata(group.path).row_group(group.number).column(0)
-        plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
-        if not plain or not chunk.is_stats_set or chunk.statistics.null_count != 0:
-            return None
-        start = chunk.data_page_offset
+    for path, raw in zip(paths, raws, strict=True):
         try:
-            pages = plain_pages(
-                raws[group.path], start, start + chunk.total_compressed_size, width=width, rows=group.rows
-            )
+            chunks = plain_chunks(raw)
+            pages = [plain_pages(raw, chunk, width=width) for chunk in chunks or ()]
         except (ValueError, IndexError) as error:
-            raise unsound(group.path, f"row group {group.number} cannot be read: {error}") from None
-        if pages is None:
+            raise unsound(path, f"cannot be read: {error}") from None
+        if chunks is None or any(page is None for page in pages):
             return None
-        found += [(str(group.path), page) for page in pages]
+        found += [(str(path), page) for part in pages if part is not None for page in part]
+    if sum(len(page) for _, page in found) != table.total:
+        raise unsound(paths[0], f"pages of {sum(len(page) for _, page in found)} rows in files of {table.total}")
     return ShardRows(found)
 
 

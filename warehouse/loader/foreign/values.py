@@ -17,6 +17,8 @@ from warehouse.loader.foreign.samples import Value
 Array = npt.NDArray[Any]
 
 INTEGERS = ("uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64")
+HEADER = 1 << 14
+"""Bytes that hold the header of NumPy's format, which numpy reads up to 10,000 of."""
 NUMBERS = (*INTEGERS, "float16", "float32", "float64")
 
 
@@ -52,7 +54,7 @@ def number(data: Bytes, dtype: np.dtype[Any]) -> int | float:
 
 def npy(data: Bytes) -> Array:
     """NumPy's format (numpy.lib.format), versions 1.0 and 2.0; objects in it are refused."""
-    stream = io.BytesIO(data.tobytes())
+    stream = io.BytesIO(data[:HEADER].tobytes())
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in readers:

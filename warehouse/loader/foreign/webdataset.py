@@ -65,7 +65,9 @@ def open_webdataset(location: Location, split: str, *, checked: bool) -> Opened:
     sizes = [len(each) - 1 for each in starts]
     if not sum(sizes):
         raise unsound(location.path, "holds no sample")
-    example = ", ".join(record(next(at for at, size in enumerate(sizes) if size), 0))
+    at = next(at for at, size in enumerate(sizes) if size)
+    members = _members(raws[at], int(starts[at][0]), int(starts[at][1]))
+    extensions = ", ".join(named[1] for member in members if (named := _named(member.name)))
     touch = FirstTouch(len(paths), lambda _: None)
     return Opened(
         location,
@@ -75,7 +77,7 @@ def open_webdataset(location: Location, split: str, *, checked: bool) -> Opened:
                 zip([path.name.encode() for path in paths], [each.data for each in starts], strict=True)
             ),
         ),
-        f"members ({example})",
+        f"members ({extensions})",
         ShardRecords([str(path) for path in paths], sizes, record, touch),
         None,
     )
