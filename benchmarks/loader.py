@@ -7,11 +7,11 @@
 Pace: 1,024 uint16 a sample, shuffled, batches of 64, files in the page cache. Ours reads seven shards and compares each
 block with its hash at its first touch; memmap_take and memmap_rows are numpy on one file without hashes or resume,
 the others read what ``loader_peers.py`` wrote of the same tokens, MDS and litdata by their own writers. In processes of
-their own over one epoch, at most a second, in turns, five rounds: medians of samples a second and of CPU us a sample,
-opening counted, imports not. MDS and litdata run in the environment of make test-frameworks (another: FRAMEWORKS=its
-Python) and are left out without it. Megatron-LM is no package: what its IndexedDataset does is written out in numpy.
-ours_over_mds and so on: our loader over the peers' files. loader_vs_best_peer and loader_vs_bare_numpy: the CPU a
-sample of the best shuffling peer, and of numpy, over ours.
+their own over one epoch, at most two seconds, in turns, five rounds: medians of samples a second and of CPU us a
+sample, opening counted, imports not. MDS and litdata run in the environment of make test-frameworks (another:
+FRAMEWORKS=its Python) and are left out without it. Megatron-LM is no package: what its IndexedDataset does is written
+out in numpy. ours_over_mds and so on: our loader over the peers' files. loader_vs_best_peer and loader_vs_bare_numpy:
+the CPU a sample of the best shuffling peer, and of numpy, over ours.
 
 Write: MB of tokens a CPU second, and bytes on disk over those of the tokens: by the peers' own writers, one sample a
 call, and the same formats by our export targets, a shard at once.
@@ -40,6 +40,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -48,25 +49,23 @@ import numpy as np
 import peers
 import pyarrow as pa
 import pyarrow.parquet as pq
-import xxhash
 from loader_peers import IN_PEERS, IN_TORCH, LENGTH, OVER_TORCH, READERS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from loader_kills import killed, resumed, worlds
+from loader_large import BATCH, ROUNDS, at_10_9
 from written_foreign import write_megatron
 from written_release import write_release
 
 from warehouse.contracts import Snapshot
 from warehouse.datasets.targets import WRITE, TargetTask
-from warehouse.loader.course import Course
-from warehouse.loader.shards import Mapped, Samples
-from warehouse.manifest import BLOCK_BYTES, FileEntry
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("webdataset==1.0.2", "datasets==5.0.1", "grain==0.2.18", "array-record==0.8.6")
-ROUNDS, SECONDS, BATCH = 5, 1.0, 64
+SECONDS = 2.0
 NOTHING = Snapshot("documents", 0, (), pa.schema([]), 0, 1)
 """For the targets that read tokens alone."""
+TARGETS = ("mds", "litdata", "webdataset", "parquet")
 
 
 def main() -> None:
@@ -74,18 +73,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=40_000)
     parser.add_argument("--own", action="store_true", help="without the peers")
-    parser.add_argument("--simulated", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--sparse", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.simulated:
-        return print(json.dumps(simulated(asked.simulated, asked.sparse)))
     with tempfile.TemporaryDirectory(prefix="bench-loader-") as name:
         folder = Path(name)
         pythons = {} if asked.own else environments()
         found = written(folder, asked.samples, pythons) | pace(folder, pythons) | at_10_9(folder)
         found |= killed(folder) | {"worlds_identical": worlds(folder)}
         found |= resumed(folder, asked.samples, pythons.get(IN_TORCH[0]))
-    return print(json.dumps(found))
+    print(json.dumps(found))
 
 
 def environments() -> dict[str, str]:
@@ -101,32 +96,33 @@ def environments() -> dict[str, str]:
 def written(folder: Path, samples: int, pythons: dict[str, str]) -> dict[str, Any]:
     """MB a CPU second and size of each writer; all files that are read later."""
     write_tokens(folder, samples)
-    size = (folder / "tokens.bin").stat().st_size
-    found = {}
-    for target in ("mds", "litdata", "webdataset", "parquet"):
-        begun = time.process_time()
-        for number, shard in enumerate(sorted((folder / "release").glob("*.bin"))):
-            WRITE[target](
-                TargetTask(
-                    folder / "release", "train", number, 7, shard.name, 0, LENGTH, "<u2", pa.table({}), NOTHING, BATCH
-                )
-            )
-        files = [path for path in (folder / "release" / "targets" / target).rglob("*") if path.is_file()]
-        found[f"ours_{target}"] = {
-            "cpu_s": time.process_time() - begun,
-            "bytes": sum(path.stat().st_size for path in files),
-        }
+    found = {f"ours_{target}": by_target(folder / "release", target) for target in TARGETS}
     for name, environment in (("write", IN_PEERS), ("write_torch", IN_TORCH)):
         if environment[0] in pythons:
             found |= called(pythons[environment[0]], name, folder)[0]
-    rows = np.fromfile(folder / "tokens.bin", "<u2").reshape(-1, LENGTH)
-    write_megatron(folder / "megatron" / "tokens", rows, range(len(rows) + 1))
-    plain = pa.FixedSizeBinaryArray.from_buffers(pa.binary(2 * LENGTH), len(rows), [None, pa.py_buffer(rows)])
-    pq.write_table(pa.table({"tokens": plain}), folder / "tokens.parquet", compression="none", use_dictionary=False)
+    size = (folder / "tokens.bin").stat().st_size
     for name, each in found.items():
         each["mb_per_cpu_s"], each["size"] = round(size / 1e6 / each["cpu_s"], 1), round(each["bytes"] / size, 2)
         print(f"write {name:16} {each['mb_per_cpu_s']:8,.0f} MB a CPU s, {each['size']:.2f} of the tokens", flush=True)
     return {"write": {name: {key: each[key] for key in ("mb_per_cpu_s", "size")} for name, each in found.items()}}
+
+
+def by_target(release: Path, target: str) -> dict[str, float]:
+    """CPU seconds and bytes of an export target over all shards of the release."""
+    made = partial(TargetTask, release, "train")
+    shards = sorted(release.glob("*.bin"))
+    form = {
+        "sequence_length": LENGTH,
+        "dtype": "<u2",
+        "wanted": pa.table({}),
+        "documents": NOTHING,
+        "batch_rows": BATCH,
+    }
+    begun = time.process_time()
+    for number, shard in enumerate(shards):
+        WRITE[target](made(number, len(shards), shard.name, 0, **form))
+    files = [path for path in (release / "targets" / target).rglob("*") if path.is_file()]
+    return {"cpu_s": time.process_time() - begun, "bytes": sum(path.stat().st_size for path in files)}
 
 
 def pace(folder: Path, pythons: dict[str, str]) -> dict[str, Any]:
@@ -175,7 +171,7 @@ def one_round(names: Sequence[str], pythons: dict[str, str], folder: Path) -> di
 
 
 def write_tokens(folder: Path, samples: int) -> None:
-    """A release of seven shards, the same tokens flat, and in two halves."""
+    """A release of seven shards, the same tokens flat, for Megatron and in plain Parquet, and in two halves."""
     sizes = tuple(samples // 7 + (number < samples % 7) for number in range(7))
     write_release(folder / "release", sizes, length=LENGTH)
     write_release(folder / "first", (samples // 2,), length=LENGTH)
@@ -184,6 +180,10 @@ def write_tokens(folder: Path, samples: int) -> None:
         for shard in sorted((folder / "release").glob("*.bin")):
             with shard.open("rb") as part:
                 shutil.copyfileobj(part, flat)
+    rows = np.fromfile(folder / "tokens.bin", "<u2").reshape(-1, LENGTH)
+    write_megatron(folder / "megatron" / "tokens", rows, range(len(rows) + 1))
+    plain = pa.FixedSizeBinaryArray.from_buffers(pa.binary(2 * LENGTH), len(rows), [None, pa.py_buffer(rows)])
+    pq.write_table(pa.table({"tokens": plain}), folder / "tokens.parquet", compression="none", use_dictionary=False)
 
 
 def called(python: str, name: str, folder: Path) -> list[dict[str, Any]]:
@@ -192,67 +192,6 @@ def called(python: str, name: str, folder: Path) -> list[dict[str, Any]]:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
-
-
-class Alike(Sequence[str]):
-    """``count`` times the hash of a block of zeros."""
-
-    def __init__(self, count: int) -> None:
-        self.count, self.digest = count, xxhash.xxh3_64_hexdigest(bytes(BLOCK_BYTES))
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, number: Any) -> Any:
-        return self.digest
-
-
-def simulated(samples: int, sparse: Path) -> dict[str, float]:
-    """Milliseconds to the first batch of an opened epoch of ``samples``, and memory after 20."""
-    flat = np.asarray(np.memmap(sparse, np.uint8, "r"))[: samples * 2 * LENGTH]
-    blocks = -(-flat.size // BLOCK_BYTES)
-    entry = FileEntry(sparse.name, flat.size, "", Alike(blocks))
-    opened = Samples([Mapped(entry, flat.view("<u2").reshape(samples, LENGTH), flat)], checked=True)
-    course, out = Course("simulated", "train", samples, batch=BATCH), np.empty((BATCH, LENGTH), "<u2")
-    before, begun, cpu = anonymous_mb(), time.perf_counter(), time.process_time()
-    opened.gather(course.numbers(), out)
-    first, first_cpu = time.perf_counter() - begun, time.process_time() - cpu
-    for _ in range(19):
-        course.advance()
-        opened.gather(course.numbers(), out)
-    return {"first_ms": 1e3 * first, "first_cpu_ms": 1e3 * first_cpu, "grown_mb": anonymous_mb() - before}
-
-
-def anonymous_mb() -> float:
-    """Memory of this process that is no file."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("RssAnon"))
-
-
-def at_10_9(folder: Path) -> dict[str, Any]:
-    """First batch and memory at 10^9 samples."""
-    sparse = folder / "sparse.bin"
-    with sparse.open("wb") as stream:
-        stream.truncate(10**9 * 2 * LENGTH)
-
-    def run(samples: int) -> dict[str, float]:
-        command = [sys.executable, __file__, "--simulated", str(samples), "--sparse", sparse]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-
-    run(10**9)
-    large, small = [run(10**9) for _ in range(ROUNDS)], [run(10**6) for _ in range(ROUNDS)]
-    first = [each["first_ms"] for each in large]
-    found = {
-        "first_batch_ms_1e9": round(median(first), 1),
-        "first_batch_cpu_ms_1e9": round(median(each["first_cpu_ms"] for each in large), 1),
-        "rss_growth_mb_1e9": round(median(e["grown_mb"] for e in large) - median(e["grown_mb"] for e in small), 1),
-    }
-    print(
-        f"10^9 samples: first batch {found['first_batch_ms_1e9']} ms ({min(first):.1f} to {max(first):.1f}; "
-        f"{found['first_batch_cpu_ms_1e9']} of CPU), {found['rss_growth_mb_1e9']} MB more than at 10^6",
-        flush=True,
-    )
-    return found
 
 
 if __name__ == "__main__":
