@@ -392,7 +392,7 @@ def damaged(content: bytes, damage: st.DataObject) -> bytes:
 
 
 @pytest.mark.parametrize("name", list(DAMAGED))
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(damage=st.data())
 def test_cut_and_flipped_bytes_are_one_clear_error_or_samples_of_the_right_shape(
     name: str, sound: dict[str, str], damage: st.DataObject
