@@ -2,14 +2,23 @@
 
     make bench AREA=loader
     make bench AREA=loader ARGS="--own"              without the peers
-    make bench AREA=loader ARGS="--samples 20000"    100,000 else: 205 MB of tokens, five times on the disk
+    make bench AREA=loader ARGS="--samples 20000"    40,000 else: 82 MB of tokens, twelve times on the disk
 
 Pace: 1,024 uint16 a sample, shuffled, batches of 64, files in the page cache. Ours reads seven shards and compares each
 block with its hash at its first touch; memmap_take and memmap_rows are numpy on one file without hashes or resume,
-the others read what ``loader_peers.py`` wrote of the same tokens. Each in a process of its own over one epoch, at most
-three seconds, in turns, five rounds: medians of samples a second and of CPU us a sample, opening counted, imports not.
-Peers that need torch (MDS, litdata, Megatron-LM) are not run. loader_vs_best_peer and loader_vs_bare_numpy: their CPU a
-sample over ours.
+the others read what ``loader_peers.py`` wrote of the same tokens, MDS and litdata by their own writers. In processes of
+their own over one epoch, at most two seconds, in turns, five rounds: medians of samples a second and of CPU us a
+sample, opening counted, imports not. MDS and litdata run in the environment of make test-frameworks (another:
+FRAMEWORKS=its Python) and are left out without it. Megatron-LM is no package: what its IndexedDataset does is written
+out in numpy. ours_over_mds and so on: our loader over the peers' files. loader_vs_best_peer and loader_vs_bare_numpy:
+the CPU a sample of the best shuffling peer, and of numpy, over ours.
+
+Write: MB of tokens a CPU second, and bytes on disk over those of the tokens: by the peers' own writers, one sample a
+call, and the same formats by our export targets, a shard at once.
+
+Resume: MDS and litdata under their own DataLoader, 8,192 samples, killed twice in an epoch and resumed from the last
+state that was written; the third time with other workers. Ours: from ``Loader.resume`` to the first batch, at half an
+epoch.
 
 10^9 samples: a sparse file of 2 TB in place of the shards, and 2 million hashes that are computed, not stored; checked
 as ever. The first batch is timed from the opened loader, by a second process that finds the same blocks in the page
@@ -25,67 +34,103 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import peers
-import xxhash
-from loader_peers import IN_PEERS, LENGTH, READERS
+import pyarrow as pa
+import pyarrow.parquet as pq
+from loader_peers import IN_PEERS, IN_TORCH, LENGTH, OVER_TORCH, READERS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from loader_kills import killed, resumed, worlds
+from loader_large import BATCH, ROUNDS, at_10_9
+from written_foreign import write_megatron
 from written_release import write_release
 
-from warehouse.loader import Loader, Mixture, Phase, Source
-from warehouse.loader.course import Course
-from warehouse.loader.shards import Mapped, Samples
-from warehouse.manifest import BLOCK_BYTES, FileEntry
+from warehouse.contracts import Snapshot
+from warehouse.datasets.targets import WRITE, TargetTask
 
 HERE = Path(__file__).resolve().parent
 PEERS = ("webdataset==1.0.2", "datasets==5.0.1", "grain==0.2.18", "array-record==0.8.6")
-ROUNDS, SECONDS, BATCH = 5, 3.0, 64
-KILLS = 100  # of each kind
+SECONDS = 2.0
+NOTHING = Snapshot("documents", 0, (), pa.schema([]), 0, 1)
+"""For the targets that read tokens alone."""
+TARGETS = ("mds", "litdata", "webdataset", "parquet")
 
 
 def main() -> None:
     """Everything above, a line each, and all of it as JSON in the last line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=100_000)
+    parser.add_argument("--samples", type=int, default=40_000)
     parser.add_argument("--own", action="store_true", help="without the peers")
-    parser.add_argument("--simulated", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--sparse", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.simulated:
-        return print(json.dumps(simulated(asked.simulated, asked.sparse)))
     with tempfile.TemporaryDirectory(prefix="bench-loader-") as name:
         folder = Path(name)
-        found = pace(folder, asked.samples, [] if asked.own else IN_PEERS) | at_10_9(folder)
+        pythons = {} if asked.own else environments()
+        found = written(folder, asked.samples, pythons) | pace(folder, pythons) | at_10_9(folder)
         found |= killed(folder) | {"worlds_identical": worlds(folder)}
-    return print(json.dumps(found))
+        found |= resumed(folder, asked.samples, pythons.get(IN_TORCH[0]))
+    print(json.dumps(found))
 
 
-def pace(folder: Path, samples: int, foreign: Sequence[str]) -> dict[str, Any]:
-    """Medians of the readers."""
+def environments() -> dict[str, str]:
+    """The Python that has each of IN_PEERS and IN_TORCH; without the latter where there is none."""
+    python = peers.interpreter(whole=PEERS, bare=(), name=".venv-bench-loader")
+    torch = os.environ.get("FRAMEWORKS", str(HERE.parent / ".venv-frameworks" / "bin" / "python"))
+    if Path(torch).exists():
+        return dict.fromkeys(IN_PEERS, python) | dict.fromkeys(IN_TORCH, torch)
+    print("MDS and litdata are left out: make test-frameworks makes their environment", file=sys.stderr)
+    return dict.fromkeys(IN_PEERS, python)
+
+
+def written(folder: Path, samples: int, pythons: dict[str, str]) -> dict[str, Any]:
+    """MB a CPU second and size of each writer; all files that are read later."""
     write_tokens(folder, samples)
-    python = peers.interpreter(whole=PEERS, bare=(), name=".venv-bench-loader") if foreign else sys.executable
-    if foreign:
-        subprocess.run([python, HERE / "loader_peers.py", "write", folder], check=True)
-    names = [name for name in READERS if name in foreign or name not in IN_PEERS]
-    rounds = [
-        {name: one_pace(python if name in foreign else sys.executable, name, folder) for name in names}
-        for _ in range(ROUNDS)
-    ]
+    found = {f"ours_{target}": by_target(folder / "release", target) for target in TARGETS}
+    for name, environment in (("write", IN_PEERS), ("write_torch", IN_TORCH)):
+        if environment[0] in pythons:
+            found |= called(pythons[environment[0]], name, folder)[0]
+    size = (folder / "tokens.bin").stat().st_size
+    for name, each in found.items():
+        each["mb_per_cpu_s"], each["size"] = round(size / 1e6 / each["cpu_s"], 1), round(each["bytes"] / size, 2)
+        print(f"write {name:16} {each['mb_per_cpu_s']:8,.0f} MB a CPU s, {each['size']:.2f} of the tokens", flush=True)
+    return {"write": {name: {key: each[key] for key in ("mb_per_cpu_s", "size")} for name, each in found.items()}}
+
+
+def by_target(release: Path, target: str) -> dict[str, float]:
+    """CPU seconds and bytes of an export target over all shards of the release."""
+    made = partial(TargetTask, release, "train")
+    shards = sorted(release.glob("*.bin"))
+    form = {
+        "sequence_length": LENGTH,
+        "dtype": "<u2",
+        "wanted": pa.table({}),
+        "documents": NOTHING,
+        "batch_rows": BATCH,
+    }
+    begun = time.process_time()
+    for number, shard in enumerate(shards):
+        WRITE[target](made(number, len(shards), shard.name, 0, **form))
+    files = [path for path in (release / "targets" / target).rglob("*") if path.is_file()]
+    return {"cpu_s": time.process_time() - begun, "bytes": sum(path.stat().st_size for path in files)}
+
+
+def pace(folder: Path, pythons: dict[str, str]) -> dict[str, Any]:
+    """Medians of the readers."""
+    foreign = {*IN_PEERS, *IN_TORCH}
+    left_out = set() if IN_TORCH[0] in pythons else set(OVER_TORCH)
+    names = [name for name in READERS if name in pythons or name not in foreign | left_out]
+    rounds = [one_round(names, pythons, folder) for _ in range(ROUNDS)]
     found = {}
     for name in names:
         runs = [each[name] for each in rounds]
@@ -98,23 +143,35 @@ def pace(folder: Path, samples: int, foreign: Sequence[str]) -> dict[str, Any]:
             "first_batch_ms": round(first, 1),
         }
         print(
-            f"{name:16} {median(speeds):10,.0f} samples/s ({speeds[0]:,.0f} to {speeds[-1]:,.0f})  {cpu:8.2f} CPU us a "
+            f"{name:20} {median(speeds):10,.0f} samples/s ({speeds[0]:,.0f} to {speeds[-1]:,.0f})  {cpu:8.2f} CPU us a "
             f"sample  first batch {first:8.1f} ms",
             flush=True,
         )
     own, bare = found["ours"]["cpu_us"], found["memmap_take"]["cpu_us"]
-    best = min((found[name]["cpu_us"] for name in foreign), default=None)
+    shuffling = [name for name in names if name in foreign | {"megatron"} and not name.endswith("_in_order")]
+    best = min(found[name]["cpu_us"] for name in shuffling)
     return {
         "readers": found,
         "loader_shuffled_samples_per_s": found["ours"]["samples_per_s"],
         "loader_shuffled_samples_per_cpu_s": round(1e6 / own),
-        "loader_vs_best_peer": best and round(best / own, 2),
+        "loader_vs_best_peer": round(best / own, 2),
         "loader_vs_bare_numpy": round(bare / own, 2),
     }
 
 
+def one_round(names: Sequence[str], pythons: dict[str, str], folder: Path) -> dict[str, dict[str, float]]:
+    """Each reader once, in a process of its own; those of IN_TORCH in one, for it takes seconds to import."""
+    alone = [name for name in names if name not in IN_TORCH]
+    found = {name: called(pythons.get(name, sys.executable), name, folder)[0] for name in alone}
+    together = [name for name in names if name in IN_TORCH]
+    if together:
+        runs = called(pythons[together[0]], ",".join(together), folder)
+        found |= dict(zip(together, runs, strict=True))
+    return found
+
+
 def write_tokens(folder: Path, samples: int) -> None:
-    """A release of seven shards, the same tokens flat, and in two halves."""
+    """A release of seven shards, the same tokens flat, for Megatron and in plain Parquet, and in two halves."""
     sizes = tuple(samples // 7 + (number < samples % 7) for number in range(7))
     write_release(folder / "release", sizes, length=LENGTH)
     write_release(folder / "first", (samples // 2,), length=LENGTH)
@@ -123,181 +180,18 @@ def write_tokens(folder: Path, samples: int) -> None:
         for shard in sorted((folder / "release").glob("*.bin")):
             with shard.open("rb") as part:
                 shutil.copyfileobj(part, flat)
+    rows = np.fromfile(folder / "tokens.bin", "<u2").reshape(-1, LENGTH)
+    write_megatron(folder / "megatron" / "tokens", rows, range(len(rows) + 1))
+    plain = pa.FixedSizeBinaryArray.from_buffers(pa.binary(2 * LENGTH), len(rows), [None, pa.py_buffer(rows)])
+    pq.write_table(pa.table({"tokens": plain}), folder / "tokens.parquet", compression="none", use_dictionary=False)
 
 
-def one_pace(python: str, name: str, folder: Path) -> dict[str, float]:
-    command = [python, HERE / "loader_peers.py", name, folder, str(SECONDS)]
+def called(python: str, name: str, folder: Path) -> list[dict[str, Any]]:
+    """What ``loader_peers.py`` prints of these readers or of a kind of writing."""
+    command = [python, "-P", HERE / "loader_peers.py", name, folder, str(SECONDS)]  # -P: datasets.py is beside it
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent), "HF_DATASETS_OFFLINE": "1"}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-class Alike(Sequence[str]):
-    """``count`` times the hash of a block of zeros."""
-
-    def __init__(self, count: int) -> None:
-        self.count, self.digest = count, xxhash.xxh3_64_hexdigest(bytes(BLOCK_BYTES))
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, number: Any) -> Any:
-        return self.digest
-
-
-def simulated(samples: int, sparse: Path) -> dict[str, float]:
-    """Milliseconds to the first batch of an opened epoch of ``samples``, and memory after 20."""
-    flat = np.asarray(np.memmap(sparse, np.uint8, "r"))[: samples * 2 * LENGTH]
-    blocks = -(-flat.size // BLOCK_BYTES)
-    entry = FileEntry(sparse.name, flat.size, "", Alike(blocks))
-    opened = Samples([Mapped(entry, flat.view("<u2").reshape(samples, LENGTH), flat)], checked=True)
-    course, out = Course("simulated", "train", samples, batch=BATCH), np.empty((BATCH, LENGTH), "<u2")
-    before, begun, cpu = anonymous_mb(), time.perf_counter(), time.process_time()
-    opened.gather(course.numbers(), out)
-    first, first_cpu = time.perf_counter() - begun, time.process_time() - cpu
-    for _ in range(19):
-        course.advance()
-        opened.gather(course.numbers(), out)
-    return {"first_ms": 1e3 * first, "first_cpu_ms": 1e3 * first_cpu, "grown_mb": anonymous_mb() - before}
-
-
-def anonymous_mb() -> float:
-    """Memory of this process that is no file."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1000 for line in lines if line.startswith("RssAnon"))
-
-
-def at_10_9(folder: Path) -> dict[str, Any]:
-    """First batch and memory at 10^9 samples."""
-    sparse = folder / "sparse.bin"
-    with sparse.open("wb") as stream:
-        stream.truncate(10**9 * 2 * LENGTH)
-
-    def run(samples: int) -> dict[str, float]:
-        command = [sys.executable, __file__, "--simulated", str(samples), "--sparse", sparse]
-        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-
-    run(10**9)
-    large, small = [run(10**9) for _ in range(ROUNDS)], [run(10**6) for _ in range(ROUNDS)]
-    first = [each["first_ms"] for each in large]
-    found = {
-        "first_batch_ms_1e9": round(median(first), 1),
-        "first_batch_cpu_ms_1e9": round(median(each["first_cpu_ms"] for each in large), 1),
-        "rss_growth_mb_1e9": round(median(e["grown_mb"] for e in large) - median(e["grown_mb"] for e in small), 1),
-    }
-    print(
-        f"10^9 samples: first batch {found['first_batch_ms_1e9']} ms ({min(first):.1f} to {max(first):.1f}; "
-        f"{found['first_batch_cpu_ms_1e9']} of CPU), {found['rss_growth_mb_1e9']} MB more than at 10^6",
-        flush=True,
-    )
-    return found
-
-
-Ranks = list[Any]
-Row = tuple[int, int]
-
-
-def train(ranks: Ranks, to: int, leave: int) -> None:
-    """Each step of all ranks, once there is leave, as a line of JSON: its rows (source, sample), the state after it."""
-    for parts in zip(*(rank.batches() for rank in ranks), strict=True):
-        rows = [row for part in parts for row in zip(part.sources.tolist(), part.samples.tolist(), strict=True)]
-        os.read(leave, 1)
-        os.write(to, (json.dumps([rows, ranks[0].state()]) + "\n").encode())
-
-
-def killed_run(ranks: Ranks, steps: int) -> list[tuple[list[Row], Any]]:
-    """What a process reports that is killed in the step after ``steps`` others; all, if it ends before."""
-    reads, writes = os.pipe()
-    leave, leaves = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reads)
-        train(ranks, writes, leave)
-        os._exit(0)
-    os.close(writes)
-    os.write(leaves, bytes(steps + 1))
-    with os.fdopen(reads, "rb") as stream:
-        lines = list(islice(stream, steps))
-        os.kill(child, signal.SIGKILL)
-        lines += [line for line in stream if line.endswith(b"\n")]
-    os.waitpid(child, 0)
-    os.close(leave)
-    os.close(leaves)
-    return [([tuple(row) for row in rows], state) for rows, state in map(json.loads, lines)]
-
-
-def runs(opened: Callable[[Any, dict[str, int], random.Random], Any], chance: random.Random) -> list[Row]:
-    """What was trained with a kill after each of KILLS random numbers of steps, each time in another world."""
-    trained: list[Row] = []
-    state = None
-    for _ in range(KILLS):
-        world = chance.choice([1, 2, 3, 4, 8])
-        seed, shape = chance.random(), {"batch": world * chance.randint(1, 4), "world": world}
-        ranks = [opened(state, {**shape, "rank": rank}, random.Random(seed)) for rank in range(world)]
-        reported = killed_run(ranks, chance.randint(0, 12))
-        trained += [row for rows, _ in reported for row in rows]
-        state = reported[-1][1] if reported else state
-    rest = opened(state, {"batch": 1, "world": 1, "rank": 0}, random.Random(0))
-    if isinstance(rest, Loader):
-        trained += [(0, int(batch.samples[0])) for batch in rest.batches()]
-    return trained
-
-
-def killed(folder: Path) -> dict[str, int]:
-    """Samples lost and duplicated over all kills."""
-    chance, whole = random.Random(11), write_release(folder / "killed", (9_000, 6_001))
-    parts = [
-        Source(write_release(folder / f"part-{size}", (size,), name=f"part-{size}")) for size in (5_003, 1_009, 211)
-    ]
-
-    def loader(state: Any, shape: dict[str, int], _: random.Random) -> Loader:
-        return Loader.resume(whole, state, **shape) if state else Loader(whole, **shape)
-
-    def mixture(state: Any, shape: dict[str, int], own: random.Random) -> Mixture:
-        at = state["samples"] if state else 0
-        phases = [Phase(weights=(5, 3, 2)), Phase(at + own.randint(1, 300), weights=[own.randint(1, 9) for _ in parts])]
-        return Mixture.resume(parts, state, phases=phases, **shape) if state else Mixture(parts, phases=phases, **shape)
-
-    single, mixed = runs(loader, chance), runs(mixture, chance)
-    found = [misses([number for _, number in single], 15_001)]
-    found += [
-        misses([number for source, number in mixed if source == part], size)
-        for part, size in enumerate((5_003, 1_009, 211))
-    ]
-    lost, twice = (sum(each) for each in zip(*found, strict=True))
-    print(
-        f"{2 * KILLS} kills: {len(single):,} and {len(mixed):,} samples trained, {lost} lost, {twice} duplicated",
-        flush=True,
-    )
-    return {"lost_after_200_kills": lost, "duplicated_after_200_kills": twice}
-
-
-def misses(numbers: list[int], size: int) -> tuple[int, int]:
-    """Samples of whole epochs that are missing, and those that come twice in one epoch."""
-    lost = twice = 0
-    for first in range(0, len(numbers), size):
-        epoch = Counter(numbers[first : first + size])
-        twice += sum(count - 1 for count in epoch.values())
-        lost += size - len(epoch) if first + size <= len(numbers) else 0
-    return lost, twice
-
-
-def worlds(folder: Path) -> bool:
-    """Whether the first 100 global batches of a release and of a mixture are the same in 1, 2, 4 and 8 ranks."""
-    sources = [Source(folder / name) for name in ("part-5003", "part-1009", "part-211")]
-
-    def rows(opened: Callable[[dict[str, int]], Any], world: int) -> Iterator[list[tuple[Any, ...]]]:
-        ranks = [opened({"batch": 64, "world": world, "rank": rank}).batches() for rank in range(world)]
-        for parts in islice(zip(*ranks, strict=True), 100):
-            yield [
-                row for part in parts for row in zip(part.sources, part.samples, map(bytes, part.tokens), strict=True)
-            ]
-
-    openings: list[Callable[[dict[str, int]], Any]] = [
-        lambda shape: Loader(folder / "killed", **shape),
-        lambda shape: Mixture(sources, phases=[Phase(weights=(5, 3, 2)), Phase(1000, temperature=3)], **shape),
-    ]
-    return all(len({repr(list(rows(opened, world))) for world in (1, 2, 4, 8)}) == 1 for opened in openings)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ import json
 import os
 import pty
 import re
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
+from written_foreign import mds_tokens, tar_records
 from written_release import write_release, write_rows
 
 from warehouse.cli.app import run
@@ -47,6 +49,16 @@ def test_rows_and_a_batch_larger_than_the_split_are_read_too(tmp_path: Path, war
     assert ended.status == 0, ended.err
     assert re.match(r"[\d,]+ samples/s, [\d.]+ [kMG]?B/s, [\d.]+ us of CPU a sample\n", ended.out)
     assert "batches were not ready when asked for" in ended.out
+
+
+@pytest.mark.parametrize(("written", "size"), [(mds_tokens, 32), (tar_records, None)])
+def test_other_projects_data_sets_are_read_as_tokens_or_as_records(
+    tmp_path: Path, warehouse, written: Callable[[Path], str], size: int | None
+) -> None:
+    ended = warehouse("loader", "bench", written(tmp_path / "data"), "--batch", "4", "--seconds", "0.05", "--json")
+    told = json.loads(ended.out)
+    assert ended.status == 0 and told["samples"] > 12 and told["epoch"] > 0
+    assert size is None or told["bytes"] == told["samples"] * size
 
 
 def test_a_terminal_sees_the_pace_on_the_way_and_an_empty_line_in_the_end(tmp_path: Path, monkeypatch) -> None:

@@ -106,6 +106,8 @@ WRONG = [
     ["loader", "nonsense"],
     ["loader", "bench"],
     ["loader", "bench", "nonsense@1"],
+    ["loader", "bench", "mds:nonsense"],
+    ["loader", "bench", "mds:s3://bucket/data"],
     ["loader", "bench", "nonsense", "--seconds", "0"],
     ["loader", "bench", "nonsense", "--batch", "0"],
     ["loader", "bench", "nonsense", "--threads", "-1"],

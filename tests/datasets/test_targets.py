@@ -30,6 +30,7 @@ from warehouse.datasets.recipe import TARGETS
 from warehouse.datasets.targets import TargetTask, parquet
 from warehouse.datasets.targets import write_targets as write
 from warehouse.errors import RecipeError
+from warehouse.loader import Batch, Loader, RecordLoader
 
 ALL = replace(RECIPE, targets=TARGETS)
 LEFT_OPEN = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -118,6 +119,22 @@ def test_every_target_holds_every_sample_in_order(release: Release[Manifest], ta
     expected = shards_of(release.path, split)
     np.testing.assert_array_equal(READERS[target](release.path / "targets" / target, split), expected)
     assert len(expected) == release.manifest.splits[split].samples > 1
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+@pytest.mark.parametrize("target", ["mds", "litdata", "parquet", "webdataset"])
+def test_the_loader_reads_every_target_as_it_reads_the_release(
+    release: Release[Manifest], target: str, split: str
+) -> None:
+    uri = f"{target}:{release.path / 'targets' / target}"
+    kind = RecordLoader if target == "webdataset" else Loader
+    expected = shards_of(release.path, split)
+    seen = []
+    for batch in kind(uri, split=split, batch=5, drop_last=False).batches():
+        found = batch.tokens if isinstance(batch, Batch) else [record["npy"] for record in batch.records]
+        np.testing.assert_array_equal(found, [expected[number] for number in batch.samples])
+        seen += batch.samples.tolist()
+    assert sorted(seen) == list(range(len(expected)))
 
 
 @LEFT_OPEN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from warehouse.cli.synth import Parts
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
+    from warehouse.loader import Loader, RecordLoader, TableLoader
     from warehouse.loader.bench import Pace
 
 
@@ -34,7 +36,7 @@ def loader_verb(ctx: click.Context) -> None:
 
 
 @loader_verb.command("bench")
-@click.argument("release", metavar="PATH|NAME[@V]")
+@click.argument("release", metavar="PATH|NAME[@V]|FORMAT:PLACE")
 @click.option("--split", metavar="NAME", default="train", show_default=True, help="Split to read.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Samples of a batch.")
 @click.option("--seconds", type=click.FloatRange(0.01), default=5.0, show_default=True, help="Time to read for.")
@@ -47,17 +49,18 @@ def bench(release: str, *, split: str, batch: int, seconds: float, threads: int,
     """Read a split in shuffled batches, epoch after epoch, and say how fast.
 
     Each block is compared with its hash when first touched. On a terminal a line shows the pace so far.
+    FORMAT:PLACE is another project's data set: mds:, litdata:, megatron:, webdataset: or parquet:.
 
     \b
     Example:
       warehouse loader bench example@1 --seconds 2 --threads 2
+      warehouse loader bench mds:shards --split validation
     """
-    from warehouse.loader import Loader, TableLoader
     from warehouse.loader.bench import paced
-    from warehouse.manifest import TableManifest, read_any
+    from warehouse.loader.foreign import is_foreign
 
-    path = place.release_path(release)
-    kind = TableLoader if isinstance(read_any(path), TableManifest) else Loader
+    path = release if is_foreign(release) else place.release_path(release)
+    kind = _kind(path, split)
     pace = paced(
         lambda: kind(path, split=split, batch=batch, drop_last=False),
         seconds=seconds,
@@ -77,6 +80,17 @@ def bench(release: str, *, split: str, batch: int, seconds: float, threads: int,
         f"{pace.stalls:,} of {pace.batches:,} batches were not ready when asked for, {pace.wait_s:.1f} s waited"
     )
     return None
+
+
+def _kind(path: Path | str, split: str) -> type[Loader | RecordLoader | TableLoader]:
+    """What opens it."""
+    from warehouse.loader import Loader, RecordLoader, TableLoader
+    from warehouse.loader.foreign import is_foreign, open_foreign
+    from warehouse.manifest import TableManifest, read_any
+
+    if is_foreign(path):
+        return Loader if open_foreign(path, split, checked=False).fixed is not None else RecordLoader
+    return TableLoader if isinstance(read_any(Path(path)), TableManifest) else Loader
 
 
 def _show(pace: Pace) -> None:

@@ -8,7 +8,8 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
 
 ``TableLoader`` does the same for rows of a table, as numpy columns, and ``Mixture`` for several releases in shares.
 ``pull`` brings a release to where the job runs, or what it needs of it, and ``cached`` keeps those on a disk of bounded
-size.
+size. ``Loader("mds:FOLDER")`` and the like read other projects' data sets (``foreign``), and ``RecordLoader`` those
+whose samples are dictionaries.
 """
 
 from warehouse.loader.cache import cached
@@ -18,6 +19,7 @@ from warehouse.loader.loader import Loader
 from warehouse.loader.mixture import Mixture, MixtureState, Phase, Source
 from warehouse.loader.permutation import permuted
 from warehouse.loader.pulling import Pulled, offered, pull
+from warehouse.loader.records import RecordBatch, RecordLoader
 from warehouse.loader.rows import RowBatch, TableLoader
 from warehouse.loader.tokens import Batch
 
@@ -29,6 +31,8 @@ __all__ = [
     "MixtureState",
     "Phase",
     "Pulled",
+    "RecordBatch",
+    "RecordLoader",
     "RowBatch",
     "Source",
     "State",

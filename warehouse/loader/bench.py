@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from warehouse.loader.loader import Loader
+from warehouse.loader.records import RecordBatch, RecordLoader
 from warehouse.loader.rows import RowBatch, TableLoader
 from warehouse.loader.tokens import Batch
 
 SHOWN_EVERY_S = 0.5
+AnyLoader = Loader | RecordLoader | TableLoader
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,7 @@ class Pace:
         return 1e6 * self.cpu_s / self.samples
 
 
-def paced(
-    opened: Callable[[], Loader | TableLoader], *, seconds: float, threads: int = 0, shown: Callable[[Pace], None]
-) -> Pace:
+def paced(opened: Callable[[], AnyLoader], *, seconds: float, threads: int = 0, shown: Callable[[Pace], None]) -> Pace:
     """The pace over as many epochs as ``seconds`` hold, one batch at least; ``shown`` gets it twice a second."""
     begun = time.perf_counter()
     loader = opened()
@@ -77,7 +77,7 @@ def paced(
                 shown(pace())
 
 
-def _batches(loader: Loader | TableLoader, threads: int) -> Iterator[Batch | RowBatch]:
+def _batches(loader: AnyLoader, threads: int) -> Iterator[Batch | RecordBatch | RowBatch]:
     """The rest of an epoch."""
     if isinstance(loader, Loader):
         return loader.batches(threads=threads, reuse=True)

@@ -14,15 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
+from warehouse.errors import UsageError
 from warehouse.loader.course import Course, Numbers, State, check_shape, unlike
 from warehouse.loader.delivery import Counters, check_threads, delivered
+from warehouse.loader.foreign import is_foreign, open_foreign
+from warehouse.loader.foreign.samples import FixedReader
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
-from warehouse.manifest import read_manifest
+from warehouse.manifest import Manifest, read_manifest
 
 
 class Loader:
     """Iterates an epoch of a split; when it ends, the next iteration is the next epoch.
 
+    path: a release's folder, or another project's data set of samples that are all the same number of tokens, such as
+    ``mds:FOLDER`` (warehouse.loader.foreign).
     batch is the global one: each of ``world`` ranks gets batch / world rows a step. With drop_last the last partial
     batch is left out; else ranks share it, in order, and some may get fewer rows or none.
     checked: compare each block with its hash at first touch.
@@ -42,10 +47,9 @@ class Loader:
         checked: bool = True,
     ) -> None:
         check_shape(batch, world, rank)
-        self.folder, self.manifest = Path(path), read_manifest(Path(path))
-        self._reader = TokenReader([(self.folder, self.manifest, split)], checked=checked)
+        self._reader, identity = _opened(path, split, checked=checked)
         self.course = Course(
-            self.manifest.id,
+            identity,
             split,
             self._reader.sizes[0],
             batch=batch,
@@ -87,6 +91,13 @@ class Loader:
         loader.restore(state)
         return loader
 
+    @property
+    def manifest(self) -> Manifest:
+        """What the release says of itself. Raises UsageError for another project's data set, which has none."""
+        if isinstance(self._reader, FixedReader):
+            raise UsageError(f"the manifest of {self._reader.location}", allowed="that of a release")
+        return self._reader.parts[0][1]
+
     def __len__(self) -> int:
         """Steps of a whole epoch."""
         return len(self.course)
@@ -127,3 +138,12 @@ class Loader:
     def restore(self, state: State) -> None:
         """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
         self.course.restore(state)
+
+
+def _opened(path: Path | str, split: str, *, checked: bool) -> tuple[TokenReader | FixedReader, str]:
+    """What reads the samples, and what a state calls them."""
+    if is_foreign(path):
+        opened = open_foreign(path, split, checked=checked)
+        return FixedReader(opened), opened.identity
+    manifest = read_manifest(Path(path))
+    return TokenReader([(Path(path), manifest, split)], checked=checked), manifest.id

@@ -60,6 +60,16 @@ class Wanted:
         return self.boundaries or self.positions or self.loss_mask
 
 
+def room(slots: Slots | None, slot: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Tokens:
+    """An array of this shape that may be filled: fresh, or the beginning of this one of ``slots``."""
+    if slots is None:
+        return np.empty(shape, dtype)
+    held = slots[slot]
+    if held is None or len(held) < shape[0]:
+        held = slots[slot] = np.empty(shape, dtype)
+    return held[: shape[0]]
+
+
 class TokenReader:
     """The samples of several splits of releases with one dtype and sequence length. Raises as open_samples."""
 
@@ -83,7 +93,7 @@ class TokenReader:
     def read(self, numbers: Numbers, sources: Numbers, *, wanted: Wanted, slots: Slots | None, slot: int) -> Batch:
         """The samples of their sources as a batch; slots: its tokens lie in this one of them."""
         before = self._before[sources] + numbers
-        tokens = self._room(numbers.size, slots, slot)
+        tokens = room(slots, slot, (numbers.size, self.length), self.dtype)
         self.samples.gather(before, tokens)
         if not wanted.pieces:
             return Batch(numbers, tokens, sources)
@@ -96,14 +106,6 @@ class TokenReader:
             _positions(lengths, tokens.shape) if wanted.positions else None,
             _unpadded(lengths, tokens, np.repeat(self._pads[sources], counts)) if wanted.loss_mask else None,
         )
-
-    def _room(self, rows: int, slots: Slots | None, slot: int) -> Tokens:
-        if slots is None:
-            return np.empty((rows, self.length), self.dtype)
-        room = slots[slot]
-        if room is None or len(room) < rows:
-            room = slots[slot] = np.empty((rows, self.length), self.dtype)
-        return room[:rows]
 
     def _pieces(self, numbers: Numbers) -> tuple[npt.NDArray[np.int32], Numbers]:
         """Lengths of the pieces of all rows, one row after the other, and how many pieces each row has."""
