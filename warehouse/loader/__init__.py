@@ -16,8 +16,9 @@ from warehouse.loader.course import State
 from warehouse.loader.delivery import Counters
 from warehouse.loader.loader import Loader
 from warehouse.loader.mixture import Mixture, MixtureState, Phase, Source
+from warehouse.loader.offering import offered
 from warehouse.loader.permutation import permuted
-from warehouse.loader.pulling import Pulled, offered, pull
+from warehouse.loader.pulling import Pulled, pull
 from warehouse.loader.rows import RowBatch, TableLoader
 from warehouse.loader.tokens import Batch
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from warehouse.errors import StorageFull
-from warehouse.loader.pulling import Offer, Progress, Pulled, fetch
+from warehouse.loader.offering import Offer
+from warehouse.loader.pulling import Progress, Pulled, fetch
 from warehouse.manifest import NAME
 
 ADMISSION = ".admission"
