@@ -8,7 +8,8 @@ Installed alone (``pip install ml-warehouse``) it needs numpy and xxhash::
 
 ``TableLoader`` does the same for rows of a table, as numpy columns, and ``Mixture`` for several releases in shares.
 ``pull`` brings a release to where the job runs, or what it needs of it, and ``cached`` keeps those on a disk of bounded
-size.
+size. ``StreamingLoader`` reads a release where it lies instead: over HTTP or from an object store, nothing but the
+blocks that come next.
 """
 
 from warehouse.loader.cache import cached
@@ -20,11 +21,15 @@ from warehouse.loader.offering import offered
 from warehouse.loader.permutation import permuted
 from warehouse.loader.pulling import Pulled, pull
 from warehouse.loader.rows import RowBatch, TableLoader
+from warehouse.loader.streaming import Coming, Fetching, StreamingLoader, StreamingTableLoader, StreamState
 from warehouse.loader.tokens import Batch
+from warehouse.loader.windows import Window
 
 __all__ = [
     "Batch",
+    "Coming",
     "Counters",
+    "Fetching",
     "Loader",
     "Mixture",
     "MixtureState",
@@ -33,7 +38,11 @@ __all__ = [
     "RowBatch",
     "Source",
     "State",
+    "StreamState",
+    "StreamingLoader",
+    "StreamingTableLoader",
     "TableLoader",
+    "Window",
     "cached",
     "offered",
     "permuted",

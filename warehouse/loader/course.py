@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypedDict
 
 import numpy as np
@@ -19,8 +20,12 @@ from warehouse.loader.permutation import permuted
 
 CHUNK = 4096
 """Samples of a rank whose numbers are computed at once: enough to hide numpy's call overhead, 32 kB."""
+LANES_CHUNK = 4 * CHUNK
+"""The same where an order has lanes and windows, which are computed one by one."""
 
 Numbers = npt.NDArray[np.int64]
+Order = Callable[[int, Numbers], Numbers]
+"""An epoch's number and positions in it to samples."""
 
 
 class State(TypedDict):
@@ -35,11 +40,16 @@ class State(TypedDict):
 
 @dataclass(slots=True)
 class Ahead:
-    """The numbers of a rank's next steps, computed for ever more at once: first one, in the end CHUNK samples."""
+    """The numbers of a rank's next steps, computed for ever more at once: first one, in the end ``most`` samples.
+
+    lanes: rows of a batch are put in order of position modulo this, see ``arranged``.
+    """
 
     batch: int
     share: int
     rank: int
+    lanes: int = 1
+    most: int = CHUNK
     name: object = None
     first: int = 0
     steps: int = 0
@@ -53,12 +63,28 @@ class Ahead:
         step, between = divmod(consumed - self.first, self.batch)
         known = name == self.name and not between and step >= 0
         if not known or step >= self.steps:
-            self.steps = min(2 * self.steps, -(-CHUNK // self.share)) if known else 1
-            begins = consumed + self.rank * self.share + self.batch * np.arange(self.steps)
-            positions = (begins[:, None] + np.arange(self.share)).reshape(-1)
+            self.steps = min(2 * self.steps, -(-self.most // self.share)) if known else 1
+            begins = consumed + self.batch * np.arange(self.steps)
+            positions = (begins[:, None] + self._places(begins)).reshape(-1)
             self.values = tuple(values.reshape(self.steps, -1) for values in made(positions))
             self.name, self.first, step = name, consumed, 0
         return tuple(values[step] for values in self.values)
+
+    def _places(self, begins: Numbers) -> Numbers:
+        """Places of this rank's rows in the batches that begin there: [steps, share]; [share] where all are alike."""
+        part = slice(self.rank * self.share, (self.rank + 1) * self.share)
+        if self.batch % self.lanes == 0:
+            return arranged(int(begins[0]) % self.lanes, self.batch, self.lanes)[part]
+        return np.stack([arranged(begin % self.lanes, self.batch, self.lanes)[part] for begin in begins.tolist()])
+
+
+@lru_cache(maxsize=128)
+def arranged(begin: int, size: int, lanes: int) -> Numbers:
+    """Places in a batch in the order of its rows: by position modulo ``lanes``, then by position.
+
+    So ranks that share the rows in order have lanes of their own. begin: of the batch, modulo lanes.
+    """
+    return ((begin + np.arange(size)) % lanes).argsort(kind="stable")
 
 
 @dataclass(slots=True)
@@ -66,7 +92,7 @@ class Course:
     """The way of one rank through ``total`` samples of a split; ``consumed`` of this epoch are behind it.
 
     batch is the global one; with drop_last the last partial batch is left out, else ranks share it, in order, and some
-    may get fewer samples or none.
+    may get fewer samples or none. order: another than the exact shuffle; lanes: that its ranks take, see ``arranged``.
     """
 
     dataset: str
@@ -79,6 +105,8 @@ class Course:
     epoch: int = 0
     drop_last: bool = True
     consumed: int = 0
+    order: Order | None = None
+    lanes: int = 1
     _ahead: Ahead = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -88,7 +116,8 @@ class Course:
                 allowed=f"at least one batch, {self.batch}",
                 do="take a smaller batch, drop_last=False or another split",
             )
-        self._ahead = Ahead(self.batch, self.share, self.rank)
+        most = CHUNK if self.order is None else LANES_CHUNK
+        self._ahead = Ahead(self.batch, self.share, self.rank, self.lanes, most)
 
     @property
     def share(self) -> int:
@@ -140,13 +169,19 @@ class Course:
 
     def numbers(self) -> Numbers:
         """Sample numbers of this rank's part of the global batch that begins at ``consumed``."""
-        left = min(max(self.total - self.consumed - self.rank * self.share, 0), self.share)
-        return self._ahead.at(self.epoch, self.consumed, self._order)[0][:left]
+        left = self.total - self.consumed
+        if left >= self.batch:
+            return self._ahead.at(self.epoch, self.consumed, self._ordered)[0]
+        rest = arranged(self.consumed % self.lanes, left, self.lanes)
+        return self._ordered(self.consumed + rest[self.rank * self.share : (self.rank + 1) * self.share])[0]
 
-    def _order(self, positions: Numbers) -> tuple[Numbers]:
+    def _ordered(self, positions: Numbers) -> tuple[Numbers]:
         """Samples at positions of this epoch's order; of those from ``total`` on the last one."""
+        places = np.minimum(positions, self.total - 1)
+        if self.order is not None:
+            return (self.order(self.epoch, places),)
         key = order_key(self.dataset, self.split, self.seed, self.epoch)
-        return (permuted(np.minimum(positions, self.total - 1), n=self.total, key=key).view(np.int64),)
+        return (permuted(places, n=self.total, key=key).view(np.int64),)
 
 
 def order_key(dataset: str, split: str, seed: int, epoch: int) -> str:

@@ -90,7 +90,7 @@ def pull(
 
 def fetch(offer: Offer, to: Path, *, workers: int = 8, progress: Progress | None = None) -> Pulled:
     """Bring what is offered into the folder; raises as ``pull``."""
-    with _room(to), _alone(to) as waited:
+    with room(to), _alone(to) as waited:
         there = _there(offer, to)
         try:
             offer.refuse_revoked()
@@ -113,14 +113,15 @@ def fetch(offer: Offer, to: Path, *, workers: int = 8, progress: Progress | None
 
 
 @contextmanager
-def _room(to: Path) -> Iterator[None]:
+def room(to: Path) -> Iterator[None]:
+    """A block that writes there; what the disk has no room for is a StorageFull."""
     try:
         yield
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise StorageFull(
-            f"no space left at {to}", do="free some and pull again: what came stays, and is not fetched twice"
+            f"no space left at {to}", do="free some and run it again: what came stays, and is not fetched twice"
         ) from error
 
 
