@@ -250,6 +250,8 @@ class Streaming(ABC, Generic[Kind]):
 
     def _given(self, make: Callable[[Numbers], Made]) -> Iterator[Made]:
         """The rest of the epoch; ``make`` makes a batch of samples whose runs are in memory."""
+        if self.counters.batches:  # opened a while ago
+            self._blocks.arrivals.offer.refuse_revoked()
         while self.course.unfinished:
             if not self._close.alive:
                 raise UsageError("the loader is closed", do="open another")

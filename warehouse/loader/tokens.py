@@ -124,9 +124,7 @@ class TokenReader:
         return np.concatenate(found), np.array([len(lengths) for lengths in found[1:]], np.int64)
 
 
-def _alone(
-    samples: Rows, bounds: Callable[[], Bounds]
-) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
+def _alone(samples: Rows, bounds: Callable[[], Bounds]) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
     return samples, (samples.total,), bounds
 
 
