@@ -17,7 +17,8 @@ cache. Memory is what is neither file nor shared (RssAnon) after 20 batches, at 
 
 Kills: a process that trains all ranks in turn and reports each step with its state is killed (SIGKILL) after random
 steps, and the next goes on from the last report in another world: 100 times an epoch of a release, 100 times a mixture
-of three sources whose phases change. Lost and duplicated are samples, counted by source and epoch. Last line: JSON.
+of three sources whose phases change. Lost and duplicated are samples, counted by source and epoch. Streaming: see
+``loader_stream.py``. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ import numpy as np
 import peers
 import xxhash
 from loader_peers import IN_PEERS, LENGTH, READERS
+from loader_stream import streamed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from written_release import write_release
@@ -71,7 +73,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-loader-") as name:
         folder = Path(name)
         found = pace(folder, asked.samples, [] if asked.own else IN_PEERS) | at_10_9(folder)
-        found |= killed(folder) | {"worlds_identical": worlds(folder)}
+        found |= killed(folder) | {"worlds_identical": worlds(folder)} | streamed(folder, asked.samples)
     return print(json.dumps(found))
 
 

@@ -11,6 +11,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
+from file_server import files_served
 from written_release import write_release, write_rows
 
 from warehouse.cli.app import run
@@ -47,6 +48,17 @@ def test_rows_and_a_batch_larger_than_the_split_are_read_too(tmp_path: Path, war
     assert ended.status == 0, ended.err
     assert re.match(r"[\d,]+ samples/s, [\d.]+ [kMG]?B/s, [\d.]+ us of CPU a sample\n", ended.out)
     assert "batches were not ready when asked for" in ended.out
+
+
+@pytest.mark.parametrize("written", [lambda folder: write_release(folder, (40, 0, 33, 30)), write_rows])
+def test_a_url_is_streamed_and_its_secrets_are_not_shown(tmp_path: Path, warehouse, written) -> None:
+    written(tmp_path / "release")
+    with files_served(tmp_path) as server:
+        url = f"{server.url}/release?token=hush-hush"
+        ended = warehouse("loader", "bench", url, "--batch", "8", "--seconds", "0.01", "--threads", "2")
+    assert ended.status == 0, ended.err
+    assert f"samples of {server.url}/release in " in ended.out and "hush" not in ended.out
+    assert {each.query for each in server.asked} == {"token=hush-hush"}
 
 
 def test_a_terminal_sees_the_pace_on_the_way_and_an_empty_line_in_the_end(tmp_path: Path, monkeypatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +15,7 @@ from warehouse.cli.synth import Parts
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
-    from warehouse.loader.bench import Pace
+    from warehouse.loader.bench import AnyLoader, Pace
 
 
 CLEARED = "\r\x1b[K"
@@ -34,32 +36,35 @@ def loader_verb(ctx: click.Context) -> None:
 
 
 @loader_verb.command("bench")
-@click.argument("release", metavar="PATH|NAME[@V]")
+@click.argument("release", metavar="PATH|NAME[@V]|URL")
 @click.option("--split", metavar="NAME", default="train", show_default=True, help="Split to read.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Samples of a batch.")
 @click.option("--seconds", type=click.FloatRange(0.01), default=5.0, show_default=True, help="Time to read for.")
 @click.option(
-    "--threads", type=click.IntRange(0), default=0, show_default=True, help="Threads that make batches ahead."
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Threads that make batches ahead; of a URL, that fetch blocks (0: 8).",
 )
 @place.as_json
 @place.placed
 def bench(release: str, *, split: str, batch: int, seconds: float, threads: int, json_: bool) -> None:
     """Read a split in shuffled batches, epoch after epoch, and say how fast.
 
-    Each block is compared with its hash when first touched. On a terminal a line shows the pace so far.
+    Each block is compared with its hash when first touched. A URL is streamed, shuffled in windows. On a terminal a
+    line shows the pace so far.
 
     \b
     Example:
       warehouse loader bench example@1 --seconds 2 --threads 2
+      warehouse loader bench https://host/datasets/example@1
     """
-    from warehouse.loader import Loader, TableLoader
     from warehouse.loader.bench import paced
-    from warehouse.manifest import TableManifest, read_any
 
-    path = place.release_path(release)
-    kind = TableLoader if isinstance(read_any(path), TableManifest) else Loader
+    path, opened = _streamed(release, threads) if _is_far(release) else _mapped(release)
     pace = paced(
-        lambda: kind(path, split=split, batch=batch, drop_last=False),
+        lambda: opened(split=split, batch=batch, drop_last=False),
         seconds=seconds,
         threads=threads,
         shown=_show if sys.stderr.isatty() else lambda _: None,
@@ -77,6 +82,30 @@ def bench(release: str, *, split: str, batch: int, seconds: float, threads: int,
         f"{pace.stalls:,} of {pace.batches:,} batches were not ready when asked for, {pace.wait_s:.1f} s waited"
     )
     return None
+
+
+def _is_far(release: str) -> bool:
+    return "://" in release or release.startswith("channel:")
+
+
+def _mapped(release: str) -> tuple[str, Callable[..., AnyLoader]]:
+    """How a release is called, and what opens it."""
+    from warehouse.loader import Loader, TableLoader
+    from warehouse.manifest import TableManifest, read_any
+
+    path = place.release_path(release)
+    kind = TableLoader if isinstance(read_any(path), TableManifest) else Loader
+    return str(path), partial(kind, path)
+
+
+def _streamed(release: str, threads: int) -> tuple[str, Callable[..., AnyLoader]]:
+    """The same of one that stays where it lies."""
+    from warehouse.loader import Fetching, StreamingLoader, StreamingTableLoader, offered
+    from warehouse.manifest import TableManifest
+
+    offer = offered(release)
+    kind = StreamingTableLoader if isinstance(offer.whole, TableManifest) else StreamingLoader
+    return offer.origin.shown, partial(kind, release, fetching=Fetching(threads=threads or Fetching().threads))
 
 
 def _show(pace: Pace) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from warehouse.loader.loader import Loader
 from warehouse.loader.rows import RowBatch, TableLoader
+from warehouse.loader.streaming import StreamingLoader, StreamingTableLoader
 from warehouse.loader.tokens import Batch
 
 SHOWN_EVERY_S = 0.5
+COUNTED = ("batches", "samples", "bytes", "stalls", "wait_s")
+
+AnyLoader = Loader | TableLoader | StreamingLoader | StreamingTableLoader
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +51,14 @@ class Pace:
         return 1e6 * self.cpu_s / self.samples
 
 
-def paced(
-    opened: Callable[[], Loader | TableLoader], *, seconds: float, threads: int = 0, shown: Callable[[Pace], None]
-) -> Pace:
+def paced(opened: Callable[[], AnyLoader], *, seconds: float, threads: int = 0, shown: Callable[[Pace], None]) -> Pace:
     """The pace over as many epochs as ``seconds`` hold, one batch at least; ``shown`` gets it twice a second."""
     begun = time.perf_counter()
     loader = opened()
     start, cpu = time.perf_counter(), time.process_time()
 
     def pace() -> Pace:
-        counters = {name: value for name, value in asdict(loader.counters).items() if name != "first_s"}
+        counters = {name: getattr(loader.counters, name) for name in COUNTED}
         return Pace(
             wall_s=time.perf_counter() - start,
             cpu_s=time.process_time() - cpu,
@@ -77,8 +79,10 @@ def paced(
                 shown(pace())
 
 
-def _batches(loader: Loader | TableLoader, threads: int) -> Iterator[Batch | RowBatch]:
+def _batches(loader: AnyLoader, threads: int) -> Iterator[Batch | RowBatch]:
     """The rest of an epoch."""
     if isinstance(loader, Loader):
         return loader.batches(threads=threads, reuse=True)
-    return loader.batches(threads=threads)
+    if isinstance(loader, TableLoader):
+        return loader.batches(threads=threads)
+    return loader.batches(reuse=True) if isinstance(loader, StreamingLoader) else loader.batches()

@@ -25,6 +25,9 @@ from warehouse.loader.shards import Array, Boundaries
 from warehouse.loader.windows import Runs
 from warehouse.manifest import BLOCK_BYTES, FileEntry
 
+STEPS = 8
+"""That are planned at each step at most: the first batch waits for no plan of thousands."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
@@ -208,14 +211,16 @@ class Feed:
 
         Raises as ``Arrivals.blocks`` what befell a run that is due.
         """
-        self._fill(course)
+        self._fill(course, steps=0)
         step = self._steps.popleft()
         missing = [run for run in step.runs if run not in self.held]
         stalled = any(run not in self._coming or not self._coming[run].done() for run in missing)
         for run in missing:
             arrived = (self._coming.pop(run, None) or self.threads.ask(run)).result()
             self.held.put(run, arrived, set(step.runs))
-        self._fill(self._plan_after(course))
+        after = copy(course)
+        after.advance()
+        self._fill(after, steps=STEPS)
         return step.numbers, stalled
 
     def reset(self) -> None:
@@ -225,19 +230,15 @@ class Feed:
         self._steps.clear()
         self._plan = None
 
-    def _plan_after(self, course: Course) -> Course:
-        after = copy(course)
-        after.advance()
-        return after
-
-    def _fill(self, course: Course) -> None:
-        """Plan on from where the course stands, or anew where it was moved."""
+    def _fill(self, course: Course, *, steps: int) -> None:
+        """Plan on from where the course stands, or anew where it was moved: what is due, and so many steps more."""
         plan = self._plan
         due = self._steps[0].place if self._steps else None if plan is None else plan.place
         if plan is None or due != course.place:
             self.reset()
             plan = self._plan = copy(course)
-        while plan.unfinished and (not self._steps or not self._enough(plan)):
+        end = self._planned + steps
+        while plan.unfinished and (not self._steps or (self._planned < end and not self._enough(plan))):
             step = step_of(plan, self.held.runs)
             for run in step.runs:
                 if not self.held.plan(run, self._planned) and run not in self._coming:
