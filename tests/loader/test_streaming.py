@@ -42,6 +42,7 @@ from warehouse.errors import (
 )
 from warehouse.loader import Batch, Fetching, Loader, StreamingLoader, StreamingTableLoader, Window
 from warehouse.loader import origin as origins
+from warehouse.loader.seen import seen
 from warehouse.manifest import BLOCK_BYTES, encode, read_manifest, seal
 
 LENGTH = 1 << 14
@@ -210,12 +211,16 @@ def test_the_next_epoch_follows_and_a_restore_on_the_way_is_followed(made: Path)
 
 def test_a_state_of_another_order_is_refused(made: Path, straddling: Path) -> None:
     state = opened(made).state()
-    with pytest.raises(StateError, match=r"window of 4 blocks, runs of 1, 2 lanes.*Allowed: 6 blocks"):
+    with pytest.raises(StateError, match=r"windows of 4 blocks, runs of 1, 2 lanes.*Allowed: .* windows of 6 blocks"):
         opened(made, window=Window(6, 1, 2)).restore(state)
     with pytest.raises(StateError, match="Allowed: data set"):
         StreamingLoader.resume(straddling, state, batch=8)
     with pytest.raises(StateError, match="seed 0"):
         opened(made, seed=1).restore(state)
+    with pytest.raises(StateError, match=r"streamed in windows.*Allowed: .*shuffled as a whole"):
+        Loader.resume(made, state, batch=8)
+    with pytest.raises(StateError, match="streamed in windows"):
+        seen(state, [0], total=TOTAL, batch=8)
     for nonsense in ({"nonsense": 1}, {**state, "window": 7}, Loader(made, batch=8).state()):
         with pytest.raises(StateError, match="pass what"):
             StreamingLoader.resume(made, nonsense, batch=8)  # type: ignore[arg-type]

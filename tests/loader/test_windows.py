@@ -101,7 +101,7 @@ def test_global_batches_are_slices_of_the_order_and_equal_at_every_world_size(
 
     def courses(count: int) -> list[Course]:
         way = {"batch": batch, "world": count, "epoch": 1, "consumed": min(consumed, runs.total)}
-        made = {"drop_last": drop_last, "order": order, "lanes": shape.lanes}
+        made = {"drop_last": drop_last, "order": order, "window": [1, 1, shape.lanes]}
         return [Course("made", "train", runs.total, rank=rank, **way, **made) for rank in range(count)]
 
     (one,), ranks = courses(1), courses(world)
@@ -121,7 +121,7 @@ def test_ranks_have_blocks_of_their_own_but_for_one_at_each_border_of_lanes(worl
     order = Windows("made/train/0", runs, window).samples
     touched = []
     for rank in range(world):
-        course = Course("made", "train", runs.total, 16, world, rank, order=order, lanes=8)
+        course = Course("made", "train", runs.total, 16, world, rank, order=order, window=[64, 1, 8])
         numbers = []
         while course.unfinished:
             numbers.append(course.numbers())

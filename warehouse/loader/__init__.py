@@ -21,7 +21,7 @@ from warehouse.loader.offering import offered
 from warehouse.loader.permutation import permuted
 from warehouse.loader.pulling import Pulled, pull
 from warehouse.loader.rows import RowBatch, TableLoader
-from warehouse.loader.streaming import Coming, Fetching, StreamingLoader, StreamingTableLoader, StreamState
+from warehouse.loader.streaming import Coming, Fetching, StreamingLoader, StreamingTableLoader
 from warehouse.loader.tokens import Batch
 from warehouse.loader.windows import Window
 
@@ -38,7 +38,6 @@ __all__ = [
     "RowBatch",
     "Source",
     "State",
-    "StreamState",
     "StreamingLoader",
     "StreamingTableLoader",
     "TableLoader",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +29,16 @@ Order = Callable[[int, Numbers], Numbers]
 
 
 class State(TypedDict):
-    """Where a training job stands; JSON. samples: consumed in this epoch by all ranks together."""
+    """Where a training job stands; JSON. samples: consumed in this epoch by all ranks together; window: of a stream
+    alone, the blocks, run and lanes of its ``Window``.
+    """
 
     dataset: str
     split: str
     seed: int
     epoch: int
     samples: int
+    window: NotRequired[list[int]]
 
 
 @dataclass(slots=True)
@@ -92,7 +95,8 @@ class Course:
     """The way of one rank through ``total`` samples of a split; ``consumed`` of this epoch are behind it.
 
     batch is the global one; with drop_last the last partial batch is left out, else ranks share it, in order, and some
-    may get fewer samples or none. order: another than the exact shuffle; lanes: that its ranks take, see ``arranged``.
+    may get fewer samples or none. order: another than the exact shuffle, that of ``window``: blocks, run, lanes; lanes
+    are what its ranks take, see ``arranged``.
     """
 
     dataset: str
@@ -106,7 +110,7 @@ class Course:
     drop_last: bool = True
     consumed: int = 0
     order: Order | None = None
-    lanes: int = 1
+    window: list[int] | None = None
     _ahead: Ahead = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +127,11 @@ class Course:
     def share(self) -> int:
         """Samples of this rank in a whole batch."""
         return self.batch // self.world
+
+    @property
+    def lanes(self) -> int:
+        """Parts of a batch that have samples of their own; 1 in the exact shuffle."""
+        return self.window[-1] if self.window else 1
 
     def __len__(self) -> int:
         """Steps of a whole epoch."""
@@ -147,22 +156,25 @@ class Course:
         self.epoch, self.consumed = self.epoch + 1, 0
 
     def state(self) -> State:
-        """Where the epoch stands: five small values, equal on every rank."""
-        return State(dataset=self.dataset, split=self.split, seed=self.seed, epoch=self.epoch, samples=self.consumed)
+        """Where the epoch stands: some small values, equal on every rank."""
+        found = State(dataset=self.dataset, split=self.split, seed=self.seed, epoch=self.epoch, samples=self.consumed)
+        return {**found, "window": self.window} if self.window else found
 
     def restore(self, state: State) -> None:
-        """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
-        own = f"data set {self.dataset}, split {self.split!r}, seed {self.seed}, 0 to {self.total} samples"
+        """Go on where ``state`` was taken. Raises StateError for another data set, split, seed or window."""
+        own = (self.dataset, self.split, self.seed, self.window)
         try:
-            came = (state["dataset"], state["split"], state["seed"])
-            epoch, samples = int(state["epoch"]), int(state["samples"])
-        except (KeyError, TypeError, ValueError):
+            came = (state["dataset"], state["split"], state["seed"], state.get("window"))
+            epoch, samples, shuffled = int(state["epoch"]), int(state["samples"]), _shuffled(came[3])
+        except (KeyError, TypeError, ValueError, AttributeError):
             raise unlike(state) from None
-        if came != (self.dataset, self.split, self.seed) or not 0 <= samples <= self.total or epoch < 0:
+        if came != own or not 0 <= samples <= self.total or epoch < 0:
             raise StateError(
-                f"state of data set {came[0]}, split {came[1]!r}, seed {came[2]}, {samples} samples into epoch {epoch}",
-                allowed=own,
-                do="open the release the state was taken from, or start anew without a state",
+                f"state of data set {came[0]}, split {came[1]!r}, seed {came[2]}, {shuffled}, "
+                f"{samples} samples into epoch {epoch}",
+                allowed=f"data set {self.dataset}, split {self.split!r}, seed {self.seed}, {_shuffled(self.window)}, "
+                f"0 to {self.total} samples",
+                do="open the release the state was taken from, and as it was opened, or start anew without a state",
                 **state,
             )
         self.epoch, self.consumed = epoch, samples
@@ -187,6 +199,13 @@ class Course:
 def order_key(dataset: str, split: str, seed: int, epoch: int) -> str:
     """What names the order of an epoch of a split."""
     return f"{dataset}/{split}/{seed}/{epoch}"
+
+
+def _shuffled(window: list[int] | None) -> str:
+    if window is None:
+        return "shuffled as a whole"
+    blocks, run, lanes = window
+    return f"streamed in windows of {blocks} blocks, runs of {run}, {lanes} lanes"
 
 
 def check_shape(batch: int, world: int, rank: int) -> None:

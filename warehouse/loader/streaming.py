@@ -23,7 +23,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
-from warehouse.errors import FormatError, StateError, UsageError
+from warehouse.errors import FormatError, UsageError
 from warehouse.loader.arriving import Arrivals
 from warehouse.loader.blocks import Blocks, Disk, Indexes, chosen
 from warehouse.loader.cache import claimed
@@ -39,12 +39,6 @@ from warehouse.manifest import AnyManifest, FileEntry, Manifest, TableManifest, 
 
 Made = TypeVar("Made", bound=Sized)
 Kind = TypeVar("Kind", bound=AnyManifest)
-
-
-class StreamState(State):
-    """Where a streamed epoch stands; JSON. window: blocks, run and lanes of its order; the rest as State."""
-
-    window: list[int]
 
 
 @dataclass(slots=True)
@@ -146,7 +140,7 @@ class Streaming(ABC, Generic[Kind]):
             epoch=epoch,
             drop_last=drop_last,
             order=Windows(f"{self.manifest.id}/{split}/{seed}", self.runs, self.window).samples,
-            lanes=self.window.lanes,
+            window=[self.window.blocks, self.window.run or 1, self.window.lanes],
         )
         self._closing = ExitStack()
         self._blocks = Blocks(Arrivals(offer), self._disk(parts, fetching))
@@ -166,7 +160,7 @@ class Streaming(ABC, Generic[Kind]):
     def resume(
         cls,
         location: Path | str,
-        state: StreamState,
+        state: State,
         *,
         batch: int,
         world: int = 1,
@@ -178,9 +172,8 @@ class Streaming(ABC, Generic[Kind]):
 
         Raises StateError if it cannot.
         """
-        window = Window(*_window(state))
         try:
-            split, seed, epoch = state["split"], state["seed"], state["epoch"]
+            split, seed, epoch, window = state["split"], state["seed"], state["epoch"], Window(*state["window"])
         except (KeyError, TypeError):
             raise unlike(state) from None
         loader = cls(
@@ -219,21 +212,12 @@ class Streaming(ABC, Generic[Kind]):
         """Of blocks that may be held, without those of ``ahead_bytes``."""
         return int(self._held.pool.nbytes)
 
-    def state(self) -> StreamState:
+    def state(self) -> State:
         """Where the epoch stands: some small values, equal on every rank; store it beside the model."""
-        window = [self.window.blocks, self.window.run or 1, self.window.lanes]
-        return StreamState(**self.course.state(), window=window)
+        return self.course.state()
 
-    def restore(self, state: StreamState) -> None:
+    def restore(self, state: State) -> None:
         """Go on where ``state`` was taken. Raises StateError for another data set, split, seed or window."""
-        came, own = _window(state), self.state()["window"]
-        if came != own:
-            raise StateError(
-                f"state of a window of {came[0]} blocks, runs of {came[1]}, {came[2]} lanes",
-                allowed=f"{own[0]} blocks, runs of {own[1]}, {own[2]} lanes",
-                do="open the release with the window of the state, or resume from it",
-                **state,
-            )
         self.course.restore(state)
 
     def comes_next(self, steps: int) -> Iterator[Coming]:
@@ -356,11 +340,3 @@ def _sized(parts: Parts) -> Parts:
         if entry.bytes != samples * parts.row_bytes:
             raise damaged(entry, f"{entry.bytes} bytes for {samples} samples of {parts.row_bytes} bytes")
     return parts
-
-
-def _window(state: StreamState) -> list[int]:
-    try:
-        blocks, run, lanes = (int(each) for each in state["window"])
-    except (KeyError, TypeError, ValueError):
-        raise unlike(state) from None
-    return [blocks, run, lanes]
