@@ -43,6 +43,7 @@ from warehouse.errors import (
 from warehouse.loader import Batch, Fetching, Loader, StreamingLoader, StreamingTableLoader, Window
 from warehouse.loader import origin as origins
 from warehouse.loader.seen import seen
+from warehouse.loader.streaming import windows_of
 from warehouse.manifest import BLOCK_BYTES, encode, read_manifest, seal
 
 LENGTH = 1 << 14
@@ -224,6 +225,24 @@ def test_a_state_of_another_order_is_refused(made: Path, straddling: Path) -> No
     for nonsense in ({"nonsense": 1}, {**state, "window": 7}, Loader(made, batch=8).state()):
         with pytest.raises(StateError, match="pass what"):
             StreamingLoader.resume(made, nonsense, batch=8)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("batch", "world", "drop_last"), [(8, 2, True), (6, 3, False), (5, 1, False)])
+def test_every_sample_is_seen_where_the_stream_hands_it_out(
+    made: Path, batch: int, world: int, drop_last: bool
+) -> None:
+    options = {"batch": batch, "world": world, "drop_last": drop_last, "window": Window(6, 1, 3), "epoch": 1}
+    expected = {}
+    for rank in range(world):
+        with opened(made, rank=rank, **options) as loader:
+            for step, each in enumerate(loader.comes_next(999)):
+                expected |= {sample: (step, rank, row) for row, sample in enumerate(each.samples.tolist())}
+    state = {**opened(made, **options).state(), "samples": 7 * batch}
+    windows = windows_of(read_manifest(made), state)
+    found = seen(state, np.arange(TOTAL), total=TOTAL, windows=windows, batch=batch, world=world, drop_last=drop_last)
+    told = zip(*(values.tolist() for values in (found.step, found.rank, found.row)), strict=True)
+    assert list(told) == [expected.get(sample, (-1, -1, -1)) for sample in range(TOTAL)]
+    assert sorted(np.flatnonzero(found.seen)) == sorted(sample for sample, at in expected.items() if at[0] < 7)
 
 
 def test_what_comes_next_is_what_comes_and_what_is_asked_for(server: FileServer) -> None:

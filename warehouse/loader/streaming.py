@@ -140,7 +140,7 @@ class Streaming(ABC, Generic[Kind]):
             epoch=epoch,
             drop_last=drop_last,
             order=Windows(f"{self.manifest.id}/{split}/{seed}", self.runs, self.window).samples,
-            window=[self.window.blocks, self.window.run or 1, self.window.lanes],
+            window=self.window.stated,
         )
         self._closing = ExitStack()
         self._blocks = Blocks(Arrivals(offer), self._disk(parts, fetching))
@@ -280,10 +280,7 @@ class StreamingLoader(Streaming[Manifest]):
         if isinstance(manifest, TableManifest):
             raise FormatError(f"{offer.origin.shown} holds rows of a table", do="read it with StreamingTableLoader")
         refuse_unknown_split(offer.origin.shown, manifest, split)
-        shards = [shard for shard in manifest.splits[split].shards if shard.samples]
-        index = {shard.data: manifest.files[shard.index] for shard in shards}
-        held = [(manifest.files[shard.data], shard.samples) for shard in shards]
-        return manifest, _sized(Parts(held, index, np.dtype(manifest.dtype), (manifest.sequence_length,)))
+        return manifest, _of_tokens(manifest, split)
 
     @cached_property
     def _reader(self) -> TokenReader:
@@ -332,6 +329,29 @@ class StreamingTableLoader(Streaming[TableManifest]):
         rows = np.empty(numbers.size, self._held.dtype)
         self._held.gather(numbers, rows)
         return row_batch(self.manifest, numbers, rows)
+
+
+def windows_of(manifest: Manifest, state: State) -> Windows | None:
+    """The order of the job whose state this is, where it streams the tokens of a release; None where it does not.
+
+    Raises StateError for what is no window.
+    """
+    if "window" not in state:
+        return None
+    try:
+        window = Window(*state["window"])
+    except TypeError:
+        raise unlike(state) from None
+    parts = _of_tokens(manifest, state["split"])
+    runs = Runs(parts.shards, parts.row_bytes, window.run or 1)
+    return Windows(f"{manifest.id}/{state['split']}/{state['seed']}", runs, window)
+
+
+def _of_tokens(manifest: Manifest, split: str) -> Parts:
+    shards = [shard for shard in manifest.splits[split].shards if shard.samples]
+    index = {shard.data: manifest.files[shard.index] for shard in shards}
+    held = [(manifest.files[shard.data], shard.samples) for shard in shards]
+    return _sized(Parts(held, index, np.dtype(manifest.dtype), (manifest.sequence_length,)))
 
 
 def _sized(parts: Parts) -> Parts:
