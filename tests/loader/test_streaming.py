@@ -433,6 +433,16 @@ def test_a_loader_that_is_closed_or_let_go_of_leaves_no_thread(made: Path) -> No
     assert until(lambda: streaming() == 0)
 
 
+def test_a_loader_that_is_closed_while_it_waits_says_so(server: FileServer) -> None:
+    server.fault = lambda asked, _: Fault(wait_s=2) if asked.endswith(".bin") else None
+    loader = opened(f"{server.url}/made/1", fetching=Fetching(1, 0))
+    closing = threading.Thread(target=lambda: until(lambda: bool(data_asked(server))) and loader.close())
+    closing.start()
+    with pytest.raises(UsageError, match="the loader is closed"):
+        next(loader.batches())
+    closing.join()
+
+
 WAITING = """
 import sys, time
 from warehouse.loader import StreamingLoader, Window

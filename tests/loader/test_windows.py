@@ -70,6 +70,14 @@ def test_runs_hold_each_sample_once_with_all_of_its_bytes(shape: Shape) -> None:
             assert begin // (run * BLOCK_BYTES) == found.start // (run * BLOCK_BYTES)
             told.append(sample)
     assert told == list(range(sum(sizes)))
+    each = {f"{n}.bin": -(-size * row_bytes // BLOCK_BYTES) for n, size in enumerate(sizes)}
+    before = {f"{n}.bin": sum(list(each.values())[:n]) for n in range(len(sizes))}
+    for number, (first, last, held) in enumerate(zip(*(values.tolist() for values in runs.spans()), strict=True)):
+        found = runs[number]
+        assert range(first, last) == range(
+            *(before[found.entry.path] + at for at in (found.blocks.start, found.blocks.stop))
+        )
+        assert held == min(found.blocks.stop * BLOCK_BYTES, found.entry.bytes) - found.blocks.start * BLOCK_BYTES
 
 
 @given(shape=shapes, epoch=st.integers(0, 2))

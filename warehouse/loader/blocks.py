@@ -73,20 +73,23 @@ def chosen(
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Which blocks of a split's files are kept in ``most_bytes``: of each file, bool of each block.
 
-    name: of the release; every process that has the same arguments chooses the same.
+    name: of the release; every process that has the same arguments chooses the same. A block that two runs share counts
+    for both.
     """
-    found = {entry.path: np.zeros(len(entry.blocks), np.bool_) for entry, _ in runs.shards}
-    left = most_bytes
+    found, left = {}, most_bytes
     for entry in indexes:
         found[entry.path] = np.full(len(entry.blocks), left >= entry.bytes)
         left -= entry.bytes if left >= entry.bytes else 0
-    for number in permuted(np.arange(len(runs)), n=len(runs), key=name).tolist():
-        run = runs[number]
-        needed = sum(length(run.entry, block) for block in run.blocks if not found[run.entry.path][block])
-        if needed > left:
-            break
-        found[run.entry.path][run.blocks.start : run.blocks.stop] = True
-        left -= needed
+    first, last, held = runs.spans()
+    order = permuted(np.arange(len(runs)), n=len(runs), key=name).view(np.int64)
+    fitting = order[: np.searchsorted(np.cumsum(held[order]), left, side="right")]
+    edges = np.zeros(sum(len(entry.blocks) for entry, _ in runs.shards) + 1, np.int64)
+    np.add.at(edges, first[fitting], 1)
+    np.add.at(edges, last[fitting], -1)
+    kept, at = np.cumsum(edges) > 0, 0
+    for entry, _ in runs.shards:
+        found[entry.path] = kept[at : at + len(entry.blocks)]
+        at += len(entry.blocks)
     return found
 
 

@@ -70,9 +70,12 @@ class Threads:
         self._begun = False
 
     def ask(self, number: int) -> Future[Arrived]:
-        """The run, when it has come."""
+        """The run, when it has come; cancelled where the threads were ended meanwhile."""
         future: Future[Arrived] = Future()
         self._tasks.put((number, future))
+        if self.closed:
+            future.cancel()
+            return future
         if not self._begun:
             self._begun = True
             for _ in range(self.count):
@@ -81,14 +84,16 @@ class Threads:
 
     def close(self) -> None:
         """End the threads: what they fetch is given up, what is asked for is cancelled."""
-        self.closed = True
         self.fetch.blocks.arrivals.stop.set()
         self.forget()
+        self.closed = True
         for _ in range(self.count):
             self._tasks.put(None)
 
     def forget(self) -> None:
         """Cancel what was asked for and not yet begun."""
+        if self.closed:  # what is left in the queue ends the threads
+            return
         try:
             while task := self._tasks.get_nowait():
                 task[1].cancel()

@@ -13,6 +13,7 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass, field
@@ -237,16 +238,22 @@ class Streaming(ABC, Generic[Kind]):
         if self.counters.batches:  # opened a while ago
             self._blocks.arrivals.offer.refuse_revoked()
         while self.course.unfinished:
-            if not self._close.alive:
-                raise UsageError("the loader is closed", do="open another")
             asked = time.perf_counter()
-            numbers, stalled = self._feed.step(self.course)
+            numbers, stalled = self._due()
             batch = make(numbers)
             self.course.advance()
             self.counters.count(batch, wait_s=time.perf_counter() - asked, stalled=stalled)
             self.counters.fetched = self._blocks.fetched
             yield batch
         self.course.turn()
+
+    def _due(self) -> tuple[Numbers, bool]:
+        try:
+            if self._close.alive:
+                return self._feed.step(self.course)
+        except CancelledError:  # closed by another thread
+            pass
+        raise UsageError("the loader is closed", do="open another")
 
     def _boundaries(self) -> Bounds:
         """Of each run that is in memory; from now on runs come with theirs."""

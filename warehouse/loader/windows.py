@@ -104,6 +104,17 @@ class Runs:
         start, stop = ((each - before) * self.row_bytes for each in (first, last))
         return Run(self.shards[shard][0], first, last, start, stop)
 
+    def spans(self) -> tuple[Numbers, Numbers, Numbers]:
+        """Of each run its first block, the one after its last, counted over all files, and the bytes of these."""
+        shard = np.searchsorted(self.firsts, self.edges[:-1], side="right") - 1
+        start, stop = ((edges - self.firsts[shard]) * self.row_bytes for edges in (self.edges[:-1], self.edges[1:]))
+        first, last = start // BLOCK_BYTES, -(-stop // BLOCK_BYTES)
+        sizes = np.diff(self.firsts) * self.row_bytes
+        blocks = -(-sizes // BLOCK_BYTES)
+        before = np.cumsum(blocks) - blocks
+        held = np.minimum(last * BLOCK_BYTES, sizes[shard]) - first * BLOCK_BYTES
+        return first + before[shard], last + before[shard], held
+
     def located(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
         """The run of each sample and its place there."""
         owner = np.searchsorted(self.edges, numbers, side="right") - 1
