@@ -87,7 +87,8 @@ class Runs:
         step = blocks * BLOCK_BYTES
         within = [np.arange(0, samples * row_bytes, step) for _, samples in self.shards]
         begins = [first - (-starts // row_bytes) for first, starts in zip(self.firsts, within, strict=False)]
-        self.edges: Numbers = np.unique(np.concatenate([*begins, self.firsts]).clip(0, self.firsts[-1]))
+        edges = np.concatenate([*begins, self.firsts[-1:]])  # twice the same: no sample begins in between
+        self.edges: Numbers = edges[np.diff(edges, prepend=-1) > 0]
 
     def __len__(self) -> int:
         return self.edges.size - 1
