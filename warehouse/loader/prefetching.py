@@ -228,6 +228,13 @@ class Feed:
         self._fill(after, steps=STEPS)
         return step.numbers, stalled
 
+    def boundaries(self) -> Held:
+        """Of each run that is in memory; from now on runs come with theirs."""
+        self.reset()
+        self.held.clear()
+        self.threads.fetch.pieces = True
+        return self.held
+
     def reset(self) -> None:
         """Forget what was asked for."""
         self.threads.forget()

@@ -33,7 +33,7 @@ from warehouse.loader.delivery import Counters, Sized
 from warehouse.loader.offering import Offer, offered
 from warehouse.loader.prefetching import Feed, Fetch, Held, Threads, step_of
 from warehouse.loader.rows import Array, RowBatch, row_batch, row_dtype
-from warehouse.loader.shards import Bounds, refuse_unknown_split
+from warehouse.loader.shards import refuse_unknown_split
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens
 from warehouse.loader.windows import Runs, Window, Windows
 from warehouse.manifest import AnyManifest, FileEntry, Manifest, TableManifest, damaged
@@ -145,8 +145,7 @@ class Streaming(ABC, Generic[Kind]):
         )
         self._closing = ExitStack()
         self._blocks = Blocks(Arrivals(offer), self._disk(parts, fetching))
-        self._fetch = Fetch(self.runs, self._blocks, Indexes(self._blocks), parts.index)
-        threads = Threads(self._fetch, fetching.threads)
+        threads = Threads(Fetch(self.runs, self._blocks, Indexes(self._blocks), parts.index), fetching.threads)
         self._held = Held(self.runs, (parts.dtype, parts.shape), self._slots())
         self._feed = Feed(self._held, threads, ahead=fetching.ahead_bytes)
         self._closing.callback(threads.close)
@@ -255,13 +254,6 @@ class Streaming(ABC, Generic[Kind]):
             pass
         raise UsageError("the loader is closed", do="open another")
 
-    def _boundaries(self) -> Bounds:
-        """Of each run that is in memory; from now on runs come with theirs."""
-        self._feed.reset()
-        self._held.clear()
-        self._fetch.pieces = True
-        return self._held
-
     def _slots(self) -> int:
         """Runs in memory: of the windows of this rank's lanes, each of which lies over two more than it has."""
         lanes, world, run = self.window.lanes, self.course.world, self.window.run or 1
@@ -291,8 +283,8 @@ class StreamingLoader(Streaming[Manifest]):
 
     @cached_property
     def _reader(self) -> TokenReader:
-        part = (Path(self._fetch.blocks.arrivals.offer.origin.shown), self.manifest, self.course.split)
-        return TokenReader([part], checked=True, opened=(self._held, self._boundaries))
+        part = (Path(self._blocks.arrivals.offer.origin.shown), self.manifest, self.course.split)
+        return TokenReader([part], checked=True, opened=(self._held, self._feed.boundaries))
 
     def __iter__(self) -> Iterator[Tokens]:
         """This rank's rows of each remaining global batch of the epoch: [rows, sequence_length], a fresh array each."""

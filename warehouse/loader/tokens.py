@@ -72,16 +72,11 @@ class TokenReader:
         self, parts: Sequence[tuple[Path, Manifest, str]], *, checked: bool, opened: Opened | None = None
     ) -> None:
         self.parts = tuple(parts)
-        self.samples, self.sizes, self._bounds = self._opened(checked) if opened is None else _alone(*opened)
+        self.samples, self.sizes, self._bounds = _mapped(self.parts, checked) if opened is None else _alone(*opened)
         self.dtype, self.length = np.dtype(parts[0][1].dtype), parts[0][1].sequence_length
         self._before = np.cumsum([0, *self.sizes[:-1]], dtype=np.int64)
         self._pads = np.array([manifest.pad_id for _, manifest, _ in parts])
         self._boundaries: Bounds = ()
-
-    def _opened(self, checked: bool) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
-        samples = [open_samples(folder, manifest, split, checked=checked) for folder, manifest, split in self.parts]
-        sizes = tuple(part.total for part in samples)
-        return joined(samples), sizes, lambda: [bounds for part in self.parts for bounds in open_boundaries(*part)]
 
     def ready(self, *, boundaries: bool, positions: bool, loss_mask: bool) -> Wanted:
         """What to pass to ``read``; the first time that it needs the indexes they are hashed."""
@@ -122,6 +117,14 @@ class TokenReader:
             bounds = self._boundaries[shard]
             found.append(bounds.lengths[bounds.firsts[row] : bounds.firsts[row + 1]])
         return np.concatenate(found), np.array([len(lengths) for lengths in found[1:]], np.int64)
+
+
+def _mapped(
+    parts: Sequence[tuple[Path, Manifest, str]], checked: bool
+) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
+    samples = [open_samples(folder, manifest, split, checked=checked) for folder, manifest, split in parts]
+    sizes = tuple(part.total for part in samples)
+    return joined(samples), sizes, lambda: [bounds for part in parts for bounds in open_boundaries(*part)]
 
 
 def _alone(samples: Rows, bounds: Callable[[], Bounds]) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
