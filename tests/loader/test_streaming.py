@@ -42,8 +42,8 @@ from warehouse.errors import (
 )
 from warehouse.loader import Batch, Fetching, Loader, StreamingLoader, StreamingTableLoader, Window
 from warehouse.loader import origin as origins
+from warehouse.loader.parts import windows_of
 from warehouse.loader.seen import seen
-from warehouse.loader.streaming import windows_of
 from warehouse.manifest import BLOCK_BYTES, encode, read_manifest, seal
 
 LENGTH = 1 << 14

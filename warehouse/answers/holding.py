@@ -17,8 +17,8 @@ from warehouse.datasets import DOCUMENTS, Manifest, Piece, holding, read_manifes
 from warehouse.errors import NotFound, StateError, UsageError
 from warehouse.loader import State
 from warehouse.loader.course import unlike
+from warehouse.loader.parts import windows_of
 from warehouse.loader.seen import seen
-from warehouse.loader.streaming import windows_of
 
 
 @dataclass(frozen=True, slots=True)

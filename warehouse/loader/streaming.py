@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import CancelledError
 from contextlib import ExitStack
 from copy import copy
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import numpy as np
 
@@ -31,12 +31,13 @@ from warehouse.loader.cache import claimed
 from warehouse.loader.course import Course, Numbers, State, check_shape, unlike
 from warehouse.loader.delivery import Counters, Sized
 from warehouse.loader.offering import Offer, offered
+from warehouse.loader.parts import Parts, of_tokens, sized
 from warehouse.loader.prefetching import Feed, Fetch, Held, Threads, step_of
 from warehouse.loader.rows import Array, RowBatch, row_batch, row_dtype
 from warehouse.loader.shards import refuse_unknown_split
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens
 from warehouse.loader.windows import Runs, Window, Windows
-from warehouse.manifest import AnyManifest, FileEntry, Manifest, TableManifest, damaged
+from warehouse.manifest import AnyManifest, Manifest, TableManifest
 
 Made = TypeVar("Made", bound=Sized)
 Kind = TypeVar("Kind", bound=AnyManifest)
@@ -85,21 +86,6 @@ class Coming:
 
     samples: Numbers
     blocks: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What a kind of release says of a split: file and samples of each shard, index of each, form of a sample."""
-
-    shards: Sequence[tuple[FileEntry, int]]
-    index: dict[str, FileEntry]
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...] = ()
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a sample."""
-        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
 class Streaming(ABC, Generic[Kind]):
@@ -279,7 +265,7 @@ class StreamingLoader(Streaming[Manifest]):
         if isinstance(manifest, TableManifest):
             raise FormatError(f"{offer.origin.shown} holds rows of a table", do="read it with StreamingTableLoader")
         refuse_unknown_split(offer.origin.shown, manifest, split)
-        return manifest, _of_tokens(manifest, split)
+        return manifest, of_tokens(manifest, split)
 
     @cached_property
     def _reader(self) -> TokenReader:
@@ -314,7 +300,7 @@ class StreamingTableLoader(Streaming[TableManifest]):
         refuse_unknown_split(offer.origin.shown, manifest, split)
         shards = [shard for shard in manifest.splits[split].shards if shard.samples]
         held = [(manifest.files[shard.data], shard.samples) for shard in shards]
-        return manifest, _sized(Parts(held, {}, row_dtype(manifest)))
+        return manifest, sized(Parts(held, {}, row_dtype(manifest)))
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
         """This rank's rows of each remaining global batch of the epoch, as columns."""
@@ -328,34 +314,3 @@ class StreamingTableLoader(Streaming[TableManifest]):
         rows = np.empty(numbers.size, self._held.dtype)
         self._held.gather(numbers, rows)
         return row_batch(self.manifest, numbers, rows)
-
-
-def windows_of(manifest: Manifest, state: State) -> Windows | None:
-    """The order of the job whose state this is, where it streams the tokens of a release; None where it does not.
-
-    Raises StateError for what is no window.
-    """
-    if "window" not in state:
-        return None
-    try:
-        window = Window(*state["window"])
-    except TypeError:
-        raise unlike(state) from None
-    parts = _of_tokens(manifest, state["split"])
-    runs = Runs(parts.shards, parts.row_bytes, window.run or 1)
-    return Windows(f"{manifest.id}/{state['split']}/{state['seed']}", runs, window)
-
-
-def _of_tokens(manifest: Manifest, split: str) -> Parts:
-    shards = [shard for shard in manifest.splits[split].shards if shard.samples]
-    index = {shard.data: manifest.files[shard.index] for shard in shards}
-    held = [(manifest.files[shard.data], shard.samples) for shard in shards]
-    return _sized(Parts(held, index, np.dtype(manifest.dtype), (manifest.sequence_length,)))
-
-
-def _sized(parts: Parts) -> Parts:
-    """The same. Raises IntegrityError for a file that has other bytes than its samples."""
-    for entry, samples in parts.shards:
-        if entry.bytes != samples * parts.row_bytes:
-            raise damaged(entry, f"{entry.bytes} bytes for {samples} samples of {parts.row_bytes} bytes")
-    return parts
