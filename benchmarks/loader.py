@@ -26,7 +26,8 @@ cache. Memory is what is neither file nor shared (RssAnon) after 20 batches, at 
 
 Kills: a process that trains all ranks in turn and reports each step with its state is killed (SIGKILL) after random
 steps, and the next goes on from the last report in another world: 100 times an epoch of a release, 100 times a mixture
-of three sources whose phases change. Lost and duplicated are samples, counted by source and epoch. Last line: JSON.
+of three sources whose phases change. Lost and duplicated are samples, counted by source and epoch. Streaming: see
+``loader_stream.py``. Last line: JSON.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ import peers
 import pyarrow as pa
 import pyarrow.parquet as pq
 from loader_peers import IN_PEERS, IN_TORCH, LENGTH, OVER_TORCH, READERS
+from loader_stream import streamed
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from loader_kills import killed, resumed, worlds
@@ -78,7 +80,7 @@ def main() -> None:
         folder = Path(name)
         pythons = {} if asked.own else environments()
         found = written(folder, asked.samples, pythons) | pace(folder, pythons) | at_10_9(folder)
-        found |= killed(folder) | {"worlds_identical": worlds(folder)}
+        found |= killed(folder) | {"worlds_identical": worlds(folder)} | streamed(folder, asked.samples)
         found |= resumed(folder, asked.samples, pythons.get(IN_TORCH[0]))
     print(json.dumps(found))
 

@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import pytest
+from file_server import files_served
 from written_foreign import mds_tokens, tar_records
 from written_release import write_release, write_rows
 
@@ -59,6 +60,17 @@ def test_other_projects_data_sets_are_read_as_tokens_or_as_records(
     told = json.loads(ended.out)
     assert ended.status == 0 and told["samples"] > 12 and told["epoch"] > 0
     assert size is None or told["bytes"] == told["samples"] * size
+
+
+@pytest.mark.parametrize("written", [lambda folder: write_release(folder, (40, 0, 33, 30)), write_rows])
+def test_a_url_is_streamed_and_its_secrets_are_not_shown(tmp_path: Path, warehouse, written) -> None:
+    written(tmp_path / "release")
+    with files_served(tmp_path) as server:
+        url = f"{server.url}/release?token=hush-hush"
+        ended = warehouse("loader", "bench", url, "--batch", "8", "--seconds", "0.01", "--threads", "2")
+    assert ended.status == 0, ended.err
+    assert f"samples of {server.url}/release in " in ended.out and "hush" not in ended.out
+    assert {each.query for each in server.asked} == {"token=hush-hush"}
 
 
 def test_a_terminal_sees_the_pace_on_the_way_and_an_empty_line_in_the_end(tmp_path: Path, monkeypatch) -> None:

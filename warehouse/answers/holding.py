@@ -17,6 +17,7 @@ from warehouse.datasets import DOCUMENTS, Manifest, Piece, holding, read_manifes
 from warehouse.errors import NotFound, StateError, UsageError
 from warehouse.loader import State
 from warehouse.loader.course import unlike
+from warehouse.loader.parts import windows_of
 from warehouse.loader.seen import seen
 
 
@@ -134,6 +135,7 @@ def _sightings(manifest: Manifest, job: Job, samples: list[tuple[str, int]]) -> 
         batch=job.batch,
         world=job.world,
         drop_last=job.drop_last,
+        windows=windows_of(manifest, job.state),
     )
     columns = (found.seen.tolist(), *map(_known, (found.step, found.rank, found.row)))
     return {(split, sample): Sighting(*values) for sample, *values in zip(mine, *columns, strict=True)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from warehouse.loader import Loader, RecordLoader, TableLoader
-    from warehouse.loader.bench import Pace
+    from warehouse.loader.bench import AnyLoader, Pace
 
 
 CLEARED = "\r\x1b[K"
@@ -36,33 +38,37 @@ def loader_verb(ctx: click.Context) -> None:
 
 
 @loader_verb.command("bench")
-@click.argument("release", metavar="PATH|NAME[@V]|FORMAT:PLACE")
+@click.argument("release", metavar="PATH|NAME[@V]|URL|FORMAT:PLACE")
 @click.option("--split", metavar="NAME", default="train", show_default=True, help="Split to read.")
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Samples of a batch.")
 @click.option("--seconds", type=click.FloatRange(0.01), default=5.0, show_default=True, help="Time to read for.")
 @click.option(
-    "--threads", type=click.IntRange(0), default=0, show_default=True, help="Threads that make batches ahead."
+    "--threads",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Threads that make batches ahead; of a URL, that fetch blocks (0: 8).",
 )
 @place.as_json
 @place.placed
 def bench(release: str, *, split: str, batch: int, seconds: float, threads: int, json_: bool) -> None:
     """Read a split in shuffled batches, epoch after epoch, and say how fast.
 
-    Each block is compared with its hash when first touched. On a terminal a line shows the pace so far.
-    FORMAT:PLACE is another project's data set: mds:, litdata:, megatron:, webdataset: or parquet:.
+    Each block is compared with its hash when first touched. A URL is streamed, shuffled in windows. FORMAT:PLACE is
+    another project's data set: mds:, litdata:, megatron:, webdataset: or parquet:. On a terminal a line shows the pace
+    so far.
 
     \b
     Example:
       warehouse loader bench example@1 --seconds 2 --threads 2
+      warehouse loader bench https://host/datasets/example@1
       warehouse loader bench mds:shards --split validation
     """
     from warehouse.loader.bench import paced
-    from warehouse.loader.foreign import is_foreign
 
-    path = release if is_foreign(release) else place.release_path(release)
-    kind = _kind(path, split)
+    path, opened = _streamed(release, threads) if _is_far(release) else _mapped(release, split)
     pace = paced(
-        lambda: kind(path, split=split, batch=batch, drop_last=False),
+        lambda: opened(split=split, batch=batch, drop_last=False),
         seconds=seconds,
         threads=threads,
         shown=_show if sys.stderr.isatty() else lambda _: None,
@@ -82,6 +88,20 @@ def bench(release: str, *, split: str, batch: int, seconds: float, threads: int,
     return None
 
 
+def _is_far(release: str) -> bool:
+    from warehouse.loader.foreign import is_foreign
+
+    return not is_foreign(release) and ("://" in release or release.startswith("channel:"))
+
+
+def _mapped(release: str, split: str) -> tuple[str, Callable[..., AnyLoader]]:
+    """How what lies here is called, and what opens it."""
+    from warehouse.loader.foreign import is_foreign
+
+    path = release if is_foreign(release) else place.release_path(release)
+    return str(path), partial(_kind(path, split), path)
+
+
 def _kind(path: Path | str, split: str) -> type[Loader | RecordLoader | TableLoader]:
     """What opens it."""
     from warehouse.loader import Loader, RecordLoader, TableLoader
@@ -91,6 +111,16 @@ def _kind(path: Path | str, split: str) -> type[Loader | RecordLoader | TableLoa
     if is_foreign(path):
         return Loader if open_foreign(path, split, checked=False).fixed is not None else RecordLoader
     return TableLoader if isinstance(read_any(Path(path)), TableManifest) else Loader
+
+
+def _streamed(release: str, threads: int) -> tuple[str, Callable[..., AnyLoader]]:
+    """The same of one that stays where it lies."""
+    from warehouse.loader import Fetching, StreamingLoader, StreamingTableLoader, offered
+    from warehouse.manifest import TableManifest
+
+    offer = offered(release)
+    kind = StreamingTableLoader if isinstance(offer.whole, TableManifest) else StreamingLoader
+    return offer.origin.shown, partial(kind, release, fetching=Fetching(threads=threads or Fetching().threads))
 
 
 def _show(pace: Pace) -> None:

@@ -13,7 +13,7 @@ from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from warehouse.loader import Pulled
-    from warehouse.loader.pulling import Offer
+    from warehouse.loader.offering import Offer
 
 
 @click.command("pull")

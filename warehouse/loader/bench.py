@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from warehouse.loader.loader import Loader
 from warehouse.loader.records import RecordBatch, RecordLoader
 from warehouse.loader.rows import RowBatch, TableLoader
+from warehouse.loader.streaming import StreamingLoader, StreamingTableLoader
 from warehouse.loader.tokens import Batch
 
 SHOWN_EVERY_S = 0.5
-AnyLoader = Loader | RecordLoader | TableLoader
+COUNTED = ("batches", "samples", "bytes", "stalls", "wait_s")
+
+AnyLoader = Loader | RecordLoader | TableLoader | StreamingLoader | StreamingTableLoader
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def paced(opened: Callable[[], AnyLoader], *, seconds: float, threads: int = 0, 
     start, cpu = time.perf_counter(), time.process_time()
 
     def pace() -> Pace:
-        counters = {name: value for name, value in asdict(loader.counters).items() if name != "first_s"}
+        counters = {name: getattr(loader.counters, name) for name in COUNTED}
         return Pace(
             wall_s=time.perf_counter() - start,
             cpu_s=time.process_time() - cpu,
@@ -81,4 +84,6 @@ def _batches(loader: AnyLoader, threads: int) -> Iterator[Batch | RecordBatch | 
     """The rest of an epoch."""
     if isinstance(loader, Loader):
         return loader.batches(threads=threads, reuse=True)
-    return loader.batches(threads=threads)
+    if isinstance(loader, TableLoader | RecordLoader):
+        return loader.batches(threads=threads)
+    return loader.batches(reuse=True) if isinstance(loader, StreamingLoader) else loader.batches()

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from warehouse.errors import StorageFull
-from warehouse.loader.pulling import Offer, Progress, Pulled, fetch
+from warehouse.loader.offering import Offer
+from warehouse.loader.pulling import Progress, Pulled, fetch
 from warehouse.manifest import NAME
 
 ADMISSION = ".admission"
@@ -41,33 +42,43 @@ def cached(
 
     Raises StorageFull where the cache cannot hold it beside those in use, before anything is removed; else as ``pull``.
     """
+    with claimed(cache, offer.key, offer.size, most_bytes=most_bytes) as folder:
+        yield fetch(offer, folder, workers=workers, progress=progress)
+
+
+@contextmanager
+def claimed(cache: Path | str, key: str, size: int, *, most_bytes: int) -> Iterator[Path]:
+    """The folder of that name in the cache, with room for ``size`` bytes; while the block lasts it is in use.
+
+    Raises StorageFull as ``cached``.
+    """
     home = Path(cache)
     home.mkdir(parents=True, exist_ok=True)
-    with (home / f"{offer.key}.lock").open("a+", encoding="ascii") as lock:
+    with (home / f"{key}.lock").open("a+", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        _admit(home, offer, lock, most_bytes)
+        _admit(home, key, size, lock, most_bytes)
         try:
-            yield fetch(offer, home / offer.key, workers=workers, progress=progress)
+            yield home / key
         finally:
             now = time.time_ns()
             os.utime(lock.fileno(), ns=(now, now))
 
 
-def _admit(home: Path, offer: Offer, lock: IO[str], most_bytes: int) -> None:
+def _admit(home: Path, key: str, size: int, lock: IO[str], most_bytes: int) -> None:
     """Make room for the release, and say that it takes it. One process at a time does so."""
     with ExitStack() as held:
         alone = held.enter_context((home / ADMISSION).open("a"))
         fcntl.flock(alone, fcntl.LOCK_EX)
-        others = [_kept(held, path) for path in home.glob("*.lock") if path.stem != offer.key]
+        others = [_kept(held, path) for path in home.glob("*.lock") if path.stem != key]
         used = sum(other.size for other in others if other.lock is None)
-        if used + offer.size > most_bytes:
+        if used + size > most_bytes:
             raise StorageFull(
-                f"{offer.size:,} bytes do not fit in {home}, where {used:,} are in use",
+                f"{size:,} bytes do not fit in {home}, where {used:,} are in use",
                 allowed=f"{most_bytes:,} bytes in all",
                 do="allow more, or pull a part; nothing was removed",
             )
-        _evict(home, others, sum(other.size for other in others) + offer.size - most_bytes)
-        _state(lock, offer.size)
+        _evict(home, others, sum(other.size for other in others) + size - most_bytes)
+        _state(lock, size)
 
 
 def _kept(held: ExitStack, path: Path) -> _Kept:

@@ -11,47 +11,32 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
-from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from pathlib import Path
 
 import xxhash
 
-from warehouse import signature
-from warehouse.errors import InputError, IntegrityError, NetworkError, NotFound, Revoked, StorageFull, UsageError
-from warehouse.loader.origin import Origin, find, wait_s
+from warehouse.errors import Revoked, StorageFull, UsageError
+from warehouse.loader.arriving import RUN_BLOCKS, Arrivals, consecutive, length
+from warehouse.loader.offering import DRAFT, LOCK, MARK, Offer, as_json, offered
 from warehouse.manifest import (
     BLOCK_BYTES,
     NAME,
     PART,
     REVOKED,
-    AnyManifest,
     FileEntry,
-    Part,
     check_file,
-    damaged,
-    decode,
-    portion,
     revocation,
     taken_back,
 )
 from warehouse.signature import SIGNATURE
 
-RUN_BLOCKS = 8
-"""Blocks of one request, where the origin gives ranges."""
-FLIPS = 2
-"""Times a block may come damaged before it is given up."""
-MARK, LOCK, DRAFT = ".pull.json", ".pull.lock", ".pull.draft"
-OWN = (MARK, LOCK, DRAFT, NAME, PART, REVOKED, SIGNATURE)
 FULL = (errno.ENOSPC, errno.EDQUOT)
 Lacking = tuple[FileEntry, list[int]]
 """A file that is not whole, and the numbers of its blocks that are not there or not right."""
@@ -71,50 +56,6 @@ class Pulled:
     bytes: int
     fetched: int
     again: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Offer:
-    """A release as its origin offers it: the manifest's bytes, and what is wanted of it (None: everything)."""
-
-    origin: Origin
-    raw: bytes
-    whole: AnyManifest
-    part: Part | None = None
-    signed: bytes | None = None
-    known_why: str | None = None
-
-    @cached_property
-    def wanted(self) -> AnyManifest:
-        """The manifest, of the part alone where one is wanted."""
-        return self.whole if self.part is None else portion(self.whole, self.part)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the wanted files."""
-        return sum(entry.bytes for entry in self.wanted.files.values())
-
-    @property
-    def key(self) -> str:
-        """A name for a folder that holds it."""
-        splits = self.part.splits if self.part and self.part.splits != tuple(self.whole.splits) else ()
-        return ".".join([self.wanted.id, *splits])
-
-    @property
-    def mark(self) -> bytes:
-        """What tells this release, and this part of it, from any other."""
-        return _json({"manifest": hashlib.sha256(self.raw).hexdigest(), "part": self.part and asdict(self.part)})
-
-    def refuse_revoked(self) -> None:
-        """Raise Revoked, with the reason, where the release was taken back by now."""
-        why, said = self.known_why, self.origin.small(REVOKED)
-        if said is not None:
-            try:
-                why = str(json.loads(said)["why"])
-            except (ValueError, KeyError, TypeError):
-                raise IntegrityError(f"{self.origin.shown}/{REVOKED} gives no reason", do="check the origin") from None
-        if why is not None:
-            raise taken_back(self.origin.shown, why)
 
 
 def pull(
@@ -147,64 +88,16 @@ def pull(
     return fetch(offer, Path(to), workers=workers, progress=progress)
 
 
-def offered(
-    location: Path | str,
-    *,
-    rank: int = 0,
-    world: int = 1,
-    splits: Sequence[str] = (),
-    key: Path | None = None,
-    headers: Mapping[str, str] | None = None,
-    allow_private: bool = False,
-) -> Offer:
-    """What lies at a location: nothing but the manifest, and its signature, is fetched. Options as of ``pull``."""
-    found = find(location, headers=headers, private=allow_private)
-    where, signed = f"{found.origin.shown}/{NAME}", found.origin.small(SIGNATURE)
-    if key is not None:
-        signature.check(found.manifest, signed, key, where=where)
-    whole = decode(found.manifest, where)
-    _refuse_paths(whole, where)
-    return Offer(found.origin, found.manifest, whole, _part(whole, rank, world, splits), signed, found.why)
-
-
-def _part(manifest: AnyManifest, rank: int, world: int, splits: Sequence[str]) -> Part | None:
-    """What a rank takes of these splits, all of them where none is named; None for everything."""
-    if world < 1 or not 0 <= rank < world:
-        raise UsageError(f"rank {rank} of a world of {world}", allowed=f"0 to {max(world, 1) - 1}")
-    if not splits and world == 1:
-        return None
-    part = Part(tuple(splits) or tuple(manifest.splits), rank, world)
-    for name in portion(manifest, part).splits:
-        shards = len(manifest.splits[name].shards)
-        if shards < world:
-            raise UsageError(
-                f"split {name!r} has {shards} shards for {world} ranks",
-                allowed="a shard or more for each rank",
-                do="name the splits that are read in parts (--split), and pull the others whole",
-            )
-    return part
-
-
-def _refuse_paths(manifest: AnyManifest, where: str) -> None:
-    """Raise IntegrityError for a file that would lie elsewhere than below the folder, or where something else does."""
-    for path, entry in manifest.files.items():
-        parts = PurePosixPath(path).parts
-        inside = parts and path == "/".join(parts) and parts[0] != "/" and ".." not in parts and "\0" not in path
-        sized = isinstance(entry.bytes, int) and len(entry.blocks) == -(-entry.bytes // BLOCK_BYTES)
-        if not inside or not sized or path != entry.path or path in OWN:
-            raise IntegrityError(f"{where} names the file {path!r:.200}", allowed="paths below it, with all blocks")
-
-
 def fetch(offer: Offer, to: Path, *, workers: int = 8, progress: Progress | None = None) -> Pulled:
     """Bring what is offered into the folder; raises as ``pull``."""
-    with _room(to), _alone(to) as waited:
+    with room(to), _alone(to) as waited:
         there = _there(offer, to)
         try:
             offer.refuse_revoked()
             entries = list(offer.wanted.files.values())
             missing = [] if there and waited else _missing(to, entries, workers)
-            needed = sum(_length(entry, number) for entry, wrong in missing for number in wrong)
-            transfer = _Transfer(offer, to, missing, needed, progress)
+            needed = sum(length(entry, number) for entry, wrong in missing for number in wrong)
+            transfer = _Transfer(Arrivals(offer), to, missing, needed, progress)
             if missing or not there:
                 _begin(offer, to, needed)
                 transfer.run(workers)
@@ -214,18 +107,21 @@ def fetch(offer: Offer, to: Path, *, workers: int = 8, progress: Progress | None
         except Revoked as error:
             _withdraw(offer, to, error)
             raise
-        return Pulled(to, offer.wanted.id, len(entries), offer.size, transfer.came, tuple(sorted(transfer.again)))
+        return Pulled(
+            to, offer.wanted.id, len(entries), offer.size, transfer.came, tuple(sorted(transfer.arrivals.again))
+        )
 
 
 @contextmanager
-def _room(to: Path) -> Iterator[None]:
+def room(to: Path) -> Iterator[None]:
+    """A block that writes there; what the disk has no room for is a StorageFull."""
     try:
         yield
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise StorageFull(
-            f"no space left at {to}", do="free some and pull again: what came stays, and is not fetched twice"
+            f"no space left at {to}", do="free some and run it again: what came stays, and is not fetched twice"
         ) from error
 
 
@@ -266,11 +162,7 @@ def _there(offer: Offer, to: Path) -> bool:
 
 
 def _part_bytes(offer: Offer) -> bytes | None:
-    return None if offer.part is None else _json(asdict(offer.part))
-
-
-def _json(values: Mapping[str, object]) -> bytes:
-    return (json.dumps(values, indent=1, sort_keys=True) + "\n").encode()
+    return None if offer.part is None else as_json(asdict(offer.part))
 
 
 def _missing(to: Path, entries: Sequence[FileEntry], workers: int) -> list[Lacking]:
@@ -287,15 +179,11 @@ def _wrong_blocks(path: Path, entry: FileEntry) -> list[int] | None:
             wrong = [
                 number
                 for number, recorded in enumerate(entry.blocks)
-                if xxhash.xxh3_64_hexdigest(stream.read(_length(entry, number))) != recorded
+                if xxhash.xxh3_64_hexdigest(stream.read(length(entry, number))) != recorded
             ]
             return None if not wrong and os.fstat(stream.fileno()).st_size == entry.bytes else wrong
     except FileNotFoundError:
         return list(range(len(entry.blocks)))
-
-
-def _length(entry: FileEntry, number: int) -> int:
-    return min(BLOCK_BYTES, entry.bytes - number * BLOCK_BYTES)
 
 
 def _begin(offer: Offer, to: Path, needed: int) -> None:
@@ -353,7 +241,7 @@ def _sync(path: Path) -> None:
 def _withdraw(offer: Offer, to: Path, error: Revoked) -> None:
     """Of a release that was taken back: have a complete copy say so, and delete what came of another."""
     if (to / NAME).is_file():
-        _write(to / REVOKED, _json({"why": error.values["why"]}))
+        _write(to / REVOKED, as_json({"why": error.values["why"]}))
         return
     if (to / MARK).is_file():
         for path in offer.wanted.files:
@@ -363,18 +251,14 @@ def _withdraw(offer: Offer, to: Path, error: Revoked) -> None:
 
 @dataclass(slots=True)
 class _Transfer:
-    """The blocks of ``missing``, ``needed`` bytes, on their way. came: bytes of them so far; again: those that came
-    damaged at first.
-    """
+    """The blocks of ``missing``, ``needed`` bytes, on their way. came: bytes of them so far."""
 
-    offer: Offer
+    arrivals: Arrivals
     to: Path
     missing: Sequence[Lacking]
     needed: int
     progress: Progress | None
     came: int = 0
-    again: set[str] = field(default_factory=set)
-    stop: threading.Event = field(default_factory=threading.Event)
     turn: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, workers: int) -> None:
@@ -389,17 +273,17 @@ class _Transfer:
                 for done in as_completed([pool.submit(self._brought, *run) for run in self._runs()]):
                     done.result()
             except BaseException:
-                self.stop.set()
+                self.arrivals.stop.set()
                 pool.shutdown(cancel_futures=True)
                 raise
 
     def _runs(self) -> Iterator[tuple[FileEntry, int, int]]:
         """A file, its first block and the one after the last, of each request."""
         for entry, wrong in self.missing:
-            if not self.offer.origin.ranged and wrong:
+            if not self.arrivals.offer.origin.ranged and wrong:
                 yield entry, wrong[0], wrong[-1] + 1
                 continue
-            for first, last in _consecutive(wrong):
+            for first, last in consecutive(wrong):
                 for at in range(first, last, RUN_BLOCKS):
                     yield entry, at, min(at + RUN_BLOCKS, last)
 
@@ -407,79 +291,18 @@ class _Transfer:
         try:
             self._bring(entry, at, last)
         except BaseException:
-            self.stop.set()
+            self.arrivals.stop.set()
             raise
 
     def _bring(self, entry: FileEntry, at: int, last: int) -> None:
-        """Blocks at to last - 1 of a file, begun again after the last one that came where something goes wrong."""
-        tries = flips = 0
+        """Blocks at to last - 1 of a file, each put where it belongs."""
         with (self.to / entry.path).open("r+b", buffering=0) as target:
-            while at < last and not self.stop.is_set():
-                try:
-                    for block in self._blocks(entry, at, last):
-                        if xxhash.xxh3_64_hexdigest(block) != entry.blocks[at]:
-                            flips += 1
-                            self._note_flip(entry, at, flips)
-                            break
-                        os.pwrite(target.fileno(), block, at * BLOCK_BYTES)
-                        at, tries, flips = at + 1, 0, 0
-                        self._say(len(block))
-                        if self.stop.is_set():
-                            return
-                except NetworkError as error:
-                    tries += 1
-                    if tries == self.offer.origin.tries:
-                        raise
-                    self.stop.wait(wait_s(tries, error))
-                except (NotFound, InputError) as error:
-                    self._explain(entry, error)
-
-    def _blocks(self, entry: FileEntry, at: int, last: int) -> Iterator[bytes]:
-        """The blocks as they come; a file that ends before is explained."""
-        held, stop = bytearray(), min(last * BLOCK_BYTES, entry.bytes)
-        for piece in self.offer.origin.read(entry.path, at * BLOCK_BYTES, stop):
-            held += piece
-            while at < last and len(held) >= _length(entry, at):
-                length = _length(entry, at)
-                yield bytes(held[:length])
-                del held[:length]
-                at += 1
-        if at < last:
-            self._explain(entry, NetworkError(f"{entry.path} ended before block {at}", do="pull again"))
-
-    def _note_flip(self, entry: FileEntry, number: int, flips: int) -> None:
-        """Count a block that came damaged for the ``flips``-th time; raise IntegrityError where that is enough."""
-        start, shown = number * BLOCK_BYTES, self.offer.origin.shown
-        if flips == FLIPS:
-            span = f"block {number} (bytes {start} to {start + _length(entry, number)})"
-            raise damaged(entry, f"{span} comes from {shown} other than its hash", block=number)
-        self.again.add(f"{entry.path}: block {number}")
-
-    def _explain(self, entry: FileEntry, error: InputError | NetworkError | NotFound) -> NoReturn:
-        """Raise what is behind a file that cannot be had: the release was revoked, it is gone, or of another size."""
-        self.offer.refuse_revoked()
-        if isinstance(error, NotFound):
-            raise damaged(entry, f"the file is missing in {self.offer.origin.shown}") from None
-        size = self.offer.origin.size(entry.path)
-        if size is not None and size != entry.bytes:
-            raise damaged(entry, f"{size} bytes in {self.offer.origin.shown} where {entry.bytes} were recorded")
-        raise error
+            for number, block in enumerate(self.arrivals.blocks(entry, at, last), at):
+                os.pwrite(target.fileno(), block, number * BLOCK_BYTES)
+                self._say(len(block))
 
     def _say(self, came: int) -> None:
         with self.turn:
             self.came += came
             if self.progress is not None:
                 self.progress(self.came, self.needed)
-
-
-def _consecutive(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Runs of numbers without a gap: the first, and the one after the last."""
-    first = last = None
-    for number in numbers:
-        if first is None or number != last:
-            if first is not None and last is not None:
-                yield first, last
-            first = number
-        last = number + 1
-    if first is not None and last is not None:
-        yield first, last

@@ -120,7 +120,7 @@ class TableLoader:
     def _made(self, numbers: npt.NDArray[np.int64], _: int) -> RowBatch:
         rows = np.empty(numbers.size, self.dtype)
         self._rows.gather(numbers, rows)
-        return _batch(self.manifest, numbers, rows)
+        return row_batch(self.manifest, numbers, rows)
 
     def state(self) -> State:
         """Where the epoch stands: five small values, equal on every rank; store it beside the model."""
@@ -131,7 +131,8 @@ class TableLoader:
         self.course.restore(state)
 
 
-def _batch(manifest: TableManifest, numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> RowBatch:
+def row_batch(manifest: TableManifest, numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> RowBatch:
+    """The rows as columns, with which of their values are there."""
     columns = {column.name: np.ascontiguousarray(rows[column.name]) for column in manifest.columns}
     valid = {
         column.name: rows[f"valid.{column.name}"].astype(np.bool_)

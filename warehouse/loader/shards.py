@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,17 @@ from warehouse.manifest import (
 Array = npt.NDArray[Any]
 
 HEADER = b"MMIDIDX\0\0" + (1).to_bytes(8, "little")
+
+
+class Rows(Protocol):
+    """The samples of a split, numbered from 0; ``located`` gives the part that holds each, and its place there."""
+
+    @property
+    def total(self) -> int: ...
+
+    def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None: ...
+
+    def located(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +133,7 @@ def open_rows(folder: Path, manifest: TableManifest, split: str, dtype: np.dtype
     return _opened(folder, manifest.files, manifest.splits[split].shards, (dtype, ()), checked)
 
 
-def refuse_unknown_split(folder: Path, manifest: Manifest | TableManifest, split: str) -> None:
+def refuse_unknown_split(folder: Path | str, manifest: Manifest | TableManifest, split: str) -> None:
     """Raise NotFound for a split that the release has not."""
     if split not in manifest.splits:
         raise NotFound(f"no split {split!r} in {folder}", allowed=", ".join(manifest.splits))
@@ -156,6 +167,14 @@ class Boundaries:
 
     lengths: npt.NDArray[np.int32]
     firsts: npt.NDArray[np.int64]
+
+
+class Bounds(Protocol):
+    """The boundaries of each part of the samples that ``Rows.located`` names."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: int, /) -> Boundaries: ...
 
 
 def open_boundaries(folder: Path, manifest: Manifest, split: str) -> tuple[Boundaries, ...]:

@@ -6,7 +6,7 @@ stored a second time. Of 512 tokens position ids take 1.1 us of CPU a sample, a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.loader.course import Numbers
-from warehouse.loader.shards import Boundaries, joined, open_boundaries, open_samples
+from warehouse.loader.shards import Bounds, Rows, joined, open_boundaries, open_samples
 from warehouse.manifest import Manifest
 
 Tokens = npt.NDArray[Any]
 Slots = list[Tokens | None]
+Opened = tuple[Rows, Callable[[], Bounds]]
+"""The samples of a split, and what opens their boundaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +73,26 @@ def room(slots: Slots | None, slot: int, shape: tuple[int, int], dtype: np.dtype
 
 
 class TokenReader:
-    """The samples of several splits of releases with one dtype and sequence length. Raises as open_samples."""
+    """The samples of several splits of releases with one dtype and sequence length. Raises as open_samples.
 
-    def __init__(self, parts: Sequence[tuple[Path, Manifest, str]], *, checked: bool) -> None:
+    opened: those of one part that are not mapped from files.
+    """
+
+    def __init__(
+        self, parts: Sequence[tuple[Path, Manifest, str]], *, checked: bool, opened: Opened | None = None
+    ) -> None:
         self.parts = tuple(parts)
-        samples = [open_samples(folder, manifest, split, checked=checked) for folder, manifest, split in parts]
-        self.sizes = tuple(part.total for part in samples)
-        self.samples = joined(samples)
+        self.samples, self.sizes, self._bounds = _mapped(self.parts, checked) if opened is None else _alone(*opened)
         self.dtype, self.length = np.dtype(parts[0][1].dtype), parts[0][1].sequence_length
         self._before = np.cumsum([0, *self.sizes[:-1]], dtype=np.int64)
         self._pads = np.array([manifest.pad_id for _, manifest, _ in parts])
-        self._boundaries: tuple[Boundaries, ...] = ()
+        self._boundaries: Bounds = ()
 
     def ready(self, *, boundaries: bool, positions: bool, loss_mask: bool) -> Wanted:
         """What to pass to ``read``; the first time that it needs the indexes they are hashed."""
         wanted = Wanted(boundaries, positions, loss_mask)
         if wanted.pieces and not self._boundaries:
-            self._boundaries = tuple(bounds for part in self.parts for bounds in open_boundaries(*part))
+            self._boundaries = self._bounds()
         return wanted
 
     def read(self, numbers: Numbers, sources: Numbers, *, wanted: Wanted, slots: Slots | None, slot: int) -> Batch:
@@ -114,6 +119,18 @@ class TokenReader:
             bounds = self._boundaries[shard]
             found.append(bounds.lengths[bounds.firsts[row] : bounds.firsts[row + 1]])
         return np.concatenate(found), np.array([len(lengths) for lengths in found[1:]], np.int64)
+
+
+def _mapped(
+    parts: Sequence[tuple[Path, Manifest, str]], checked: bool
+) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
+    samples = [open_samples(folder, manifest, split, checked=checked) for folder, manifest, split in parts]
+    sizes = tuple(part.total for part in samples)
+    return joined(samples), sizes, lambda: [bounds for part in parts for bounds in open_boundaries(*part)]
+
+
+def _alone(samples: Rows, bounds: Callable[[], Bounds]) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
+    return samples, (samples.total,), bounds
 
 
 def _cu_seqlens(lengths: npt.NDArray[np.int32], counts: Numbers, length: int) -> tuple[npt.NDArray[np.int32], ...]:

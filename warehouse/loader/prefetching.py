@@ -1,0 +1,263 @@
+"""Runs of a release brought into memory before their samples are due: in threads, of a bounded size, in order of need.
+
+What is due is computed, step by step, by a copy of the course that goes ahead, at most ``ahead`` bytes of samples or of
+runs on their way. Runs lie in slots of one array; when all are taken, the one whose last use lies furthest back, as far
+as is planned, makes room. No lock is needed: threads only fetch, the main thread alone places, takes and counts. A
+thread ends with its loader, and never keeps the process from ending.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from copy import copy
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from warehouse.loader.blocks import Blocks, Indexes
+from warehouse.loader.course import Course, Numbers
+from warehouse.loader.shards import Array, Boundaries
+from warehouse.loader.windows import Runs
+from warehouse.manifest import BLOCK_BYTES, FileEntry
+
+STEPS = 8
+"""That are planned at each step at most: the first batch waits for no plan of thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Bytes of a run's samples, and their boundaries where those are wanted."""
+
+    data: memoryview
+    bounds: Boundaries | None
+
+
+@dataclass(slots=True)
+class Fetch:
+    """What a thread does for a run. index: of each shard; pieces: whether boundaries are wanted."""
+
+    runs: Runs
+    blocks: Blocks
+    indexes: Indexes
+    index: dict[str, FileEntry]
+    pieces: bool = False
+
+    def run(self, number: int) -> Arrived:
+        """The run, every block of it checked."""
+        run = self.runs[number]
+        before = run.start - run.blocks.start * BLOCK_BYTES
+        data = memoryview(self.blocks.read(run.entry, run.blocks))[before : before + run.stop - run.start]
+        if not self.pieces:
+            return Arrived(data, None)
+        first, last = run.start // self.runs.row_bytes, run.stop // self.runs.row_bytes
+        return Arrived(data, self.indexes.boundaries(self.index[run.entry.path], first, last))
+
+
+Task = tuple[int, Future[Arrived]]
+
+
+class Threads:
+    """Threads that fetch runs, begun with the first that is asked for."""
+
+    def __init__(self, fetch: Fetch, count: int) -> None:
+        self.fetch, self.count, self.closed = fetch, count, False
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._begun = False
+
+    def ask(self, number: int) -> Future[Arrived]:
+        """The run, when it has come; cancelled where the threads were ended meanwhile."""
+        future: Future[Arrived] = Future()
+        self._tasks.put((number, future))
+        if self.closed:
+            future.cancel()
+            return future
+        if not self._begun:
+            self._begun = True
+            for _ in range(self.count):
+                threading.Thread(target=_serve, args=(self._tasks, self.fetch.run), name="stream", daemon=True).start()
+        return future
+
+    def close(self) -> None:
+        """End the threads: what they fetch is given up, what is asked for is cancelled."""
+        self.fetch.blocks.arrivals.stop.set()
+        self.forget()
+        self.closed = True
+        for _ in range(self.count):
+            self._tasks.put(None)
+
+    def forget(self) -> None:
+        """Cancel what was asked for and not yet begun."""
+        if self.closed:  # what is left in the queue ends the threads
+            return
+        try:
+            while task := self._tasks.get_nowait():
+                task[1].cancel()
+        except Empty:
+            return
+
+
+def _serve(tasks: SimpleQueue[Task | None], fetch: Callable[[int], Arrived]) -> None:
+    while task := tasks.get():
+        number, future = task
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(fetch(number))
+            except BaseException as error:  # noqa: BLE001 # raised in the main thread, at the step that needs the run
+                future.set_exception(error)
+
+
+class Held:
+    """The samples of the runs that are in memory; see ``Rows``. form: dtype and shape of a sample; slots: runs."""
+
+    def __init__(self, runs: Runs, form: tuple[np.dtype[Any], tuple[int, ...]], slots: int) -> None:
+        self.runs, self.dtype, self.shape = runs, *form
+        self.rows = int(np.diff(runs.edges).max(initial=0))
+        self.slots = slots
+        self.pool = np.empty((slots * self.rows, *self.shape), self.dtype)
+        self.bounds: dict[int, Boundaries] = {}
+        self._slot: dict[int, int] = {}
+        self._due: dict[int, int] = {}
+
+    def __contains__(self, run: int) -> bool:
+        return run in self._slot
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __getitem__(self, run: int) -> Boundaries:
+        """Boundaries of a run that is here."""
+        return self.bounds[run]
+
+    @property
+    def total(self) -> int:
+        """Samples of the split."""
+        return self.runs.total
+
+    def located(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
+        """The run of each sample and its place there."""
+        return self.runs.located(numbers)
+
+    def gather(self, numbers: Numbers, out: Array) -> None:
+        """Copy the samples ``numbers``, whose runs are here, into the rows of ``out``."""
+        owner, within = self.located(numbers)
+        slots = np.array([self._slot[run] for run in owner.tolist()], np.int64)
+        self.pool.take(slots * self.rows + within, axis=0, out=out, mode="clip")
+
+    def plan(self, run: int, step: int) -> bool:
+        """Whether the run is here; it is needed at this step of those that were ever planned."""
+        self._due[run] = step
+        return run in self._slot
+
+    def put(self, run: int, arrived: Arrived, needed: set[int]) -> None:
+        """Place a run, in the slot of one that is not ``needed`` where all are taken."""
+        slot = self._freed(needed) if len(self._slot) == self.slots else len(self._slot)
+        self._slot[run] = slot
+        room = self.pool[slot * self.rows : (slot + 1) * self.rows].view(np.uint8).reshape(-1)
+        room[: len(arrived.data)] = arrived.data
+        if arrived.bounds is not None:
+            self.bounds[run] = arrived.bounds
+
+    def clear(self) -> None:
+        """Let all go."""
+        self._slot.clear()
+        self._due.clear()
+        self.bounds.clear()
+
+    def _freed(self, needed: set[int]) -> int:
+        others = [run for run in self._slot if run not in needed]
+        if not others:
+            return self._more()
+        victim = min(others, key=lambda run: self._due.get(run, 0))
+        self._due.pop(victim, None)
+        self.bounds.pop(victim, None)
+        return self._slot.pop(victim)
+
+    def _more(self) -> int:
+        """Another slot, for a batch that lies in more runs than there are slots."""
+        self.pool = np.concatenate([self.pool, np.empty((self.rows, *self.shape), self.dtype)])
+        self.slots += 1
+        return self.slots - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is due at a place of the course: this rank's samples, and the runs that hold them."""
+
+    place: object
+    numbers: Numbers
+    runs: tuple[int, ...]
+
+
+def step_of(course: Course, runs: Runs) -> Step:
+    """What is due where the course stands."""
+    numbers = course.numbers()
+    return Step(course.place, numbers, tuple(np.unique(runs.located(numbers)[0]).tolist()))
+
+
+class Feed:
+    """The steps of a course, their runs asked for ahead of need. ahead: bytes of samples, and of runs on their way."""
+
+    def __init__(self, held: Held, threads: Threads, *, ahead: int) -> None:
+        self.held, self.threads = held, threads
+        self._rows = max(ahead // held.runs.row_bytes, 1)
+        self._runs = max(self._rows // max(held.rows, 1), 1)
+        self._steps: deque[Step] = deque()
+        self._coming: dict[int, Future[Arrived]] = {}
+        self._plan: Course | None = None
+        self._planned = 0
+
+    def step(self, course: Course) -> tuple[Numbers, bool]:
+        """The samples due where the course stands, all of them in memory, and whether any had to be waited for.
+
+        Raises as ``Arrivals.blocks`` what befell a run that is due.
+        """
+        self._fill(course, steps=0)
+        step = self._steps.popleft()
+        missing = [run for run in step.runs if run not in self.held]
+        stalled = any(run not in self._coming or not self._coming[run].done() for run in missing)
+        for run in missing:
+            arrived = (self._coming.pop(run, None) or self.threads.ask(run)).result()
+            self.held.put(run, arrived, set(step.runs))
+        after = copy(course)
+        after.advance()
+        self._fill(after, steps=STEPS)
+        return step.numbers, stalled
+
+    def boundaries(self) -> Held:
+        """Of each run that is in memory; from now on runs come with theirs."""
+        self.reset()
+        self.held.clear()
+        self.threads.fetch.pieces = True
+        return self.held
+
+    def reset(self) -> None:
+        """Forget what was asked for."""
+        self.threads.forget()
+        self._coming.clear()
+        self._steps.clear()
+        self._plan = None
+
+    def _fill(self, course: Course, *, steps: int) -> None:
+        """Plan on from where the course stands, or anew where it was moved: what is due, and so many steps more."""
+        plan = self._plan
+        due = self._steps[0].place if self._steps else None if plan is None else plan.place
+        if plan is None or due != course.place:
+            self.reset()
+            plan = self._plan = copy(course)
+        end = self._planned + steps
+        while plan.unfinished and (not self._steps or (self._planned < end and not self._enough(plan))):
+            step = step_of(plan, self.held.runs)
+            for run in step.runs:
+                if not self.held.plan(run, self._planned) and run not in self._coming:
+                    self._coming[run] = self.threads.ask(run)
+            self._steps.append(step)
+            self._planned += 1
+            plan.advance()
+
+    def _enough(self, plan: Course) -> bool:
+        return len(self._steps) * plan.share >= self._rows or len(self._coming) >= self._runs
