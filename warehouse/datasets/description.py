@@ -15,6 +15,7 @@ from warehouse.contracts import Check
 from warehouse.datasets import masks
 from warehouse.datasets.rendering import Rendered, code_versions
 from warehouse.datasets.selection import synthetic_share
+from warehouse.datasets.source_ids import ENDING
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
 
 DIMENSIONS = ("source", "language", "licence")
@@ -52,6 +53,7 @@ def describe(
         pii=masks.summary(made.recipe, made.documents),
         contamination=contamination,
         lines=lines,
+        sources=made.sources,
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code=code_versions(),
@@ -70,7 +72,8 @@ def _splits(made: Rendered) -> dict[str, Split]:
     first = 0
     for task, done in zip(made.tasks, made.done, strict=True):
         names = (f"{task.stem}.bin", f"{task.stem}.idx", f"{task.stem}.segments.parquet")
-        shards[task.split].append(Shard(*names, done.samples, int(done.tokens.sum()), first, int(done.tokens.size)))
+        counts = (done.samples, int(done.tokens.sum()), first, int(done.tokens.size))
+        shards[task.split].append(Shard(*names, *counts, sources=f"{task.stem}{ENDING}"))
         first += int(done.tokens.size)
     return {name: _split(made.documents, found) for name, found in shards.items()}
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from warehouse import __version__, engine
 from warehouse.contracts import Snapshot
 from warehouse.datasets.recipe import DatasetRecipe, resolved
 from warehouse.datasets.reuse import reuse
 from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
+from warehouse.datasets.source_ids import ENDING, source_names, write_sources
 from warehouse.datasets.targets import TargetTask, write_targets
 from warehouse.datasets.texts import WANTED
 from warehouse.datasets.vocabulary import Vocabulary, make_vocabulary
@@ -29,12 +31,13 @@ DOCUMENTS = "documents.parquet"
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """The files of a release in ``folder``; documents: the frozen table with the tokens of each."""
+    """The files of a release in ``folder``; documents: the frozen table with the tokens of each; sources: by number."""
 
     folder: Path
     recipe: DatasetRecipe
     vocabulary: Vocabulary
     documents: pa.Table
+    sources: tuple[str, ...]
     tasks: tuple[ShardTask, ...]
     done: tuple[ShardDone, ...]
 
@@ -59,7 +62,8 @@ def render(
     (folder / "recipe" / "select.sql").write_text(recipe.select + "\n", "utf-8")
     vocabulary = make_vocabulary(recipe, frozen, documents, folder / "recipe")
     tasks = _tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
-    held = reuse(tasks, vocabulary, earlier / DOCUMENTS if earlier else None, code_versions())
+    sources = source_names(frozen, at=recipe.at)
+    held = reuse(tasks, vocabulary, earlier / DOCUMENTS if earlier else None, code_versions(), sources)
     left = [number for number in range(len(tasks)) if number not in held]
     made = engine.run_tasks(make_shard, [tasks[number] for number in left], processes=processes)
     for number, result in zip(left, made, strict=True):
@@ -70,8 +74,21 @@ def render(
     tokens = np.concatenate([result.tokens for result in done])
     counted = frozen.append_column("tokens", pa.array(tokens, pa.int64()))
     write_parquet(folder / DOCUMENTS, counted)
+    _write_sources(counted, tasks, sources)
     write_targets(folder, recipe.targets, _target_tasks(frozen, tasks, done, vocabulary.dtype), processes=processes)
-    return Rendered(folder, recipe, vocabulary, counted, tuple(tasks), tuple(done))
+    return Rendered(folder, recipe, vocabulary, counted, sources, tuple(tasks), tuple(done))
+
+
+def _write_sources(documents: pa.Table, tasks: Sequence[ShardTask], names: Sequence[str]) -> None:
+    """Write the sources of every shard that was not taken over with them."""
+    first = 0
+    for task in tasks:
+        path, own = task.folder / f"{task.stem}{ENDING}", documents.slice(first, task.wanted.num_rows)
+        if not path.exists():
+            columns = ["sample", "length", "document"]
+            segments = pq.read_table(task.folder / f"{task.stem}.segments.parquet", columns=columns)
+            write_sources(path, segments, own, names, sequence_length=task.recipe.sequence_length)
+        first += task.wanted.num_rows
 
 
 def code_versions() -> dict[str, str]:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.datasets.shards import ENDINGS, ShardDone, ShardTask
+from warehouse.datasets.source_ids import ENDING as SOURCES
 from warehouse.datasets.texts import WANTED
 from warehouse.datasets.vocabulary import Vocabulary
 from warehouse.errors import IntegrityError
@@ -27,11 +28,16 @@ COUNTED = [*WANTED, "tokens"]
 
 
 def reuse(
-    tasks: Sequence[ShardTask], vocabulary: Vocabulary, frozen: Path | None, code: dict[str, str]
+    tasks: Sequence[ShardTask],
+    vocabulary: Vocabulary,
+    frozen: Path | None,
+    code: dict[str, str],
+    sources: tuple[str, ...],
 ) -> dict[int, ShardDone]:
-    """By number of the task, those of which the three files now lie in its folder, taken from another release.
+    """By number of the task, those of which the files now lie in its folder, taken from another release.
 
-    frozen: its documents.parquet; code: the versions that decide bytes, as the manifest has them.
+    frozen: its documents.parquet; code: the versions that decide bytes, as the manifest has them; sources: by number.
+    The file of sources is left out where that release numbers them otherwise.
     """
     if frozen is None:
         return {}
@@ -42,13 +48,14 @@ def reuse(
     documents = pq.read_table(frozen)
     if not set(COUNTED) <= set(documents.column_names):
         return {}
+    endings = (*ENDINGS, *([SOURCES] if manifest.sources == sources else []))
     shards = {shard.data: shard for split in manifest.splits.values() for shard in split.shards}
     found = {}
     for number, task in enumerate(tasks):
         shard = shards.get(f"{task.stem}.bin")
         if shard is not None:
             held = documents.select(COUNTED).slice(shard.first_document, shard.documents)
-            if _same(task.wanted, held) and _taken(task, earlier, manifest):
+            if _same(task.wanted, held) and _taken(task, earlier, manifest, endings):
                 tokens, entry = held["tokens"].to_numpy(), manifest.files[shard.data]
                 found[number] = ShardDone(shard.samples, tokens, entry, None, 0.0, "")
     return found
@@ -65,9 +72,9 @@ def _same(wanted: pa.Table, held: pa.Table) -> bool:
     return all(wanted[name].to_pylist() == held[name].to_pylist() for name in WANTED)
 
 
-def _taken(task: ShardTask, earlier: Path, manifest: Manifest) -> bool:
+def _taken(task: ShardTask, earlier: Path, manifest: Manifest, endings: Sequence[str]) -> bool:
     """Whether all files of the shard are there and whole, and so were linked."""
-    names = [task.stem + ending for ending in ENDINGS]
+    names = [task.stem + ending for ending in endings]
     try:
         for name in names:
             check_file(earlier, manifest.files[name])

@@ -150,6 +150,28 @@ def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[A
     return Mapped(entry, rows, flat)
 
 
+def open_sources(
+    folder: Path, manifest: Manifest, split: str, numbers: npt.NDArray[np.uint16]
+) -> tuple[npt.NDArray[np.uint16], ...]:
+    """The source of each piece of each shard that has samples, after checking the whole file (2 bytes a piece).
+
+    numbers: uint16[65,536], what each number of this release is called by. Raises FormatError for a release that was
+    made without sources.
+    """
+    found = []
+    for shard in manifest.splits[split].shards:
+        if shard.samples:
+            if not shard.sources:
+                raise FormatError(
+                    f"{folder} names no source of its pieces",
+                    allowed="a release with sources, which releases have since they are written beside the index",
+                    do="export it again, or go without source_ids",
+                )
+            check_file(folder, manifest.files[shard.sources])
+            found.append(numbers[np.fromfile(folder / shard.sources, "<u2")])
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class Boundaries:
     """Piece lengths (int32) of a shard and the first piece of each sample (int64), from its Megatron index."""
