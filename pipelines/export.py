@@ -230,5 +230,6 @@ def _metadata(release: Release[Manifest]) -> Metadata:
             for reason, count in release.manifest.lines.get(word, {}).items()
         },
         **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
+        **({"warnings": release.run["warnings"]} if release.run.get("warnings") else {}),
         "path": dg.MetadataValue.path(release.path),
     }

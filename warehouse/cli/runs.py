@@ -157,6 +157,8 @@ def _say_release(facts: Mapping[str, Any]) -> None:
     click.echo(f"{facts['release']}  {facts['id']}")
     click.echo("  " + ", ".join(f"{facts[key]:,} {word}" for word, key in counted))
     click.echo(f"  in {facts['path']}")
+    for warning in facts.get("warnings", ()):
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"Next: warehouse verify {facts['release']} --rebuild")
 
 
