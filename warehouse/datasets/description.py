@@ -13,8 +13,10 @@ import pyarrow.compute as pc
 
 from warehouse.contracts import Check
 from warehouse.datasets import masks
+from warehouse.datasets.chat_shards import counts, described
 from warehouse.datasets.rendering import Rendered, code_versions
 from warehouse.datasets.selection import synthetic_share
+from warehouse.datasets.shards import MASK
 from warehouse.datasets.source_ids import ENDING
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
 
@@ -54,6 +56,7 @@ def describe(
         contamination=contamination,
         lines=lines,
         sources=made.sources,
+        chat={**described(made.recipe.chat), **counts(made.documents)} if made.recipe.chat else {},
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code=code_versions(),
@@ -72,8 +75,9 @@ def _splits(made: Rendered) -> dict[str, Split]:
     first = 0
     for task, done in zip(made.tasks, made.done, strict=True):
         names = (f"{task.stem}.bin", f"{task.stem}.idx", f"{task.stem}.segments.parquet")
-        counts = (done.samples, int(done.tokens.sum()), first, int(done.tokens.size))
-        shards[task.split].append(Shard(*names, *counts, sources=f"{task.stem}{ENDING}"))
+        sizes = (done.samples, int(done.tokens.sum()), first, int(done.tokens.size))
+        mask = f"{task.stem}{MASK}" if task.recipe.chat else ""
+        shards[task.split].append(Shard(*names, *sizes, f"{task.stem}{ENDING}", mask))
         first += int(done.tokens.size)
     return {name: _split(made.documents, found) for name, found in shards.items()}
 

@@ -116,6 +116,19 @@ def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool)
     return _opened(folder, manifest.files, manifest.splits[split].shards, (dtype, (length,)), checked)
 
 
+def open_masks(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples | None:
+    """Which tokens of ``split`` are learnt, a row of bits a sample (uint8, from the lowest bit of a byte on).
+
+    None where all are. Raises as open_samples.
+    """
+    shards = [shard for shard in manifest.splits[split].shards if shard.samples]
+    if not all(shard.mask for shard in shards):
+        return None
+    form = (np.dtype("u1"), (-(-manifest.sequence_length // 8),))
+    mapped = [_mapped(folder, manifest.files[shard.mask], shard.samples, form) for shard in shards]
+    return Samples(mapped, checked=checked)
+
+
 def open_rows(folder: Path, manifest: TableManifest, split: str, dtype: np.dtype[np.void], *, checked: bool) -> Samples:
     """The rows of ``split``, each one value of ``dtype``; raises as open_samples."""
     refuse_unknown_split(folder, manifest, split)

@@ -1,8 +1,9 @@
 """A batch of tokens from the samples of one or several splits, and what a model wants beside them.
 
-Boundaries, position ids and loss mask are all made of the lengths of pieces in the Megatron index: nothing of them is
-stored a second time. Source ids lie beside it. Of 512 tokens position ids take 1.1 us of CPU a sample, a loss mask 0.7,
-boundaries 0.9, source ids about as much as boundaries.
+Boundaries and position ids are made of the lengths of pieces in the Megatron index, and so is the loss mask of
+documents: nothing of them is stored a second time. Source ids, and the loss mask of conversations, lie beside it. Of
+512 tokens position ids take 1.1 us of CPU a sample, a loss mask 0.7, boundaries 0.9, source ids about as much as
+boundaries.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.loader.course import Numbers
-from warehouse.loader.shards import Boundaries, joined, open_boundaries, open_samples, open_sources
+from warehouse.loader.shards import Boundaries, joined, open_boundaries, open_masks, open_samples, open_sources
 from warehouse.manifest import NO_SOURCE, Manifest
 
 Tokens = npt.NDArray[Any]
@@ -30,10 +31,11 @@ class Batch:
     """A rank's part of a global batch; L is the sequence length.
 
     samples: int64[rows], numbers within the split (what ``warehouse trace`` takes); tokens: [rows, L]; sources:
-    int64[rows], which source of a Mixture a row is of (0 in a Loader), in whose split its number counts.
-    None or empty unless asked for: boundaries, for each row its cu_seqlens (int32, 0 to L); positions: int32[rows, L],
-    0 at the first token of each piece of a document; loss_mask: bool[rows, L], true but in padding; source_ids, for
-    each row the source of each of its pieces (uint16, a place in the loader's ``source_names``; NO_SOURCE for padding).
+    int64[rows], which source of a Mixture a row is of (0 in a Loader), in whose split its number counts. None or empty
+    unless asked for: boundaries, for each row its cu_seqlens (int32, 0 to L); positions: int32[rows, L], 0 at the first
+    token of each piece of a document; loss_mask: bool[rows, L], true but in padding, and of conversations where they
+    are learnt; source_ids, for each row the source of each of its pieces (uint16, a place in the loader's
+    ``source_names``; NO_SOURCE for padding).
     """
 
     samples: Numbers
@@ -78,6 +80,7 @@ class TokenReader:
         self._pads = np.array([manifest.pad_id for _, manifest, _ in parts])
         self._boundaries: tuple[Boundaries, ...] = ()
         self._sources: tuple[SourceIds, ...] = ()
+        self._masks = [open_masks(folder, manifest, split, checked=checked) for folder, manifest, split in parts]
 
     def ready(self, wanted: Wanted) -> Wanted:
         """What to pass to ``read``; the first time that it needs the files beside the shards they are hashed."""
@@ -114,7 +117,7 @@ class TokenReader:
             sources,
             _cu_seqlens(lengths, counts, self.length) if wanted.boundaries else (),
             _positions(lengths, tokens.shape) if wanted.positions else None,
-            _unpadded(lengths, tokens, np.repeat(self._pads[sources], counts)) if wanted.loss_mask else None,
+            self._learnt(numbers, sources, lengths, counts, tokens) if wanted.loss_mask else None,
             tuple(self._sources[shard][pieces] for shard, pieces in places) if wanted.source_ids else (),
         )
 
@@ -125,6 +128,18 @@ class TokenReader:
         if room is None or len(room) < rows:
             room = slots[slot] = np.empty((rows, self.length), self.dtype)
         return room[:rows]
+
+    def _learnt(
+        self, numbers: Numbers, sources: Numbers, lengths: npt.NDArray[np.int32], counts: Numbers, tokens: Tokens
+    ) -> npt.NDArray[np.bool_]:
+        mask = _unpadded(lengths, tokens, np.repeat(self._pads[sources], counts))
+        for part, bits in enumerate(self._masks):
+            if bits is not None:
+                rows = np.flatnonzero(sources == part)
+                packed = np.empty((rows.size, bits.row_bytes), np.uint8)
+                bits.gather(numbers[rows], packed)
+                mask[rows] = np.unpackbits(packed, axis=1, count=self.length, bitorder="little").view(np.bool_)
+        return mask
 
     def _places(self, numbers: Numbers) -> list[tuple[int, slice]]:
         """For each row its shard, and where its pieces stand among those of the shard."""
