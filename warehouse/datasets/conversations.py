@@ -22,7 +22,7 @@ from warehouse.datasets.selection import FROZEN, arranged, check_synthetic, run_
 from warehouse.datasets.tables import names_of, refuse_keys, refuse_unmarked
 from warehouse.errors import RecipeError
 
-MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+MESSAGES = pa.list_(pa.field("element", pa.struct([("role", pa.string()), ("content", pa.string())])))
 CONVERSATION = pa.schema([("key", pa.string()), ("messages", MESSAGES)])
 CONVERSATIONS = pa.schema([*FROZEN, *CONVERSATION])
 """FROZEN, the key as JSON, and the messages."""

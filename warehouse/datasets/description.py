@@ -96,7 +96,8 @@ def _split(documents: pa.Table, shards: list[Shard]) -> Split:
 
 def _composition(documents: pa.Table, name: str) -> dict[str, dict[str, int]]:
     """Documents, tokens and text bytes by the values of a column; unknown ones under ``unknown``."""
-    known = documents.set_column(0, "key", pc.fill_null(documents[name], "unknown"))
+    named = pc.fill_null(documents[name], "unknown")
+    known = pa.table({"key": named, "tokens": documents["tokens"], "bytes": documents["bytes"]})
     sums = known.group_by("key").aggregate([("tokens", "count"), ("tokens", "sum"), ("bytes", "sum")])
     rows = sorted(sums.to_pylist(), key=lambda row: row["key"])
     return {

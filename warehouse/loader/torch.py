@@ -272,9 +272,10 @@ def _cu_seqlens(ends: npt.NDArray[np.int64]) -> Tensors:
     return {"cu_seqlens": torch.from_numpy(ends.astype(np.int32)), "max_seqlen": int(np.diff(ends).max(initial=0))}
 
 
-def _labels(batch: Batch, ends: npt.NDArray[np.int64], pad_id: int) -> npt.NDArray[np.int64]: """The token after each;
-IGNORED for the last of a piece, in a piece that begins with pad_id, and where the loss mask leaves that token out:
-int64[rows, L].
+def _labels(batch: Batch, ends: npt.NDArray[np.int64], pad_id: int) -> npt.NDArray[np.int64]:
+    """The token after each, int64[rows, L].
+
+    IGNORED for the last of a piece, in a piece that begins with pad_id, and where the loss mask leaves that token out.
     """
     flat = batch.tokens.reshape(-1)
     found = np.full(flat.size, IGNORED, np.int64)
