@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
@@ -181,14 +181,18 @@ def _marked(chat: Chat, messages: Sequence[Message], named: Mapping[str, str]) -
         values: dict[str, Any] = {**named, "bos_token": chat.bos, "loss": chat.loss}
         return _compiled(chat.template).render(messages=messages[:count], add_generation_prompt=prompt, **values)
 
+    def prompts(count: int) -> Iterator[str]:
+        yield from (render(count, prompt=prompt) for prompt in (True, False))
+
     text = render(len(messages))
     if marks_learnt(chat.template):
         return _without_marks(text)
     found = []
     for number, message in enumerate(messages):
         if message["role"] in chat.loss:
-            before, with_it = render(number, prompt=True), render(number + 1)
-            if not with_it.startswith(before) or not text.startswith(with_it):
+            with_it = render(number + 1)
+            before = next((each for each in prompts(number) if with_it.startswith(each)), None)
+            if before is None or not text.startswith(with_it):
                 raise ValueError(
                     f"message {number} changes what stands before it, so mark what is learnt by {{% generation %}}"
                 )

@@ -34,8 +34,8 @@ Ids = npt.NDArray[np.unsignedinteger[Any]]
 class Vocabulary:
     """A tokenizer ready to encode: ids of the end-of-text and padding tokens, and the text bytes each id stands for.
 
-    byte_lengths: int64[vocab]; 0 for special tokens. sha256: of the JSON; special: the id of each special token; named:
-    what templates call some of them.
+    byte_lengths: int64[vocab]; 0 for special tokens, but of conversations, whose text has them. sha256: of the JSON;
+    special: the id of each special token; named: what templates call some of them.
     """
 
     tokenizer: Tokenizer
@@ -71,11 +71,13 @@ def open_vocabulary(path: Path, recipe: DatasetRecipe) -> Vocabulary:
     given = recipe.tokenizer if isinstance(recipe.tokenizer, Given) else Given(path)
     eos, pad = (_special(tokenizer, recipe, path, name) for name in (given.eos, given.pad))
     special = _specials(tokenizer)
+    sizes = _byte_lengths(tokenizer)
     if recipe.chat:
         _refuse_unfit(recipe, recipe.chat, special, path)
+        sizes[list(special.values())] = [len(token.encode()) for token in special]
     named = {"eos_token": given.eos, "pad_token": given.pad}
     sha256 = hashlib.sha256(raw).hexdigest()
-    return Vocabulary(tokenizer, eos, pad, _byte_lengths(tokenizer), sha256, special, named)
+    return Vocabulary(tokenizer, eos, pad, sizes, sha256, special, named)
 
 
 def _specials(tokenizer: Tokenizer) -> dict[str, int]:
