@@ -89,8 +89,13 @@ def _encoded(task: ShardTask, chat: Chat, vocabulary: Vocabulary) -> Iterator[En
             worded(chat, messages, speller, named=named, where=f"{task.recipe.at}: conversation {key}")
             for key, messages in rows
         ]
-        for text, encoding in zip(texts, _whole(texts, vocabulary), strict=True):
-            yield _of_parts(text, vocabulary) if encoding is None else _of(text, [(0, encoding)], vocabulary)
+        yield from encode(texts, vocabulary)
+
+
+def encode(texts: Sequence[Worded], vocabulary: Vocabulary) -> Iterator[Encoded]:
+    """Each conversation as ids, with what of them is learnt."""
+    for text, encoding in zip(texts, _whole(texts, vocabulary), strict=True):
+        yield _of_parts(text, vocabulary) if encoding is None else _of(text, [(0, encoding)], vocabulary)
 
 
 def _whole(texts: Sequence[Worded], vocabulary: Vocabulary) -> Iterator[Encoding | None]:
@@ -125,7 +130,8 @@ def _of(text: Worded, encodings: Sequence[tuple[int, Encoding]], vocabulary: Voc
     ids = np.array([token for _, encoding in encodings for token in encoding.ids], vocabulary.dtype)
     places = [(start + first, start + last) for start, encoding in encodings for first, last in encoding.offsets]
     first, last = np.array(places, np.int64).reshape(-1, 2).T
-    sizes = np.concatenate([[0], np.cumsum([len(character.encode()) for character in text.text])]).astype(np.int64)
+    points = np.frombuffer(text.text.encode("utf-32-le"), "<u4")
+    sizes = np.append(0, np.cumsum(1 + (points > 0x7F) + (points > 0x7FF) + (points > 0xFFFF)))
     return Encoded(ids, sizes[np.maximum.accumulate(last)], _within(first, last, text.learnt))
 
 
