@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import dagster as dg
 from pyarrow import RecordBatch
@@ -260,6 +260,13 @@ def _exported(project: Project, recipe: DatasetRecipe, config: ExportConfig, run
     return made(project, recipe, env=config.env, processes=config.processes, run_id=run_id)
 
 
+def _conversations(chat: Mapping[str, Any]) -> Metadata:
+    """What of conversations is learnt and left out; nothing of documents."""
+    if not chat:
+        return {}
+    return {"learnt_tokens": chat["learnt"], **{f"left_out_{why}": count for why, count in chat["left_out"].items()}}
+
+
 def _metadata(release: Release[Manifest]) -> Metadata:
     splits = release.manifest.splits.values()
     return {
@@ -276,6 +283,7 @@ def _metadata(release: Release[Manifest]) -> Metadata:
             for reason, count in release.manifest.lines.get(word, {}).items()
         },
         **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
+        **_conversations(release.manifest.chat),
         **({"warnings": release.run["warnings"]} if release.run.get("warnings") else {}),
         "path": dg.MetadataValue.path(release.path),
     }
