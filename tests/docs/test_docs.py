@@ -215,7 +215,7 @@ def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
     assert above == {"description", "views", *(f"spine.{key}" for key in feature_recipe._SPINE)}
     rows = table("sources.md", "key | type |", section="## Rows of a table")
     assert {name for row in rows for name in names(row[0])} == set(TABLE_KEYS)
-    chats = table("sources.md", "key | type |", section="## Conversations")
+    chats = table("conversations.md", "key | type |")
     assert {name for row in chats for name in names(row[0])} == set(CHAT_KEYS)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from warehouse.loader import Loader
 from warehouse.manifest import read_manifest
 
 transformers = pytest.importorskip("transformers", reason="needs transformers: make test-frameworks")
@@ -22,6 +23,22 @@ def releases(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> list[P
     command = [checkout / ".venv" / "bin" / "python", "tests/frameworks/write_chats.py", tmp_path_factory.mktemp("w")]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=checkout)
     return [Path(line) for line in done.stdout.split()]
+
+
+def test_labels_are_the_next_token_where_it_is_learnt(releases: list[Path]) -> None:
+    torch_data = pytest.importorskip("warehouse.loader.torch", reason="needs torch: make test-frameworks")
+    for path in releases:
+        plain = Loader(path, batch=4, drop_last=False).batches(boundaries=True, loss_mask=True)
+        data = torch_data.token_dataset(path, batch=4, drop_last=False, labels=True)
+        for batch, expected in zip(data, plain, strict=True):
+            assert batch["tokens"].tolist() == expected.tokens.tolist()
+            for labels, tokens, mask, bounds in zip(
+                batch["labels"].tolist(), expected.tokens.tolist(), expected.loss_mask, expected.boundaries, strict=True
+            ):
+                ends = set(bounds.tolist())
+                after = [at + 1 not in ends and bool(mask[at + 1]) for at in range(len(tokens) - 1)]
+                wanted = [tokens[at + 1] if learnt else torch_data.IGNORED for at, learnt in enumerate(after)]
+                assert labels == [*wanted, torch_data.IGNORED]
 
 
 def test_ids_and_masks_are_those_of_apply_chat_template(releases: list[Path]) -> None:
