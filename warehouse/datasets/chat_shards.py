@@ -103,15 +103,12 @@ def _whole(texts: Sequence[Worded], vocabulary: Vocabulary) -> Iterator[Encoding
     tokenizer = vocabulary.tokenizer
     tokenizer.encode_special_tokens = False
     encodings = iter(tokenizer.encode_batch([text.text for text in texts if text.plain], add_special_tokens=False))
+    special = frozenset(vocabulary.special.values())
     for text in texts:
         encoding = next(encodings) if text.plain else None
-        yield encoding if encoding and _same(text, encoding, vocabulary) else None
-
-
-def _same(text: Worded, encoding: Encoding, vocabulary: Vocabulary) -> bool:
-    wrote = [vocabulary.special[text.text[start:stop]] for start, stop in text.special]
-    ids = frozenset(vocabulary.special.values())
-    return wrote == [token for token in encoding.ids if token in ids]
+        wrote = [vocabulary.special[text.text[start:stop]] for start, stop in text.special]
+        same = encoding is not None and wrote == [token for token in encoding.ids if token in special]
+        yield encoding if same else None
 
 
 def _of_parts(text: Worded, vocabulary: Vocabulary) -> Encoded:

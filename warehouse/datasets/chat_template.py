@@ -128,6 +128,7 @@ def _compiled(text: str) -> jinja2.Template:
     return environment().from_string(text)
 
 
+@lru_cache(maxsize=2)
 def marks_learnt(text: str) -> bool:
     """Whether a template says by ``{% generation %}`` what is learnt."""
     return re.search(r"\{%[-+]?\s*generation\s*[-+]?%\}", text) is not None
