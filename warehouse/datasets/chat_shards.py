@@ -4,7 +4,8 @@ Ids are those of ``tokenizers`` for the whole text, special tokens of the templa
 conversation with a message that held anything of a special token (chat_guard.py) is tokenised between the special
 tokens of its template instead, so that nothing else becomes one. A token is learnt if any character that it stands for
 is. A conversation of more tokens than a sample is left out, or cut at a sample's end, and one of which then nothing is
-learnt is left out.
+learnt is left out. Lost: 3,000 conversations of 75 tokens take 2.1 CPU s, of which ``tokenizers`` alone takes 0.65 and
+the template 0.9; the kernel that encodes documents is not used.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def _facts(recipe: DatasetRecipe, chat: Chat, table: pa.Table) -> pa.Table:
     bare = table.num_rows
     columns = {
         "doc_id": names_of(table, chat.key),
-        "cluster": table["cluster"] if "cluster" in table.column_names else [_cluster(chat, each) for each in rows],
+        "cluster": _given_clusters(table) or [_cluster(chat, each) for each in rows],
         "content_hash": [content_hash(json.dumps(each, ensure_ascii=False)) for each in rows],
         "bytes": [sum(len(message["content"].encode()) for message in each) for each in rows],
         "masked": [[]] * bare,
@@ -159,6 +159,11 @@ def _refuse_odd(messages: Sequence[Mapping[str, Any]], where: str) -> None:
                 allowed="any text without U+FDD0 to U+FDD2",
                 do="replace it in the select",
             )
+
+
+def _given_clusters(table: pa.Table) -> list[str | None]:
+    """The column ``cluster`` as texts; empty where there is none."""
+    return table["cluster"].cast(pa.string()).to_pylist() if "cluster" in table.column_names else []
 
 
 def _keys(chat: Chat, table: pa.Table) -> list[str]:
