@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import dagster as dg
 from pyarrow import RecordBatch
@@ -16,7 +17,7 @@ from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
 from warehouse import curation, datasets, features, publish
 from warehouse.contracts import Snapshot
-from warehouse.datasets import DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
+from warehouse.datasets import Chat, DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
 from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
@@ -41,7 +42,6 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
     """A release of ``recipe`` from what the environment's snapshot pins: its models, and the documents' version."""
     with publish.connect_current(project.published, env) as con:
         inputs = fetch_all(con, "SELECT table_name, version FROM meta.inputs ORDER BY table_name")
-        prints = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
         if "documents" not in dict(inputs):
             raise NotFound("the published snapshot holds no documents", do="run a source of documents, then publish")
         repository, pinned = Repository(project.root), dict(inputs)
@@ -61,7 +61,7 @@ def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int,
                 run_id=run_id,
                 checks=publish.checks(con),
                 processes=processes,
-                model_fingerprints=prints,
+                model_fingerprints=_fingerprints(con),
                 at=rate(project),
                 progress=lambda _, done, total: _show(bar, done, total),
             )
@@ -93,8 +93,7 @@ def export_table(
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
         inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
         names = _below(con, {*_read_by(recipe), *(name for made in read for name in reads(made))})
-        if f"repository.{BENCHMARKS}" in names:
-            raise RecipeError(f"{recipe.at}: the select reads benchmarks", allowed="what a model may be trained on")
+        _refuse_benchmarks(recipe, names)
         return datasets.export_table(
             recipe,
             con=con,
@@ -104,16 +103,58 @@ def export_table(
             created_at=datetime.now(UTC),
             run_id=run_id,
             checks=publish.checks(con),
-            model_fingerprints=dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL")),
+            model_fingerprints=_fingerprints(con),
             at=rate(project),
             attached=dict(
                 file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
             ),
-            drawn={name for name in names if name.startswith(DRAWN) and name != f"repository.{STATEMENTS}"},
+            drawn=_drawn(names),
         )
 
 
-def _read_by(recipe: TableRecipe) -> set[str]:
+def export_chat(
+    project: Project, recipe: DatasetRecipe, chat: Chat, *, env: str, processes: int, run_id: str
+) -> Release[Manifest]:
+    """A release of conversations from what the environment's snapshot pins.
+
+    Raises RecipeError where a benchmark would go out.
+    """
+    with publish.connect_current(project.published, env, memory_limit=project.memory_limit) as con:
+        names = _below(con, set(_read_by(recipe)))
+        _refuse_benchmarks(recipe, names)
+        with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
+            return datasets.export_chat(
+                recipe,
+                chat,
+                con=con,
+                inputs=fetch_all(con, "SELECT table_name, version FROM meta.inputs ORDER BY table_name"),
+                datasets=project.datasets,
+                signing_key=project.signing_key,
+                created_at=datetime.now(UTC),
+                run_id=run_id,
+                checks=publish.checks(con),
+                model_fingerprints=_fingerprints(con),
+                at=rate(project),
+                drawn=_drawn(names),
+                processes=processes,
+                progress=lambda _, done, total: _show(bar, done, total),
+            )
+
+
+def _refuse_benchmarks(recipe: DatasetRecipe | TableRecipe, names: set[str]) -> None:
+    if f"repository.{BENCHMARKS}" in names:
+        raise RecipeError(f"{recipe.at}: the select reads benchmarks", allowed="what a model may be trained on")
+
+
+def _drawn(names: set[str]) -> set[str]:
+    return {name for name in names if name.startswith(DRAWN) and name != f"repository.{STATEMENTS}"}
+
+
+def _fingerprints(con: Connection) -> dict[str, str]:
+    return dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
+
+
+def _read_by(recipe: DatasetRecipe | TableRecipe) -> set[str]:
     path, _, line = recipe.at.rpartition(":")
     return tables_read(Path(path), recipe.select, int(line))
 
@@ -205,13 +246,25 @@ def dataset_asset(project: Project, recipe: DatasetRecipe) -> dg.AssetsDefinitio
     )
     def _release(context: dg.AssetExecutionContext, config: ExportConfig) -> dg.MaterializeResult[None]:
         with metered(project, f"datasets/{recipe.name}", context.run.run_id) as meter:
-            release = export(project, recipe, env=config.env, processes=config.processes, run_id=context.run.run_id)
+            release = _exported(project, recipe, config, context.run.run_id)
             meter.rows = release.manifest.documents
         return dg.MaterializeResult(
             metadata={**_metadata(release), **meter.cost()}, data_version=dg.DataVersion(release.manifest.id)
         )
 
     return _release
+
+
+def _exported(project: Project, recipe: DatasetRecipe, config: ExportConfig, run_id: str) -> Release[Manifest]:
+    made = partial(export_chat, chat=recipe.chat) if recipe.chat else export
+    return made(project, recipe, env=config.env, processes=config.processes, run_id=run_id)
+
+
+def _conversations(chat: Mapping[str, Any]) -> Metadata:
+    """What of conversations is learnt and left out; nothing of documents."""
+    if not chat:
+        return {}
+    return {"learnt_tokens": chat["learnt"], **{f"left_out_{why}": count for why, count in chat["left_out"].items()}}
 
 
 def _metadata(release: Release[Manifest]) -> Metadata:
@@ -230,5 +283,7 @@ def _metadata(release: Release[Manifest]) -> Metadata:
             for reason, count in release.manifest.lines.get(word, {}).items()
         },
         **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
+        **_conversations(release.manifest.chat),
+        **({"warnings": release.run["warnings"]} if release.run.get("warnings") else {}),
         "path": dg.MetadataValue.path(release.path),
     }

@@ -26,9 +26,18 @@ LENGTH = 16
 
 
 def write_release(
-    folder: Path, sizes: tuple[int, ...], *, length: int = LENGTH, name: str = "made", pad: int = 1
+    folder: Path,
+    sizes: tuple[int, ...],
+    *,
+    length: int = LENGTH,
+    name: str = "made",
+    pad: int = 1,
+    sources: tuple[str, ...] = (),
 ) -> Path:
-    """Shards of ``sizes`` samples; sample i holds i in its first two tokens and pieces of 5 and length - 5 tokens."""
+    """Shards of ``sizes`` samples; sample i holds i in its first two tokens and pieces of 5 and length - 5 tokens.
+
+    sources: where there are any, the first piece of sample i is of number i mod their count, the second is none.
+    """
     folder.mkdir(parents=True)
     shards, files, number = [], {}, 0
     for shard, size in enumerate(sizes):
@@ -41,8 +50,14 @@ def write_release(
         header = b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 8, 2 * size, size + 1)
         firsts = np.arange(0, 2 * size + 1, 2, dtype="<i8")
         (folder / f"{stem}.idx").write_bytes(header + lengths.tobytes() + pointers.tobytes() + firsts.tobytes())
-        files |= {path: hash_file(folder, path) for path in (f"{stem}.bin", f"{stem}.idx")}
-        shards.append(Shard(f"{stem}.bin", f"{stem}.idx", "none", size, size * length, 0, 0))
+        made = Shard(f"{stem}.bin", f"{stem}.idx", "none", size, size * length, 0, 0)
+        if sources:
+            ids = np.full((size, 2), 0xFFFF, "<u2")
+            ids[:, 0] = np.arange(number, number + size) % len(sources)
+            (folder / f"{stem}.sources").write_bytes(ids.tobytes())
+            made = replace(made, sources=f"{stem}.sources")
+        files |= {path: hash_file(folder, path) for path in made.loaded}
+        shards.append(made)
         number += size
     splits = {"train": Split(number, number * length, 0, 0, tuple(shards))}
     manifest = Manifest(
@@ -67,6 +82,7 @@ def write_release(
         "",
         {},
         files,
+        sources=sources,
     )
     (folder / "manifest.json").write_bytes(encode(replace(manifest, seal=seal(manifest))))
     return folder

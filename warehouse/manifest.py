@@ -30,7 +30,9 @@ REVOKED = "revoked.json"
 PART = "part.json"
 """Beside the manifest of a copy that holds a part of the release alone: which one."""
 CARD = "README.md"
-OPTIONAL = ("pii", "contamination", "lines")
+OPTIONAL = ("pii", "contamination", "lines", "sources", "chat")
+NO_SOURCE = 0xFFFF
+"""What stands for padding among the numbers of sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Shard:
     """One shard of a split; ``documents`` rows of documents.parquet from ``first_document`` on are its own.
 
     data: the .bin; index: the Megatron .idx; segments: the Parquet file that maps samples to documents.
-    tokens counts real tokens with the end-of-text ones, not padding.
+    tokens counts real tokens with the end-of-text ones, not padding. sources: the number of the source of each piece,
+    in the order of the index; empty in releases made before there were such files. mask: which tokens of conversations
+    are learnt; empty where all are.
     """
 
     data: str
@@ -58,6 +62,13 @@ class Shard:
     tokens: int
     first_document: int
     documents: int
+    sources: str = ""
+    mask: str = ""
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """The files that a training job reads."""
+        return tuple(path for path in (self.data, self.index, self.sources, self.mask) if path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +91,9 @@ class Manifest:
     many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes;
     pii: spans masked by kind and the documents that held them, empty where nothing is masked; contamination: spans cut
     or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select; lines: those
-    kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out.
+    kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out; sources:
+    their names, each at its number in the shards' files of sources; chat: of conversations their template, what of
+    them is learnt, and those that do not go out by reason, empty of documents.
     """
 
     schema_version: int
@@ -107,6 +120,8 @@ class Manifest:
     pii: Mapping[str, Any] = field(default_factory=dict)
     contamination: Mapping[str, Any] = field(default_factory=dict)
     lines: Mapping[str, Any] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    chat: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 
@@ -280,8 +295,8 @@ def taken_back(where: str, why: str) -> Revoked:
 def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
     """The manifest as one of a part: its shards and their samples alone, ``files`` those that the part holds.
 
-    These are data and indexes of its shards, the card and recipe/. A run of shards has an id of its own, so that no
-    state of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
+    These are what is loaded of its shards, the card and recipe/. A run of shards has an id of its own, so that no state
+    of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
     ``documents``, ``composition`` and shares stay those of the whole. Raises NotFound for a split that it has not.
     """
     for name in part.splits:
@@ -292,12 +307,7 @@ def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
         held = {shard.data for split in rows.values() for shard in split.shards}
         return replace(manifest, id=_id(manifest, part), splits=rows, files=_held(manifest, held))
     tokens = {name: _samples(manifest.splits[name], part) for name in part.splits}
-    held = {
-        path
-        for split in tokens.values()
-        for shard in split.shards
-        for path in (shard.data, f"{shard.data}.index", shard.index)
-    }
+    held = {path for split in tokens.values() for shard in split.shards for path in shard.loaded}
     return replace(manifest, id=_id(manifest, part), splits=tokens, files=_held(manifest, held))
 
 
@@ -354,7 +364,7 @@ def _tokens(values: dict[str, Any]) -> Manifest:
         name: Split(**{**split, "shards": tuple(Shard(**shard) for shard in split["shards"])})
         for name, split in values["splits"].items()
     }
-    return Manifest(**values)
+    return Manifest(**{**values, "sources": tuple(values.get("sources", ()))})
 
 
 def _table(values: dict[str, Any]) -> TableManifest:

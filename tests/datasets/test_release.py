@@ -27,6 +27,7 @@ from warehouse.datasets import DatasetRecipe, Given, Manifest, Release, load_rec
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 from warehouse.loader import Loader
+from warehouse.manifest import NO_SOURCE
 
 
 def rebuilt_texts(path: Path, manifest: Manifest) -> dict[str, str]:
@@ -199,6 +200,38 @@ def test_a_document_less_changes_one_shard(
     for name, stem in shards.items():
         assert (first.path / name).samefile(second.path / name) == (stem not in changed)
     assert after == contents(alone) and verify(second.path).id == second.id == alone.id
+
+
+@pytest.mark.parametrize("packing", ["best_fit", "concatenate"])
+def test_the_source_of_every_piece_stands_beside_the_index(world: Any, recipe: DatasetRecipe, packing: Any) -> None:
+    release = world.export(replace(recipe, packing=packing))
+    assert release.manifest.sources == ("made", "other")
+    frozen = pq.read_table(release.path / "documents.parquet").to_pylist()
+    for shard in (shard for split in release.manifest.splits.values() for shard in split.shards):
+        left = defaultdict(list)
+        for piece in pq.read_table(release.path / shard.segments).to_pylist():
+            left[piece["sample"]].append(frozen[shard.first_document + piece["document"]]["source"])
+        raw = (release.path / shard.index).read_bytes()
+        (_, entries) = struct.unpack("<QQ", raw[18:34])
+        firsts = np.frombuffer(raw[len(raw) - 8 * entries :], "<i8")
+        numbers = np.fromfile(release.path / shard.sources, "<u2").tolist()
+        assert len(numbers) == firsts[-1]
+        for sample, (first, last) in enumerate(pairwise(firsts.tolist())):
+            padding = [NO_SOURCE] * (last - first - len(left[sample]))
+            assert len(padding) <= 1
+            assert numbers[first:last] == [release.manifest.sources.index(name) for name in left[sample]] + padding
+
+
+def test_a_new_source_numbers_the_others_anew_in_shards_that_are_taken_over(
+    world: Any, given: DatasetRecipe, make_world: Callable[..., Any], make_row: Callable[..., Any]
+) -> None:
+    first = world.export(given)
+    more = make_world(world.folder, [*world.rows, make_row(999, "One of another source.", source="a first")], version=4)
+    second, alone = more.export(given), more.export(given, out="alone")
+    assert second.manifest.sources == ("a first", *first.manifest.sources) and second.run["reused_shards"] == 5
+    assert contents(second) == contents(alone)
+    numbers = np.concatenate([np.fromfile(path, "<u2") for path in sorted(second.path.glob("*.sources"))])
+    assert set(numbers.tolist()) == {0, 1, 2, NO_SOURCE}
 
 
 def test_a_damaged_or_another_shard_is_not_taken_over(world: Any, given: DatasetRecipe) -> None:

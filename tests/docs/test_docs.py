@@ -33,6 +33,9 @@ from warehouse.curation import (
     score_recipe,
 )
 from warehouse.datasets import DatasetRecipe
+from warehouse.datasets.chat_recipe import CHAT_KEYS
+from warehouse.datasets.chat_shards import BESIDE
+from warehouse.datasets.conversations import CONVERSATION
 from warehouse.datasets.recipe import KEYS, resolved
 from warehouse.datasets.selection import FROZEN
 from warehouse.datasets.shards import SEGMENTS
@@ -80,6 +83,7 @@ SCHEMAS = {
     "statements": STATEMENTS,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
     "segments": SEGMENTS,
+    "conversations": pa.schema([*CONVERSATION, *BESIDE]),
 }
 LINK = re.compile(r"\]\((?P<path>[^)#\s]*)(?:#(?P<anchor>[^)]*))?\)")
 FILE = re.compile(r"\w[\w.]*/[\w./]+\.(py|sql|yaml|json|toml|md)")
@@ -211,6 +215,8 @@ def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
     assert above == {"description", "views", *(f"spine.{key}" for key in feature_recipe._SPINE)}
     rows = table("sources.md", "key | type |", section="## Rows of a table")
     assert {name for row in rows for name in names(row[0])} == set(TABLE_KEYS)
+    chats = table("conversations.md", "key | type |")
+    assert {name for row in chats for name in names(row[0])} == set(CHAT_KEYS)
 
 
 def test_keys_of_a_synthetic_recipe_are_those_of_the_code() -> None:

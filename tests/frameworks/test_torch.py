@@ -168,6 +168,16 @@ def test_labels_and_boundaries_are_their_definition(release, world, rank):
     assert padded == 3 or world > 1
 
 
+def test_source_ids_stand_beside_the_boundaries(tmp_path):
+    named = write_release(tmp_path / "named", SIZES, sources=("web", "code"))
+    data = token_dataset(named, batch=8, boundaries=True, source_ids=True)
+    plain = Loader(named, batch=8).batches(source_ids=True)
+    for batch, expected in zip(data, plain, strict=True):
+        flat = [number for row in expected.source_ids for number in row.tolist()]
+        assert (batch["source_ids"].tolist(), batch["source_ids"].dtype) == (flat, torch.int32)
+        assert len(flat) == len(batch["cu_seqlens"]) - 1
+
+
 def test_cross_entropy_takes_the_labels_as_they_are(release):
     batch = next(iter(token_dataset(release, batch=8, labels=True)))
     logits = torch.full((8, 16, 251), -30.0).scatter(2, batch["labels"].clamp(min=0)[..., None], 30.0)

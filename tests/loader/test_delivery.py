@@ -24,7 +24,7 @@ Made = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def shared_release(tmp_path_factory: pytest.TempPathFactory, make_release: Made) -> Path:
-    return make_release(tmp_path_factory.mktemp("delivery") / "release", (40, 0, 33, 30), pad=5)
+    return make_release(tmp_path_factory.mktemp("delivery") / "release", (40, 0, 33, 30), pad=5, sources=("a", "b"))
 
 
 def content(batches: Iterator[Batch]) -> list[tuple[bytes, ...]]:
@@ -32,8 +32,9 @@ def content(batches: Iterator[Batch]) -> list[tuple[bytes, ...]]:
     found = []
     for batch in batches:
         time.sleep(0.0005)
-        arrays = (batch.samples, batch.tokens, batch.sources, batch.positions, batch.loss_mask, *batch.boundaries)
-        found.append(tuple(array.tobytes() for array in arrays if array is not None))
+        arrays = (batch.samples, batch.tokens, batch.sources, batch.positions, batch.loss_mask)
+        lists = (*batch.boundaries, *batch.source_ids)
+        found.append(tuple(array.tobytes() for array in (*arrays, *lists) if array is not None))
     return found
 
 
@@ -42,7 +43,7 @@ def content(batches: Iterator[Batch]) -> list[tuple[bytes, ...]]:
 def test_batches_are_the_same_at_any_number_of_threads(
     shared_release: Path, threads: int, ahead: int, reuse: bool, drop_last: bool
 ) -> None:
-    wanted = {"boundaries": True, "positions": True, "loss_mask": True}
+    wanted = {"boundaries": True, "positions": True, "loss_mask": True, "source_ids": True}
     options = {"batch": 8, "world": 2, "rank": 1, "drop_last": drop_last}
     alone, made = Loader(shared_release, **options), Loader(shared_release, **options)
     for _ in range(2):  # the second is the next epoch

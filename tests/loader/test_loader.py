@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from warehouse.errors import IntegrityError, NotFound, StateError, UsageError
+from warehouse.errors import FormatError, IntegrityError, NotFound, StateError, UsageError
 from warehouse.loader import Loader
+from warehouse.manifest import NO_SOURCE
 
 
 def numbers(tokens: np.ndarray) -> list[int]:
@@ -154,6 +155,19 @@ def test_boundaries_and_sample_numbers_belong_to_their_rows(release: Path) -> No
         assert numbers(batch.tokens) == batch.samples.tolist()
         assert [bounds.tolist() for bounds in batch.boundaries] == [[0, 5, 16]] * 8
         assert batch.boundaries[0].dtype == np.int32
+
+
+def test_source_ids_belong_to_their_pieces_and_a_release_without_says_so(
+    release: Path, tmp_path: Path, make_release: Callable[..., Path]
+) -> None:
+    named = Loader(make_release(tmp_path / "named", (40, 0, 33, 30), sources=("web", "code", "mail")), batch=8)
+    for batch in named.batches(source_ids=True):
+        found = [[named.source_names[first], padding] for first, padding in map(np.ndarray.tolist, batch.source_ids)]
+        assert found == [[("web", "code", "mail")[sample % 3], NO_SOURCE] for sample in batch.samples.tolist()]
+        assert batch.boundaries == () and batch.source_ids[0].dtype == np.uint16
+    with pytest.raises(FormatError, match="names no source of its pieces"):
+        next(Loader(release, batch=8).batches(source_ids=True))
+    assert Loader(release, batch=8).source_names == ()
 
 
 def flip(path: Path, at: int) -> None:

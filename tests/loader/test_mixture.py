@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from warehouse.errors import FormatError, StateError, UsageError
 from warehouse.loader import Loader, Mixture, MixtureState, Phase, Source
+from warehouse.manifest import NO_SOURCE
 
 Made = Callable[..., Path]
 Row = tuple[int, int]
@@ -206,3 +207,16 @@ def test_a_source_given_twice_and_one_of_other_tokens_are_refused(
         Mixture([*sources, Source(make_release(tmp_path / "empty", (0,)))], batch=4)
     with pytest.raises(UsageError, match="3 ranks"):
         Mixture(sources, batch=4, world=3)
+
+
+def test_source_ids_of_a_mixture_name_the_same_source_by_one_number(tmp_path: Path, make_release: Made) -> None:
+    names = {"one": ("code", "web"), "other": ("mail", "web", "code")}
+    made = [Source(make_release(tmp_path / name, (9, 4), name=name, sources=given)) for name, given in names.items()]
+    mixture, seen = Mixture(made, batch=8), set()
+    assert mixture.source_names == ("code", "web", "mail")
+    for batch in islice(mixture.batches(source_ids=True), 12):
+        for source, sample, ids in zip(batch.sources, batch.samples, batch.source_ids, strict=True):
+            given = list(names.values())[source]
+            assert mixture.source_names[ids[0]] == given[sample % len(given)] and ids[1] == NO_SOURCE
+            seen.add(mixture.source_names[ids[0]])
+    assert seen == {"code", "web", "mail"}

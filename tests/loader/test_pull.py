@@ -489,7 +489,7 @@ def test_a_redirect_to_a_private_address_is_followed_only_where_that_is_allowed(
 
 
 def test_the_parts_of_all_ranks_are_the_release_and_each_is_one_to_verify_and_read(tmp_path: Path) -> None:
-    release = write_release(tmp_path / "release", (40, 0, 33, 30, 7))
+    release = write_release(tmp_path / "release", (40, 0, 33, 30, 7), sources=("a", "b"))
     whole = read_any(release)
     for world in (1, 2, 3, 5):
         seen = []
@@ -503,7 +503,7 @@ def test_the_parts_of_all_ranks_are_the_release_and_each_is_one_to_verify_and_re
             assert set(contents(to)) - {"manifest.json", "part.json"} == set(held.files)
             if held.splits["train"].samples:
                 loader = Loader(to, batch=1, seed=3)
-                read = np.concatenate(list(loader))
+                read = np.concatenate([batch.tokens for batch in loader.batches(source_ids=True)])
                 seen.append(read[:, 0].astype(int) * (1 << 16) + read[:, 1])
         assert sorted(np.concatenate(seen)) == list(range(110))
     with pytest.raises(UsageError, match="split 'train' has 5 shards for 6 ranks"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.datasets import DatasetRecipe, Manifest, run_select
+from warehouse.datasets import DatasetRecipe, Manifest, run_select, selected
 from warehouse.errors import RecipeError
 from warehouse.project import Project
 from warehouse.publish import Published, connect_current, connect_generation, generations, made_of
@@ -79,6 +79,8 @@ def absences(asked: Asked, project: Project, recipe: DatasetRecipe, documents: p
     names = documents["doc_id"].to_pylist()
     if asked.con is None or not names:
         return dict.fromkeys(names, NOT_KNOWN)
+    if recipe.chat:  # conversations are rows of other tables: the select alone says
+        return _not_selected(asked.con, recipe, names)
     held = relations(asked.con)
     asked.con.register("lacking", documents)
     answers = [
@@ -140,7 +142,11 @@ def _decided(con: Connection, rule_set: str) -> dict[str, Why]:
 
 def _not_selected(con: Connection, recipe: DatasetRecipe, names: list[str]) -> dict[str, Why]:
     try:
-        given = set(run_select(con, recipe.select, at=recipe.at)["doc_id"].to_pylist())
+        given = (
+            selected(recipe, recipe.chat, con)
+            if recipe.chat
+            else set(run_select(con, recipe.select, at=recipe.at)["doc_id"].to_pylist())
+        )
     except RecipeError as error:
         return dict.fromkeys(names, Why("not_known", says=str(error)))
     return {name: Why("left_out" if name in given else "not_selected") for name in names}

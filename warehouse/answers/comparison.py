@@ -16,6 +16,7 @@ import yaml
 from warehouse.answers.absence import Why, absences, selected_from
 from warehouse.datasets import DOCUMENTS, DatasetRecipe, Manifest, load_recipe, read_manifest
 from warehouse.errors import NotFound
+from warehouse.manifest import Shard
 from warehouse.project import Project
 
 DIMENSIONS = ("source", "licence", "language")
@@ -78,7 +79,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """Shards of the second release, by their .bin. same: with the same bytes, index and segments in the first;
+    """Shards of the second release, by their .bin. same: with the same bytes, index, segments and mask in the first;
     one_copy_bytes: of these what lies on the disk once for both.
     """
 
@@ -230,21 +231,27 @@ def _explained(whys: Mapping[str, Why], differences: Iterable[Difference]) -> tu
 
 
 def _shards(one: _Release, other: _Release) -> Shards:
-    """Which shards have all three files with the same sha256 in the first release, under whatever name."""
+    """Which shards have all their files with the same sha256 in the first release, under whatever name; those of
+    sources apart, whose numbers any new name may change.
+    """
     there = {
-        tuple(one.manifest.files[name].sha256 for name in (shard.data, shard.index, shard.segments)): shard
+        tuple(one.manifest.files[name].sha256 for name in _files(shard)): shard
         for split in one.manifest.splits.values()
         for shard in split.shards
     }
     same, changed, once = list[str](), list[str](), 0
     for shard in (shard for split in other.manifest.splits.values() for shard in split.shards):
-        names = (shard.data, shard.index, shard.segments)
+        names = _files(shard)
         twin = there.get(tuple(other.manifest.files[name].sha256 for name in names))
         (changed if twin is None else same).append(shard.data)
         if twin is not None:
-            pairs = zip(names, (twin.data, twin.index, twin.segments), strict=True)
+            pairs = zip(names, _files(twin), strict=True)
             once += sum(_once(other.path / name, one.path / old) for name, old in pairs)
     return Shards(tuple(same), tuple(changed), once)
+
+
+def _files(shard: Shard) -> tuple[str, ...]:
+    return tuple(path for path in (shard.data, shard.index, shard.segments, shard.mask) if path)
 
 
 def _once(path: Path, other: Path) -> int:

@@ -60,7 +60,8 @@ def _rebuilt(path: Path) -> Verified:
     from warehouse.repository import Repository
 
     project = place.project()
-    if isinstance(read_any(path), TableManifest):
+    held = read_any(path)
+    if isinstance(held, TableManifest) or held.chat:
         return rebuild(path, scratch=project.state)
     return rebuild(path, Repository(project.root).snapshot("documents"), scratch=project.state)
 

@@ -152,12 +152,24 @@ def _known_dataset(project: Project, name: str) -> str:
 
 
 def _say_release(facts: Mapping[str, Any]) -> None:
-    keys = ("rows", "columns", "shards") if "columns" in facts else ("documents", "shards", "samples", "tokens")
-    counted = [(key, "dagster/row_count" if key == "documents" else key) for key in keys]
+    made_of = "conversations" if "learnt_tokens" in facts else "documents"
+    keys = ("rows", "columns", "shards") if "columns" in facts else (made_of, "shards", "samples", "tokens")
+    counted = [(key, "dagster/row_count" if key == made_of else key) for key in keys]
     click.echo(f"{facts['release']}  {facts['id']}")
     click.echo("  " + ", ".join(f"{facts[key]:,} {word}" for word, key in counted))
+    if made_of == "conversations":
+        click.echo("  " + _learnt(facts))
     click.echo(f"  in {facts['path']}")
+    for warning in facts.get("warnings", ()):
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"Next: warehouse verify {facts['release']} --rebuild")
+
+
+def _learnt(facts: Mapping[str, Any]) -> str:
+    """What a release of conversations learns, and what it leaves out and why."""
+    reasons = {"too_long": "longer than a sample", "nothing_learnt": "nothing of which would be learnt"}
+    left_out = [f"{facts[f'left_out_{reason}']:,} {why}" for reason, why in reasons.items()]
+    return f"{facts['learnt_tokens']:,} tokens are learnt; conversations left out: {', '.join(left_out)}"
 
 
 @click.command("report")

@@ -2,16 +2,19 @@
 
     recipe -> select -> leave out -> freeze -> tokenise and pack each shard -> describe -> one rename
 
-``export`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a sample to its
-documents and ``holding`` back, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader`` reads them.
+``export``, ``export_chat`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a
+sample to its documents and ``holding`` back, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader``
+reads them.
 """
 
+from warehouse.datasets.chat import export_chat
+from warehouse.datasets.conversations import selected
 from warehouse.datasets.decontamination import Overlap
 from warehouse.datasets.holding import Piece, holding
 from warehouse.datasets.integrity import Verified, rebuild, verify
 from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace, vocabulary_of
-from warehouse.datasets.recipe import DatasetRecipe, Given, Train
+from warehouse.datasets.recipe import Chat, DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.selection import run_select
@@ -22,6 +25,7 @@ from warehouse.manifest import Manifest, TableManifest, read_any, read_manifest
 
 __all__ = [
     "DOCUMENTS",
+    "Chat",
     "DatasetRecipe",
     "Given",
     "Listed",
@@ -35,6 +39,7 @@ __all__ = [
     "Train",
     "Verified",
     "export",
+    "export_chat",
     "export_table",
     "holding",
     "list_releases",
@@ -47,6 +52,7 @@ __all__ = [
     "resolve",
     "revoke",
     "run_select",
+    "selected",
     "trace",
     "verify",
     "versions_of",

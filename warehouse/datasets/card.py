@@ -44,13 +44,15 @@ def _bytes(manifest: Manifest, split: str) -> int:
 def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     yield f"# {recipe.name}\n"
     yield f"{recipe.description or 'A training data set.'}\n"
-    yield f"Id `{manifest.id}`. {manifest.documents:,} documents as samples of {manifest.sequence_length:,} ids"
+    counted = f"{manifest.documents:,} {_things(manifest)}"
+    yield f"Id `{manifest.id}`. {counted} as samples of {manifest.sequence_length:,} ids"
     yield f"({manifest.dtype}, {manifest.vocab_size:,} entries, packed {manifest.packing}), tokenizer in `recipe/`.\n"
-    yield "| split | documents | samples | tokens | text bytes | shards |\n|---|--:|--:|--:|--:|--:|"
+    yield f"| split | {_things(manifest)} | samples | tokens | text bytes | shards |\n|---|--:|--:|--:|--:|--:|"
     for name, split in manifest.splits.items():
         counts = (split.documents, split.samples, split.tokens, split.text_bytes, len(split.shards))
         yield f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |"
     yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
+    yield from _chat(manifest)
     yield from _masks(manifest)
     yield from _benchmarks(manifest, recipe)
     yield from _lines(manifest)
@@ -62,6 +64,22 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     yield "sha256 of the object it came from: that table is the attribution, and it travels with the shards."
     yield "`unknown` means that the source stated none.\n"
     yield from _usage(manifest, recipe)
+
+
+def _things(manifest: Manifest) -> str:
+    return "conversations" if manifest.chat else "documents"
+
+
+def _chat(manifest: Manifest) -> Iterator[str]:
+    if manifest.chat:
+        total = sum(split.tokens for split in manifest.splits.values())
+        learnt, left_out = manifest.chat["learnt"], manifest.chat["left_out"]
+        roles = f" of the roles {', '.join(manifest.chat['loss'])}" if manifest.chat["loss"] else ""
+        longer = {"drop": "leaves out", "cut": "cuts"}[manifest.chat["longer"]]
+        yield f"\nPut into words by the template {manifest.chat['template']} (`recipe/template.jinja`)."
+        yield f"{learnt:,} of {total:,} tokens are learnt{roles}: the `.mask` beside each `.bin` has a bit for each."
+        yield f"It {longer} what is longer than a sample. Not there: {left_out['too_long']:,} conversations that were"
+        yield f"too long, {left_out['nothing_learnt']:,} of which nothing would be learnt."
 
 
 def _masks(manifest: Manifest) -> Iterator[str]:

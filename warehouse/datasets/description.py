@@ -13,8 +13,11 @@ import pyarrow.compute as pc
 
 from warehouse.contracts import Check
 from warehouse.datasets import masks
+from warehouse.datasets.chat_shards import counts, described
 from warehouse.datasets.rendering import Rendered, code_versions
 from warehouse.datasets.selection import synthetic_share
+from warehouse.datasets.shards import MASK
+from warehouse.datasets.source_ids import ENDING
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
 
 DIMENSIONS = ("source", "language", "licence")
@@ -52,6 +55,8 @@ def describe(
         pii=masks.summary(made.recipe, made.documents),
         contamination=contamination,
         lines=lines,
+        sources=made.sources,
+        chat={**described(made.recipe.chat), **counts(made.documents)} if made.recipe.chat else {},
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code=code_versions(),
@@ -70,7 +75,9 @@ def _splits(made: Rendered) -> dict[str, Split]:
     first = 0
     for task, done in zip(made.tasks, made.done, strict=True):
         names = (f"{task.stem}.bin", f"{task.stem}.idx", f"{task.stem}.segments.parquet")
-        shards[task.split].append(Shard(*names, done.samples, int(done.tokens.sum()), first, int(done.tokens.size)))
+        sizes = (done.samples, int(done.tokens.sum()), first, int(done.tokens.size))
+        mask = f"{task.stem}{MASK}" if task.recipe.chat else ""
+        shards[task.split].append(Shard(*names, *sizes, f"{task.stem}{ENDING}", mask))
         first += int(done.tokens.size)
     return {name: _split(made.documents, found) for name, found in shards.items()}
 
@@ -89,7 +96,8 @@ def _split(documents: pa.Table, shards: list[Shard]) -> Split:
 
 def _composition(documents: pa.Table, name: str) -> dict[str, dict[str, int]]:
     """Documents, tokens and text bytes by the values of a column; unknown ones under ``unknown``."""
-    known = documents.set_column(0, "key", pc.fill_null(documents[name], "unknown"))
+    named = pc.fill_null(documents[name], "unknown")
+    known = pa.table({"key": named, "tokens": documents["tokens"], "bytes": documents["bytes"]})
     sums = known.group_by("key").aggregate([("tokens", "count"), ("tokens", "sum"), ("bytes", "sum")])
     rows = sorted(sums.to_pylist(), key=lambda row: row["key"])
     return {

@@ -20,10 +20,14 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from warehouse.datasets.packing import Ints, Pieces
+
+Array = npt.NDArray[Any]
 
 DTYPES = {"<u2": 8, "<u4": 4}
 
@@ -46,9 +50,13 @@ def _write_megatron(path: Path, lengths: Ints, firsts: Ints, *, dtype: str) -> N
 
 def padded(pieces: Pieces, sequence_length: int) -> tuple[Ints, Ints]:
     """Lengths of all pieces with those of padding, and the first piece of each sample with the total at the end."""
-    used = np.bincount(pieces.sample, pieces.length, minlength=pieces.samples).astype(np.int64)
-    filler = np.flatnonzero(used < sequence_length)
-    order = np.argsort(np.concatenate([pieces.sample, filler]), kind="stable")
-    lengths = np.concatenate([pieces.length, sequence_length - used[filler]])[order]
-    counts = np.bincount(pieces.sample, minlength=pieces.samples) + (used < sequence_length)
+    left = sequence_length - np.bincount(pieces.sample, pieces.length, minlength=pieces.samples).astype(np.int64)
+    lengths = with_padding(pieces.sample, pieces.length, left, left[left > 0])
+    counts = np.bincount(pieces.sample, minlength=pieces.samples) + (left > 0)
     return lengths, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+
+
+def with_padding(sample: Ints, values: Array, left: Ints, padding: Array) -> Array:
+    """Values of pieces, by sample, with those of padding after the last piece of each sample that has tokens left."""
+    order = np.argsort(np.concatenate([sample, np.flatnonzero(left)]), kind="stable")
+    return np.concatenate([values, padding])[order]

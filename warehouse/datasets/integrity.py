@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from warehouse import mirror, signature
 from warehouse.contracts import Snapshot
 from warehouse.datasets import shelf
-from warehouse.datasets.recipe import load_recipe
+from warehouse.datasets.chat_shards import CONVERSATION
+from warehouse.datasets.kinds import load_tokens
 from warehouse.datasets.rendering import DOCUMENTS, Progress, render
 from warehouse.datasets.selection import FROZEN
 from warehouse.datasets.table_recipe import load_table_recipe
@@ -68,7 +69,7 @@ def rebuild(
 ) -> Verified:
     """Make the release again from its frozen rows, recipe/ and the stored texts, and compare each byte.
 
-    documents: any version of the table that still has the texts (a release of rows needs none); scratch: room for a
+    documents: any version of the table that still has the texts (rows and conversations need none); scratch: room for a
     second copy (default: the system's temporary folder). Raises IntegrityError naming the first byte that differs,
     NotFound for missing texts, StorageFull.
     """
@@ -91,11 +92,12 @@ def rebuild(
 def _render_tokens(
     path: Path, documents: Snapshot | None, folder: Path, *, processes: int, batch_rows: int, progress: Progress | None
 ) -> None:
-    if documents is None:
+    recipe = load_tokens(path / "recipe" / "recipe.yaml")
+    if documents is None and not recipe.chat:
         raise NotFound(f"{path} holds tokens, and no documents to make them from", do="run the sources that it is of")
-    recipe = load_recipe(path / "recipe" / "recipe.yaml")
     there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
-    frozen = pq.read_table(path / DOCUMENTS, columns=[name for name in FROZEN.names if name in there])
+    columns = [name for name in (*FROZEN.names, *CONVERSATION) if name in there]
+    frozen = pq.read_table(path / DOCUMENTS, columns=columns)
     render(recipe, frozen, documents, folder=folder, processes=processes, batch_rows=batch_rows, progress=progress)
 
 

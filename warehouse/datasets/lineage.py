@@ -10,8 +10,8 @@ from typing import Any, overload
 import numpy as np
 import pyarrow.parquet as pq
 
+from warehouse.datasets.kinds import load_tokens
 from warehouse.datasets.masks import stored_range
-from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
 from warehouse.errors import NotFound
@@ -88,7 +88,7 @@ def trace(path: Path, split: str, sample: int, token: int | None = None) -> list
 def vocabulary_of(path: Path) -> Vocabulary:
     """The vocabulary of the release of texts in a folder."""
     recipe = path / "recipe"
-    return open_vocabulary(recipe / "tokenizer.json", load_recipe(recipe / "recipe.yaml"))
+    return open_vocabulary(recipe / "tokenizer.json", load_tokens(recipe / "recipe.yaml"))
 
 
 def _stored(segment: Segment, masks: list[dict[str, Any]]) -> Segment:

@@ -32,6 +32,7 @@ from warehouse.recipes import (
 
 Packing = Literal["best_fit", "concatenate"]
 Contamination = Literal["drop", "cut"]
+Longer = Literal["drop", "cut"]
 Lines = Literal["c4", "c4_open"]
 
 TARGETS = ("mds", "litdata", "webdataset", "parquet", "jsonl")
@@ -59,6 +60,25 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Chat:
+    """Conversations in place of documents.
+
+    key: columns that name a conversation; template: the Jinja text that puts it into words, as Hugging Face's
+    ``chat_template``, and what it is called; special: tokens that the tokenizer must have for it; loss: roles that are
+    learnt, none where the template says; longer: what becomes of a conversation of more tokens than a sample; bos: the
+    template's ``bos_token``.
+    """
+
+    key: tuple[str, ...]
+    template: str
+    special: tuple[str, ...] = ()
+    loss: tuple[str, ...] = ("assistant",)
+    longer: Longer = "drop"
+    bos: str = ""
+    called: str = field(default="template.jinja", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetRecipe:
     """A data set: what is selected, how it is split, tokenised, packed and sharded.
 
@@ -68,6 +88,7 @@ class DatasetRecipe:
     go out as their masks. contamination: drop documents that hold a 13-gram of a benchmark, or cut those spans out;
     None leaves it to the select. lines: only those that c4, or c4 without the
     rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
+    chat: of conversations, which the select then gives; what is said of documents alone is not stated beside it.
     at: place of the select, for messages.
     """
 
@@ -87,6 +108,7 @@ class DatasetRecipe:
     contamination: Contamination | None = None
     lines: Lines | None = None
     targets: tuple[str, ...] = ()
+    chat: Chat | None = None
     at: str = field(default="recipe", compare=False)
 
 
@@ -104,12 +126,16 @@ def load_recipe(path: Path) -> DatasetRecipe:
 
 
 def resolved(recipe: DatasetRecipe) -> str:
-    """The recipe as YAML with every default stated; a given tokenizer is named as its copy, tokenizer.json."""
+    """The recipe as YAML with every default stated; a given tokenizer is named as its copy, tokenizer.json, a template
+    as template.jinja.
+    """
     tokenizer = recipe.tokenizer
     values = {
+        "kind": "chat" if recipe.chat else None,
         "name": recipe.name,
         "description": recipe.description,
         "select": recipe.select,
+        **(_chat(recipe.chat) if recipe.chat else {}),
         "rule_set": recipe.rule_set,
         "splits": dict(recipe.splits),
         "cluster": recipe.cluster,
@@ -128,6 +154,17 @@ def resolved(recipe: DatasetRecipe) -> str:
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _chat(chat: Chat) -> dict[str, Any]:
+    return {
+        "key": list(chat.key),
+        "template": "template.jinja",
+        "special": list(chat.special) or None,
+        "loss": list(chat.loss) or None,
+        "longer": chat.longer,
+        "bos": chat.bos or None,
+    }
 
 
 def name(source: Stated, key: Keys | None) -> str:

@@ -104,7 +104,7 @@ def export(
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
-            earlier=_earlier(datasets / recipe.name),
+            earlier=earlier_of(datasets / recipe.name),
         )
         manifest = describe(
             made,
@@ -114,7 +114,7 @@ def export(
             contamination=cleaned.verdict,
             lines=edited.verdict,
         )
-        run = _rendering(made, batch_rows=batch_rows, processes=processes)
+        run = rendering_facts(made, batch_rows=batch_rows, processes=processes)
         return Draft(
             manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}
         )
@@ -122,7 +122,7 @@ def export(
     return shelve(datasets / recipe.name, make, signing_key)
 
 
-def _earlier(home: Path) -> Path | None:
+def earlier_of(home: Path) -> Path | None:
     """The last live version of a data set of texts, whose files are on this machine."""
     live = [there for there in shelf.versions_of(home) if there.state == "live"]
     there = live[-1] if live and isinstance(live[-1].manifest, Manifest) else None
@@ -188,7 +188,7 @@ def run_facts(before: tuple[float, float], *, created_at: datetime, run_id: str,
     }
 
 
-def _rendering(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, Any]:
+def rendering_facts(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, Any]:
     """Which processes tokenised, and at what cost."""
     return {
         "tokenise_cpu_s": round(sum(done.cpu_s for done in made.done), 3),

@@ -13,25 +13,35 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.datasets.shards import ENDINGS, ShardDone, ShardTask
+from warehouse.datasets.chat_shards import BESIDE, described
+from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.shards import ShardDone, ShardTask
+from warehouse.datasets.source_ids import ENDING as SOURCES
 from warehouse.datasets.texts import WANTED
 from warehouse.datasets.vocabulary import Vocabulary
 from warehouse.errors import IntegrityError
 from warehouse.manifest import Manifest, check_file, read_manifest
 
-COUNTED = [*WANTED, "tokens"]
+COMPARED = [*WANTED, "source"]
+"""Columns that decide a shard; a conversation may come from another source under the same key."""
 
 
 def reuse(
-    tasks: Sequence[ShardTask], vocabulary: Vocabulary, frozen: Path | None, code: dict[str, str]
+    tasks: Sequence[ShardTask],
+    vocabulary: Vocabulary,
+    frozen: Path | None,
+    code: dict[str, str],
+    sources: tuple[str, ...],
 ) -> dict[int, ShardDone]:
     """By number of the task, those of which the files now lie in its folder, taken from another release.
 
-    frozen: its documents.parquet; code: the versions that decide bytes, as the manifest has them.
+    frozen: its documents.parquet; code: the versions that decide bytes, as the manifest has them; sources: by number.
+    The file of sources is left out where that release numbers them otherwise.
     """
     if frozen is None:
         return {}
@@ -40,17 +50,20 @@ def reuse(
     if not _same_shape(manifest, tasks[0], vocabulary, code):
         return {}
     documents = pq.read_table(frozen)
-    if not set(COUNTED) <= set(documents.column_names):
+    if not {*COMPARED, "tokens"} <= set(documents.column_names):
         return {}
+    numbered = manifest.sources == sources
     shards = {shard.data: shard for split in manifest.splits.values() for shard in split.shards}
     found = {}
     for number, task in enumerate(tasks):
         shard = shards.get(f"{task.stem}.bin")
         if shard is not None:
-            held = documents.select(COUNTED).slice(shard.first_document, shard.documents)
-            if _same(task.wanted, held) and _taken(task, earlier, manifest):
+            held = documents.slice(shard.first_document, shard.documents)
+            endings = (*task.endings, *([SOURCES] if numbered else []))
+            if _same(task.wanted, held) and _taken(task, earlier, manifest, endings):
                 tokens, entry = held["tokens"].to_numpy(), manifest.files[shard.data]
-                found[number] = ShardDone(shard.samples, tokens, entry, None, 0.0, "")
+                beside = held.select(BESIDE.names) if task.recipe.chat else None
+                found[number] = ShardDone(shard.samples, tokens, entry, None, 0.0, "", beside)
     return found
 
 
@@ -58,16 +71,21 @@ def _same_shape(manifest: Manifest, task: ShardTask, vocabulary: Vocabulary, cod
     recipe = task.recipe
     then = (manifest.tokenizer_sha256, manifest.eos_id, manifest.pad_id, manifest.sequence_length, manifest.packing)
     now = (vocabulary.sha256, vocabulary.eos_id, vocabulary.pad_id, recipe.sequence_length, recipe.packing)
-    return then == now and dict(manifest.code) == code
+    return then == now and dict(manifest.code) == code and manifest.chat == _chat(recipe, manifest)
+
+
+def _chat(recipe: DatasetRecipe, manifest: Manifest) -> dict[str, Any]:
+    """What the manifest would say of the recipe's conversations with its own counts."""
+    return {**manifest.chat, **described(recipe.chat)} if recipe.chat else {}
 
 
 def _same(wanted: pa.Table, held: pa.Table) -> bool:
-    return all(wanted[name].to_pylist() == held[name].to_pylist() for name in WANTED)
+    return all(wanted[name].to_pylist() == held[name].to_pylist() for name in COMPARED)
 
 
-def _taken(task: ShardTask, earlier: Path, manifest: Manifest) -> bool:
+def _taken(task: ShardTask, earlier: Path, manifest: Manifest, endings: Sequence[str]) -> bool:
     """Whether all files of the shard are there and whole, and so were linked."""
-    names = [task.stem + ending for ending in ENDINGS]
+    names = [task.stem + ending for ending in endings]
     try:
         for name in names:
             check_file(earlier, manifest.files[name])

@@ -169,8 +169,8 @@ def _total(facts: pa.Table) -> int:
     return int(pc.sum(facts["bytes"]).as_py() or 0)
 
 
-def arranged(recipe: DatasetRecipe, facts: pa.Table) -> pa.Table:
-    """``facts`` with split and shard, in the order of the release."""
+def arranged(recipe: DatasetRecipe, facts: pa.Table, schema: pa.Schema = FROZEN) -> pa.Table:
+    """``facts`` with split and shard as ``schema``, in the order of the release."""
     clusters = facts["cluster"].to_pylist() if facts.num_rows else []
     named = [cluster if cluster is not None else doc for cluster, doc in zip(clusters, ids(facts), strict=True)]
     split = split_of(recipe.splits, hashes("split", recipe.seed, named))
@@ -179,7 +179,7 @@ def arranged(recipe: DatasetRecipe, facts: pa.Table) -> pa.Table:
     names = np.array([name for name, _ in recipe.splits], dtype=object)
     columns = {"split": pa.array(names[split], pa.string()), "shard": shard, "cluster": pa.array(named, pa.string())}
     table = pa.table({**{name: facts[name] for name in facts.column_names}, **columns})
-    return table.select(FROZEN.names).cast(FROZEN).take(place)
+    return table.select(schema.names).cast(schema).take(place)
 
 
 def ids(table: pa.Table) -> list[str]:

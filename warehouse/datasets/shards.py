@@ -1,9 +1,9 @@
 """One shard from its documents: read, tokenise, pack, write. Runs in a worker process; the same bytes in any of them.
 
 Four files: the .bin (samples of sequence_length ids, padded), its indexes for Megatron and datatrove, and the segments,
-which map each piece to its document, token offset and text offset. Won: any number of shards at once, nothing shared.
-Lost: a shard's token ids and their text offsets are held in memory (10 to 12 bytes a token, twice while joined), and
-each task scans the documents' files for its texts.
+which map each piece to its document, token offset and text offset; of conversations a fifth, the mask. Won: any number
+of shards at once, nothing shared. Lost: a shard's token ids and their text offsets are held in memory (10 to 12 bytes a
+token, twice while joined), and each task scans the documents' files for its texts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,10 @@ from warehouse.datasets.packing import Ints, Pieces, arrange
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.texts import read_texts
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
+from warehouse.errors import NotFound
 from warehouse.manifest import BLOCK_BYTES, FileEntry
+
+Array = npt.NDArray[Any]
 
 SEGMENTS = pa.schema(
     [
@@ -44,18 +48,24 @@ SEGMENTS = pa.schema(
 
 ENDINGS = (".bin", ".bin.index", ".idx", ".segments.parquet")
 """Of the files of a shard, after its stem."""
+MASK = ".mask"
+"""Of the file that says which tokens of conversations are learnt: a bit a token, from the lowest bit of a byte on, a
+sample in whole bytes; 0 in padding. So it is a 16th of uint16 tokens, where a byte a token would be half of them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardTask:
-    """A shard to make; ``wanted`` holds doc_id and content_hash of its documents in order. Picklable."""
+    """A shard to make; ``wanted`` holds doc_id and content_hash of its documents in order, or the conversations
+    themselves, which need no ``documents``. Picklable.
+    """
 
     folder: Path
     split: str
     shard: int
     recipe: DatasetRecipe
     wanted: pa.Table
-    documents: Snapshot
+    documents: Snapshot | None
     batch_rows: int
     threads: bool
 
@@ -63,13 +73,18 @@ class ShardTask:
     def stem(self) -> str:
         return f"{self.split}-{self.shard:05d}-of-{self.recipe.shards:05d}"
 
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Of the files that the shard is made of."""
+        return (*ENDINGS, *([MASK] if self.recipe.chat else []))
+
 
 @dataclass(frozen=True, slots=True)
 class ShardDone:
     """What a task made: samples, the tokens of each of its documents, and the entry of its .bin.
 
     pid, cpu_s: who made it (None for a shard that was there), and at what cost; warning: what went wrong with the
-    kernel, or empty.
+    kernel, or empty; beside: what documents.parquet has of each of its conversations beside the tokens.
     """
 
     samples: int
@@ -78,33 +93,47 @@ class ShardDone:
     pid: int | None
     cpu_s: float
     warning: str
+    beside: pa.Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
     """A shard's documents as ids, one after another; lengths[i] and text offsets belong to document i.
 
-    text_ends: for each id, the text bytes of its document up to its end. warning: as in ShardDone.
+    text_ends: for each id, the text bytes of its document up to its end; learnt: whether it is, of conversations.
+    warning, beside: as in ShardDone.
     """
 
     ids: Ids
     lengths: Ints
     text_ends: Ints
     warning: str
+    learnt: npt.NDArray[np.bool_] | None = None
+    beside: pa.Table | None = None
 
 
 def make_shard(task: ShardTask) -> ShardDone:
-    """Write the files of a shard into the task's folder."""
+    """Write the files of a shard of documents into the task's folder."""
+    return written(task, _stream)
+
+
+def written(task: ShardTask, tokenise: Callable[[ShardTask, Vocabulary], Stream]) -> ShardDone:
+    """Write the files of a shard of what ``tokenise`` gives into the task's folder."""
     os.environ["TOKENIZERS_PARALLELISM"] = "true" if task.threads else "false"
     before = _cpu()
     vocabulary = open_vocabulary(task.folder / "recipe" / "tokenizer.json", task.recipe)
-    stream = _stream(task, vocabulary)
+    stream = tokenise(task, vocabulary)
     pieces = arrange(stream.lengths, task.recipe.sequence_length, task.recipe.packing)
     with HashedFile(task.folder, f"{task.stem}.bin") as file:
         write_samples(file, stream.ids, pieces, task.recipe.sequence_length, vocabulary.pad_id)
     write_indexes(task.folder, task.stem, pieces, sequence_length=task.recipe.sequence_length, dtype=vocabulary.dtype)
     write_parquet(task.folder / f"{task.stem}.segments.parquet", _segments(pieces, stream))
-    return ShardDone(pieces.samples, stream.lengths, file.entry(), os.getpid(), _cpu() - before, stream.warning)
+    if stream.learnt is not None:
+        with (task.folder / f"{task.stem}{MASK}").open("wb") as mask:
+            for block in sample_blocks(stream.learnt, pieces, task.recipe.sequence_length, False):
+                mask.write(np.packbits(block, axis=1, bitorder="little").tobytes())
+    cost = os.getpid(), _cpu() - before
+    return ShardDone(pieces.samples, stream.lengths, file.entry(), *cost, stream.warning, stream.beside)
 
 
 def _cpu() -> float:
@@ -139,6 +168,8 @@ def _encoded(
 
     proven: compare a sample with ``tokenizers``; which documents are in it depends on the shard alone.
     """
+    if task.documents is None:
+        raise NotFound(f"{task.stem} is made of documents, and there are none", do="run the sources that it is of")
     found: list[tuple[Ids, Ints]] = [(np.empty(0, vocabulary.dtype), np.empty(0, np.int64))] * task.wanted.num_rows
     texts = read_texts(task.wanted, task.documents, threads=1, batch_rows=task.batch_rows)
     for batch in _batches(texts, task.batch_rows):
@@ -190,16 +221,22 @@ def _slow_ends(text: str, vocabulary: Vocabulary) -> Ints:
 
 
 def write_samples(file: HashedFile, ids: Ids, pieces: Pieces, sequence_length: int, pad_id: int) -> None:
-    """The .bin: samples of ``sequence_length`` ids, padded; made in blocks of some BLOCK_BYTES."""
-    rows = max(1, BLOCK_BYTES // (sequence_length * ids.itemsize))
+    """The .bin: samples of ``sequence_length`` ids, padded."""
+    for block in sample_blocks(ids, pieces, sequence_length, pad_id):
+        file.write(block)
+
+
+def sample_blocks(values: Array, pieces: Pieces, sequence_length: int, fill: int | bool) -> Iterator[Array]:
+    """Values of the stream as samples [rows, sequence_length], filled up, in blocks of some BLOCK_BYTES."""
+    rows = max(1, BLOCK_BYTES // (sequence_length * values.itemsize))
     bounds = np.searchsorted(pieces.sample, np.arange(0, pieces.samples + rows, rows)).tolist()
     at = (pieces.sample % rows * sequence_length + pieces.position).tolist()
     starts, ends = pieces.start.tolist(), (pieces.start + pieces.length).tolist()
     for number, (first, last) in enumerate(pairwise(bounds)):
-        block = np.full(min(pieces.samples - number * rows, rows) * sequence_length, pad_id, ids.dtype)
+        block = np.full(min(pieces.samples - number * rows, rows) * sequence_length, fill, values.dtype)
         for place, start, end in zip(at[first:last], starts[first:last], ends[first:last], strict=True):
-            block[place : place + end - start] = ids[start:end]
-        file.write(block)
+            block[place : place + end - start] = values[start:end]
+        yield block.reshape(-1, sequence_length)
 
 
 def _segments(pieces: Pieces, stream: Stream) -> pa.Table:

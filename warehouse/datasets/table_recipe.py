@@ -94,11 +94,11 @@ def resolved_table(recipe: TableRecipe) -> str:
 
 
 def kind_of(path: Path) -> str:
-    """``table`` or ``tokens``, as the recipe states it. Raises RecipeError for another kind."""
+    """``table``, ``chat`` or ``tokens``, as the recipe states it. Raises RecipeError for another kind."""
     stated = Stated.read(path, allowed="keys of a data set")
     if "kind" not in stated.values:
         return "tokens"
-    kind: str = choice("tokens", "table")(stated, ("kind",))
+    kind: str = choice("tokens", "table", "chat")(stated, ("kind",))
     return kind
 
 

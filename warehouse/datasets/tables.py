@@ -114,13 +114,8 @@ def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection
     if not table.num_rows:
         raise RecipeError(f"{recipe.at}: the select gives no row", do="run it with 'warehouse sql'")
     rows = releasable(table, at=recipe.at)
-    _refuse_keys(recipe, rows)
-    if drawn and SYNTHETIC not in rows.column_names:
-        raise CheckFailed(
-            f"{recipe.at}: the select reads {', '.join(sorted(drawn))} and gives no column {SYNTHETIC}",
-            allowed=f"a boolean column {SYNTHETIC}, by which max_synthetic_share is held",
-            do=f"select it too, false AS {SYNTHETIC} for real rows",
-        )
+    refuse_keys(rows, recipe.key, (*recipe.key, *recipe.about, *([recipe.time] if recipe.time else [])), at=recipe.at)
+    refuse_unmarked(rows, drawn, at=recipe.at)
     share = _synthetic_share(rows)
     if share > recipe.max_synthetic_share:
         raise CheckFailed(
@@ -132,16 +127,26 @@ def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection
     return rows
 
 
-def _refuse_keys(recipe: TableRecipe, rows: pa.Table) -> None:
-    named = (*recipe.key, *recipe.about, *([recipe.time] if recipe.time else []))
+def refuse_unmarked(rows: pa.Table, drawn: Collection[str], *, at: str) -> None:
+    """Raise CheckFailed where rows that were drawn are read and not marked."""
+    if drawn and SYNTHETIC not in rows.column_names:
+        raise CheckFailed(
+            f"{at}: the select reads {', '.join(sorted(drawn))} and gives no column {SYNTHETIC}",
+            allowed=f"a boolean column {SYNTHETIC}, by which max_synthetic_share is held",
+            do=f"select it too, false AS {SYNTHETIC} for real rows",
+        )
+
+
+def refuse_keys(rows: pa.Table, key: Sequence[str], named: Sequence[str], *, at: str) -> None:
+    """Raise RecipeError for a column of ``named`` that is null or of floats, and for a key that is met twice."""
     for name in named:
         if rows[name].null_count or pa.types.is_floating(rows[name].type):
             came = "null" if rows[name].null_count else str(rows[name].type)
-            raise RecipeError(f"{recipe.at}: {name} is {came}", allowed="keys and times that are not null, no floats")
-    distinct = len(set(names_of(rows, recipe.key)))
+            raise RecipeError(f"{at}: {name} is {came}", allowed="keys and times that are not null, no floats")
+    distinct = len(set(names_of(rows, key)))
     if distinct != rows.num_rows:
         raise RecipeError(
-            f"{recipe.at}: the select gives {rows.num_rows:,} rows but {distinct:,} of {', '.join(recipe.key)}",
+            f"{at}: the select gives {rows.num_rows:,} rows but {distinct:,} of {', '.join(key)}",
             allowed="each key once",
             do="add DISTINCT or a further column to key",
         )

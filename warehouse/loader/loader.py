@@ -112,24 +112,31 @@ class Loader:
         boundaries: bool = False,
         positions: bool = False,
         loss_mask: bool = False,
+        source_ids: bool = False,
         reuse: bool = False,
         threads: int = 0,
         ahead: int | None = None,
     ) -> Iterator[Batch]:
-        """As iteration, with sample numbers and, as asked for, document boundaries, position ids and a loss mask.
+        """As iteration, with sample numbers and what is asked for beside the tokens: fields of Batch.
 
         threads: 0, each batch is made when it is asked for; else ``ahead`` batches, two a thread, are made beforehand.
         reuse: tokens lie in memory that is filled again once the next batch is asked for; else each step has an array
-        of its own. A batch counts as consumed when it is handed out. Equal batches whatever is asked for.
+        of its own. A batch counts as consumed when it is handed out. Equal batches whatever is asked for. Raises
+        FormatError for source_ids of a release that was made without.
         """
         ahead = check_threads(threads, ahead)
-        wanted = self._reader.ready(boundaries=boundaries, positions=positions, loss_mask=loss_mask)
+        wanted = self._reader.ready(Wanted(boundaries, positions, loss_mask, source_ids))
         made = partial(self._made, wanted=wanted, slots=[None] * (ahead + 1) if reuse else None)
         yield from delivered(self.course, made, self.counters, threads=threads, ahead=ahead)
         self.course.turn()
 
     def _made(self, numbers: Numbers, slot: int, *, wanted: Wanted, slots: Slots | None) -> Batch:
         return self._reader.read(numbers, np.zeros_like(numbers), wanted=wanted, slots=slots, slot=slot)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """What the numbers of ``Batch.source_ids`` stand for."""
+        return self._reader.source_names
 
     def state(self) -> State:
         """Where the epoch stands: five small values, equal on every rank; store it beside the model."""

@@ -288,18 +288,24 @@ class Mixture:
         boundaries: bool = False,
         positions: bool = False,
         loss_mask: bool = False,
+        source_ids: bool = False,
         reuse: bool = False,
         threads: int = 0,
         ahead: int | None = None,
     ) -> Iterator[Batch]:
         """As iteration, with the source of each row and its number there; options as ``Loader.batches``."""
         ahead = check_threads(threads, ahead)
-        wanted = self._reader.ready(boundaries=boundaries, positions=positions, loss_mask=loss_mask)
+        wanted = self._reader.ready(Wanted(boundaries, positions, loss_mask, source_ids))
         made = partial(self._made, wanted=wanted, slots=[None] * (ahead + 1) if reuse else None)
         return delivered(self.course, made, self.counters, threads=threads, ahead=ahead)
 
     def _made(self, rows: tuple[Numbers, Numbers], slot: int, *, wanted: Wanted, slots: Slots | None) -> Batch:
         return self._reader.read(*rows, wanted=wanted, slots=slots, slot=slot)
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """What the numbers of ``Batch.source_ids`` stand for: the sources of all releases, each once."""
+        return self._reader.source_names
 
     def taken(self) -> tuple[int, ...]:
         """Samples that each source gave so far, to all ranks together; divided by ``sizes``: its epochs."""

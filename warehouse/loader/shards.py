@@ -127,6 +127,19 @@ def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool)
     return _opened(folder, manifest.files, manifest.splits[split].shards, (dtype, (length,)), checked)
 
 
+def open_masks(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples | None:
+    """Which tokens of ``split`` are learnt, a row of bits a sample (uint8, from the lowest bit of a byte on).
+
+    None where all are. Raises as open_samples.
+    """
+    shards = [shard for shard in manifest.splits[split].shards if shard.samples]
+    if not all(shard.mask for shard in shards):
+        return None
+    form = (np.dtype("u1"), (-(-manifest.sequence_length // 8),))
+    mapped = [_mapped(folder, manifest.files[shard.mask], shard.samples, form) for shard in shards]
+    return Samples(mapped, checked=checked)
+
+
 def open_rows(folder: Path, manifest: TableManifest, split: str, dtype: np.dtype[np.void], *, checked: bool) -> Samples:
     """The rows of ``split``, each one value of ``dtype``; raises as open_samples."""
     refuse_unknown_split(folder, manifest, split)
@@ -159,6 +172,28 @@ def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[A
     flat = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
     rows = flat.view(form[0]).reshape(samples, *form[1])
     return Mapped(entry, rows, flat)
+
+
+def open_sources(
+    folder: Path, manifest: Manifest, split: str, numbers: npt.NDArray[np.uint16]
+) -> tuple[npt.NDArray[np.uint16], ...]:
+    """The source of each piece of each shard that has samples, after checking the whole file (2 bytes a piece).
+
+    numbers: uint16[65,536], what each number of this release is called by. Raises FormatError for a release that was
+    made without sources.
+    """
+    found = []
+    for shard in manifest.splits[split].shards:
+        if shard.samples:
+            if not shard.sources:
+                raise FormatError(
+                    f"{folder} names no source of its pieces",
+                    allowed="a release with sources, which releases have since they are written beside the index",
+                    do="export it again, or go without source_ids",
+                )
+            check_file(folder, manifest.files[shard.sources])
+            found.append(numbers[np.fromfile(folder / shard.sources, "<u2")])
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

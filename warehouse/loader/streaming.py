@@ -35,7 +35,7 @@ from warehouse.loader.parts import Parts, of_tokens, sized
 from warehouse.loader.prefetching import Feed, Fetch, Held, Threads, step_of
 from warehouse.loader.rows import Array, RowBatch, row_batch, row_dtype
 from warehouse.loader.shards import refuse_unknown_split
-from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens
+from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
 from warehouse.loader.windows import Runs, Window, Windows
 from warehouse.manifest import AnyManifest, Manifest, TableManifest
 
@@ -280,7 +280,7 @@ class StreamingLoader(Streaming[Manifest]):
         self, *, boundaries: bool = False, positions: bool = False, loss_mask: bool = False, reuse: bool = False
     ) -> Iterator[Batch]:
         """As ``Loader.batches``; boundaries, positions and loss mask need blocks of the indexes too."""
-        wanted = self._reader.ready(boundaries=boundaries, positions=positions, loss_mask=loss_mask)
+        wanted = self._reader.ready(Wanted(boundaries, positions, loss_mask))
         slots: Slots | None = [None] if reuse else None
 
         def made(numbers: Numbers) -> Batch:

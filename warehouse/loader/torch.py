@@ -62,18 +62,22 @@ def token_dataset(
     dtype: torch.dtype | None = torch.int64,
     labels: bool = False,
     boundaries: bool = False,
+    source_ids: bool = False,
 ) -> ReleaseDataset:
     """Batches of a token release, as dicts of tensors.
 
-    samples: int64[rows]; tokens: dtype[rows, sequence_length], None: as stored (uint16, uint32), without a copy;
-    with ``labels``, labels: int64[rows, sequence_length], the token after each, IGNORED at the end of a document or
-    piece and in padding; with ``boundaries``, cu_seqlens: int32[pieces + 1] over the rows one after the other, and
-    max_seqlen; state: see ReleaseDataset. batch is the global one; world and rank are those of torch.distributed where
-    it is initialised, else 1 and 0. Raises as Loader does.
+    samples: int64[rows]; tokens: dtype[rows, sequence_length], None: as stored (uint16, uint32), without a copy; with
+    ``labels``, labels: int64[rows, sequence_length], the token after each, IGNORED at the end of a document or piece,
+    in padding, and of conversations wherever that token is not learnt; with ``boundaries``, cu_seqlens: int32[pieces +
+    1] over the rows one after the other, and max_seqlen; with ``source_ids``, source_ids: int32[pieces], as Batch has
+    them; state: see ReleaseDataset. batch is the global one; world and rank are those of torch.distributed where it is
+    initialised, else 1 and 0. Raises as Loader does.
     """
     shape = _shape(batch, world, rank)
     opened = partial(Loader, path, split=split, seed=seed, epoch=epoch, drop_last=drop_last, checked=checked, **shape)
-    return ReleaseDataset(opened, partial(_tokens, dtype=dtype, labels=labels, boundaries=boundaries))
+    return ReleaseDataset(
+        opened, partial(_tokens, dtype=dtype, labels=labels, boundaries=boundaries, source_ids=source_ids)
+    )
 
 
 def row_dataset(
@@ -237,8 +241,11 @@ def _skip(loader: AnyLoader, steps: int) -> None:
         loader.course.advance()
 
 
-def _tokens(loader: Loader, *, dtype: torch.dtype | None, labels: bool, boundaries: bool) -> Iterator[Tensors]:
-    for batch in loader.batches(boundaries=labels or boundaries):
+def _tokens(
+    loader: Loader, *, dtype: torch.dtype | None, labels: bool, boundaries: bool, source_ids: bool
+) -> Iterator[Tensors]:
+    masked = labels and bool(loader.manifest.chat)
+    for batch in loader.batches(boundaries=labels or boundaries, source_ids=source_ids, loss_mask=masked):
         tokens = torch.from_numpy(batch.tokens)
         made: Tensors = {
             "samples": torch.from_numpy(batch.samples),
@@ -246,8 +253,10 @@ def _tokens(loader: Loader, *, dtype: torch.dtype | None, labels: bool, boundari
         }
         if labels or boundaries:
             ends = _ends(batch)
-            made |= {"labels": torch.from_numpy(_labels(batch.tokens, ends, loader.manifest.pad_id))} if labels else {}
+            made |= {"labels": torch.from_numpy(_labels(batch, ends, loader.manifest.pad_id))} if labels else {}
             made |= _cu_seqlens(ends) if boundaries else {}
+        if source_ids:
+            made["source_ids"] = torch.from_numpy(np.concatenate(batch.source_ids).astype(np.int32))
         yield made
 
 
@@ -263,14 +272,18 @@ def _cu_seqlens(ends: npt.NDArray[np.int64]) -> Tensors:
     return {"cu_seqlens": torch.from_numpy(ends.astype(np.int32)), "max_seqlen": int(np.diff(ends).max(initial=0))}
 
 
-def _labels(tokens: npt.NDArray[Any], ends: npt.NDArray[np.int64], pad_id: int) -> npt.NDArray[np.int64]:
-    """The token after each; IGNORED for the last of a piece and in a piece that begins with pad_id: int64[rows, L]."""
-    flat = tokens.reshape(-1)
+def _labels(batch: Batch, ends: npt.NDArray[np.int64], pad_id: int) -> npt.NDArray[np.int64]:
+    """The token after each, int64[rows, L].
+
+    IGNORED for the last of a piece, in a piece that begins with pad_id, and where the loss mask leaves that token out.
+    """
+    flat = batch.tokens.reshape(-1)
     found = np.full(flat.size, IGNORED, np.int64)
-    found[:-1] = flat[1:]
+    learnt = slice(None) if batch.loss_mask is None else batch.loss_mask.reshape(-1)[1:]
+    found[:-1][learnt] = flat[1:][learnt]
     found[ends[1:] - 1] = IGNORED
     found[np.repeat(flat[ends[:-1]] == pad_id, np.diff(ends))] = IGNORED
-    return found.reshape(tokens.shape)
+    return found.reshape(batch.tokens.shape)
 
 
 def _rows(loader: TableLoader) -> Iterator[Tensors]:

@@ -140,13 +140,13 @@ class FixedReader:
             )
         self.location, self.rows = opened.location, opened.fixed.rows
         self.dtype, self.length, self.sizes = opened.fixed.dtype, opened.fixed.length, (self.rows.total,)
+        self.source_names: tuple[str, ...] = ()
 
-    def ready(self, *, boundaries: bool, positions: bool, loss_mask: bool) -> Wanted:
-        """Raises UsageError for what only a release holds."""
-        wanted = Wanted(boundaries, positions, loss_mask)
+    def ready(self, wanted: Wanted) -> Wanted:
+        """The same. Raises UsageError for what only a release holds."""
         if wanted.pieces:
             raise UsageError(
-                f"boundaries, positions or a loss mask of {self.location}",
+                f"boundaries, positions, a loss mask or source ids of {self.location}",
                 allowed="tokens alone: the format says nothing of documents within a sample",
                 do="leave them out, or export a release",
             )
