@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.datasets.megatron import with_padding
+from warehouse.datasets.indexes import with_padding
 from warehouse.errors import RecipeError
 from warehouse.manifest import NO_SOURCE
 

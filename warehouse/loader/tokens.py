@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.loader.course import Numbers
 from warehouse.errors import UsageError
 from warehouse.loader.course import Numbers
 from warehouse.loader.shards import Bounds, Rows, joined, open_boundaries, open_masks, open_samples, open_sources
