@@ -30,7 +30,7 @@ REVOKED = "revoked.json"
 PART = "part.json"
 """Beside the manifest of a copy that holds a part of the release alone: which one."""
 CARD = "README.md"
-OPTIONAL = ("pii", "contamination", "lines")
+OPTIONAL = ("pii", "contamination", "lines", "timing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +62,18 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A split: its totals (text_bytes: UTF-8 bytes of its documents, for bits per byte) and its shards in order."""
+    """A split: its totals (text_bytes: UTF-8 bytes of its documents, for bits per byte) and its shards in order.
+
+    first, last: of its documents' times, ISO 8601 in UTC, where the recipe splits by time.
+    """
 
     samples: int
     tokens: int
     documents: int
     text_bytes: int
     shards: tuple[Shard, ...]
+    first: str | None = None
+    last: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class Manifest:
     many expectations of which suites held; synthetic_share: of the text bytes; code: versions that decide the bytes;
     pii: spans masked by kind and the documents that held them, empty where nothing is masked; contamination: spans cut
     or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select; lines: those
-    kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out.
+    kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out; timing:
+    the time that splits are cut by, and the dates, empty where they are shares of clusters.
     """
 
     schema_version: int
@@ -107,6 +113,7 @@ class Manifest:
     pii: Mapping[str, Any] = field(default_factory=dict)
     contamination: Mapping[str, Any] = field(default_factory=dict)
     lines: Mapping[str, Any] = field(default_factory=dict)
+    timing: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ tokenizer:
   train: {vocab_size: 512, max_bytes: 1000}
 sequence_length: 128
 """
+BY_TIME = GOOD + "split_by: time\ntime: known_at\n"
+UNTIL = BY_TIME.replace("splits: {train: 0.95, validation: 0.05}\n", "description: By date.\n") + "until: "
 
 
 def write(folder: Path, text: str) -> Path:
@@ -37,7 +40,10 @@ def test_defaults_are_filled_in_and_the_name_is_the_files(tmp_path: Path) -> Non
 def test_a_resolved_recipe_is_the_same_recipe(tmp_path: Path, recipe: DatasetRecipe) -> None:
     odd = replace(recipe, select="SELECT doc_id -- ünï\nFROM t WHERE x = 'a: b'", rule_set="house", cluster="md5(text)")
     given = replace(odd, packing="concatenate", tokenizer=Given(tmp_path / "tokenizer.json", eos="</s>"))
-    for one in (odd, given, replace(odd, targets=("jsonl", "mds"))):
+    by_time = replace(odd, split_by="time", time="published_at")
+    ends = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, 12, 30, tzinfo=UTC))
+    dated = replace(by_time, splits=(("train", 0.0), ("test", 0.0)), until=ends)
+    for one in (odd, given, replace(odd, targets=("jsonl", "mds")), by_time, dated):
         assert load_recipe(write(tmp_path, resolved(one))) == one
 
 
@@ -64,7 +70,21 @@ def test_the_recipes_of_the_project_load(checkout: Path) -> None:
         (GOOD + "targets: [mds, [jsonl]]\n", r"mine.yaml:6: targets is \['mds', \['jsonl'\]\]"),
         (GOOD + "targets: [mds, mds]\n", r"mine.yaml:6: targets is \['mds', 'mds'\].*each once"),
         (GOOD + "name: ../up\n", r"mine.yaml:6: name '../up'"),
-        (GOOD + "max_synthetic_share: 2\n", r"mine.yaml:6: max_synthetic_share is 2"),
+        (GOOD + "max_synthetic_share: 0.31\n", r"mine.yaml:6: max_synthetic_share is 0.31.*a share from 0 to 0.3"),
+        (GOOD + "max_generation: 2\n", r"mine.yaml:6: max_generation is 2.*a whole number from 0 to 1"),
+        (GOOD + "split_by: entity\n", r"mine.yaml:6: split_by is 'entity'.*cluster, time"),
+        (GOOD + "split_by: time\n", r"mine.yaml:6: split_by time without time"),
+        (GOOD + "time: known_at\n", r"mine.yaml:6: time without split_by"),
+        (GOOD + "until: {train: 2026-01-01}\n", r"mine.yaml:6: until without split_by"),
+        (BY_TIME + "until: {train: 2026-01-01}\n", r"mine.yaml:8: until beside splits.*remove one"),
+        (UNTIL + "{train: soon}\n", r"mine.yaml:8: train is 'soon'.*2026-01-01"),
+        (UNTIL + "[2026-01-01]\n", r"mine.yaml:8: until is \[datetime"),
+        (UNTIL + "{Train: 2026-01-01}\n", r"mine.yaml:8: split 'Train'"),
+        (
+            UNTIL + "\n  a: 2026-01-02\n  test: 2026-01-01\n",
+            r"mine.yaml:10: test ends 2026-01-01T.*after 2026",
+        ),
+        (UNTIL + "{train: 2026-13-01}\n", r"mine.yaml:1: cannot be read: month must be in 1..12"),
         (GOOD + "seed: 1\nseed: 2\n", r"mine.yaml:7: key 'seed' again"),
         (GOOD + "tokenizer: {}\n", r"mine.yaml:6: key 'tokenizer' again"),
         ("splits: {train: 1}\n", r"mine.yaml:1: no select"),

@@ -50,6 +50,7 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     for name, split in manifest.splits.items():
         counts = (split.documents, split.samples, split.tokens, split.text_bytes, len(split.shards))
         yield f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |"
+    yield from _times(manifest)
     yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
     yield from _masks(manifest)
     yield from _benchmarks(manifest, recipe)
@@ -62,6 +63,17 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     yield "sha256 of the object it came from: that table is the attribution, and it travels with the shards."
     yield "`unknown` means that the source stated none.\n"
     yield from _usage(manifest, recipe)
+
+
+def _times(manifest: Manifest) -> Iterator[str]:
+    if manifest.timing:
+        yield f"\nSplit by `{manifest.timing['by']}`, each cluster by its latest document:\n"
+        yield "| split | first | last | ends before |\n|---|---|---|---|"
+        ends = manifest.timing.get("until", {})
+        for name, split in manifest.splits.items():
+            yield f"| {name} | {split.first or ''} | {split.last or ''} | {ends.get(name, '')} |"
+    if later := manifest.timing.get("later"):
+        yield f"\n{later:,} selected documents are later than the last of them and did not go out."
 
 
 def _masks(manifest: Manifest) -> Iterator[str]:

@@ -15,6 +15,7 @@ from warehouse.contracts import Check
 from warehouse.datasets import masks
 from warehouse.datasets.rendering import Rendered, code_versions
 from warehouse.datasets.selection import synthetic_share
+from warehouse.datasets.timing import span
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
 
 DIMENSIONS = ("source", "language", "licence")
@@ -28,6 +29,7 @@ def describe(
     model_fingerprints: Mapping[str, str],
     contamination: Mapping[str, Any],
     lines: Mapping[str, Any],
+    timing: Mapping[str, Any],
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
     files = content_files(made.folder, {done.bin.path: done.bin for done in made.done})
@@ -52,6 +54,7 @@ def describe(
         pii=masks.summary(made.recipe, made.documents),
         contamination=contamination,
         lines=lines,
+        timing=timing,
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code=code_versions(),
@@ -77,13 +80,16 @@ def _splits(made: Rendered) -> dict[str, Split]:
 
 def _split(documents: pa.Table, shards: list[Shard]) -> Split:
     rows = sum(shard.documents for shard in shards)
-    sizes = documents["bytes"].slice(shards[0].first_document, rows)
+    mine = documents.slice(shards[0].first_document, rows)
+    first, last = span(mine)
     return Split(
         samples=sum(shard.samples for shard in shards),
         tokens=sum(shard.tokens for shard in shards),
         documents=rows,
-        text_bytes=int(pc.sum(sizes).as_py() or 0),
+        text_bytes=int(pc.sum(mine["bytes"]).as_py() or 0),
         shards=tuple(shards),
+        first=first,
+        last=last,
     )
 
 

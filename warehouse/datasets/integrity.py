@@ -14,7 +14,7 @@ from warehouse.contracts import Snapshot
 from warehouse.datasets import shelf
 from warehouse.datasets.recipe import load_recipe
 from warehouse.datasets.rendering import DOCUMENTS, Progress, render
-from warehouse.datasets.selection import FROZEN
+from warehouse.datasets.selection import frozen_schema
 from warehouse.datasets.table_recipe import load_table_recipe
 from warehouse.datasets.tables import attached_of, read_rows, render_table
 from warehouse.errors import IntegrityError, NotFound
@@ -95,7 +95,8 @@ def _render_tokens(
         raise NotFound(f"{path} holds tokens, and no documents to make them from", do="run the sources that it is of")
     recipe = load_recipe(path / "recipe" / "recipe.yaml")
     there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
-    frozen = pq.read_table(path / DOCUMENTS, columns=[name for name in FROZEN.names if name in there])
+    names = [name for name in frozen_schema(there).names if name in there]
+    frozen = pq.read_table(path / DOCUMENTS, columns=names)
     render(recipe, frozen, documents, folder=folder, processes=processes, batch_rows=batch_rows, progress=progress)
 
 

@@ -28,7 +28,8 @@ from warehouse.datasets.description import describe
 from warehouse.datasets.lines import edit, words_of
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
-from warehouse.datasets.selection import freeze, select
+from warehouse.datasets.selection import check_synthetic, freeze, select
+from warehouse.datasets.timing import summary as timing_summary
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed
 from warehouse.manifest import Manifest, TableManifest, hash_file
@@ -96,6 +97,7 @@ def export(
         edited = edit(recipe, select(recipe, con), snapshot_documents, search, words_of(con))
         cleaned = decontaminate(recipe, edited, con, overlap)
         frozen = freeze(recipe, cleaned, con, snapshot_documents, snapshot_pii)
+        check_synthetic(recipe, frozen)
         made = render(
             recipe,
             frozen,
@@ -113,6 +115,7 @@ def export(
             model_fingerprints=model_fingerprints,
             contamination=cleaned.verdict,
             lines=edited.verdict,
+            timing=timing_summary(recipe, cleaned.selection.num_rows, frozen.num_rows),
         )
         run = _rendering(made, batch_rows=batch_rows, processes=processes)
         return Draft(
