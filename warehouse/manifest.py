@@ -30,7 +30,7 @@ REVOKED = "revoked.json"
 PART = "part.json"
 """Beside the manifest of a copy that holds a part of the release alone: which one."""
 CARD = "README.md"
-OPTIONAL = ("pii", "contamination", "lines", "timing")
+OPTIONAL = ("pii", "contamination", "lines", "timing", "mixture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,9 @@ class Manifest:
     pii: spans masked by kind and the documents that held them, empty where nothing is masked; contamination: spans cut
     or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select; lines: those
     kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out; timing:
-    the time that splits are cut by, and the dates, empty where they are shares of clusters.
+    the time that splits are cut by, and the dates, empty where they are shares of clusters; mixture: what was asked of
+    each group of the first split and what it holds, empty where each document goes out once. documents, in all places:
+    one that goes out twice counts twice.
     """
 
     schema_version: int
@@ -114,6 +116,7 @@ class Manifest:
     contamination: Mapping[str, Any] = field(default_factory=dict)
     lines: Mapping[str, Any] = field(default_factory=dict)
     timing: Mapping[str, Any] = field(default_factory=dict)
+    mixture: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 

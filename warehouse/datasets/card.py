@@ -55,6 +55,7 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     yield from _masks(manifest)
     yield from _benchmarks(manifest, recipe)
     yield from _lines(manifest)
+    yield from _mixture(manifest)
     yield "\n## Composition\n"
     for name in ("source", "language", "licence"):
         yield from _table(name, manifest.composition[name])
@@ -74,6 +75,20 @@ def _times(manifest: Manifest) -> Iterator[str]:
             yield f"| {name} | {split.first or ''} | {split.last or ''} | {ends.get(name, '')} |"
     if later := manifest.timing.get("later"):
         yield f"\n{later:,} selected documents are later than the last of them and did not go out."
+
+
+def _mixture(manifest: Manifest) -> Iterator[str]:
+    if not manifest.mixture:
+        return
+    found = manifest.mixture
+    yield f"\n## Mixture\n\nOf the {found['asked']:,} tokens asked of {found['split']} it holds {found['tokens']:,}. A"
+    yield "document that goes out more than once counts each time; `documents.parquet` tells its copies apart.\n"
+    yield f"| {found['by']} | asked | tokens | documents | epochs | at most | there |\n|---|--:|--:|--:|--:|--:|--:|"
+    for name, got in found["groups"].items():
+        counts = (got["asked"], got["tokens"], got["documents"])
+        epochs = f"{got['epochs']:.2f} | {got['most_epochs']}{' (ran out)' if got['ran_out'] else ''}"
+        cells = " | ".join(f"{count:,}" for count in counts)
+        yield f"| {name.replace('|', '/')} | {cells} | {epochs} | {got['there']['tokens']:,} |"
 
 
 def _masks(manifest: Manifest) -> Iterator[str]:

@@ -30,6 +30,7 @@ def describe(
     contamination: Mapping[str, Any],
     lines: Mapping[str, Any],
     timing: Mapping[str, Any],
+    mixture: Mapping[str, Any],
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
     files = content_files(made.folder, {done.bin.path: done.bin for done in made.done})
@@ -55,6 +56,7 @@ def describe(
         contamination=contamination,
         lines=lines,
         timing=timing,
+        mixture=mixture,
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code=code_versions(),

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from warehouse.contracts import MAX_GENERATION, MAX_SYNTHETIC_SHARE, PII_KINDS
+from warehouse.datasets.mixture import Mixture, mixture, stated_mixture
 from warehouse.recipes import (
     Check,
     Keys,
@@ -76,7 +77,8 @@ class DatasetRecipe:
     13-gram of a benchmark, or cut those spans out; None leaves it to the select. lines: only those that c4, or c4
     without the rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of
     TARGETS.
-    at: place of the select, for messages.
+    mixture: how many tokens of which groups the first split holds; None: each document once. at: place of the select,
+    for messages.
     """
 
     name: str
@@ -99,6 +101,7 @@ class DatasetRecipe:
     contamination: Contamination | None = None
     lines: Lines | None = None
     targets: tuple[str, ...] = ()
+    mixture: Mixture | None = None
     at: str = field(default="recipe", compare=False)
 
 
@@ -159,6 +162,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "contamination": recipe.contamination,
         "lines": recipe.lines,
         "targets": list(recipe.targets) or None,
+        "mixture": stated_mixture(recipe.mixture) if recipe.mixture else None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -224,4 +228,5 @@ KEYS: Mapping[str, Check] = {
     "contamination": choice("drop", "cut"),
     "lines": choice("c4", "c4_open"),
     "targets": choices(*TARGETS),
+    "mixture": mixture,
 }

@@ -21,15 +21,15 @@ from typing import Any, Generic, TypeVar, cast
 from warehouse import manifest as manifests
 from warehouse import query, signature
 from warehouse.contracts import Check, Snapshot
-from warehouse.datasets import shelf
+from warehouse.datasets import mixing, shelf, timing
 from warehouse.datasets.card import card
 from warehouse.datasets.decontamination import Overlap, decontaminate
 from warehouse.datasets.description import describe
 from warehouse.datasets.lines import edit, words_of
+from warehouse.datasets.mixing import Counting, Mixed, mix
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
 from warehouse.datasets.selection import check_synthetic, freeze, select
-from warehouse.datasets.timing import summary as timing_summary
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed
 from warehouse.manifest import Manifest, TableManifest, hash_file
@@ -97,16 +97,19 @@ def export(
         edited = edit(recipe, select(recipe, con), snapshot_documents, search, words_of(con))
         cleaned = decontaminate(recipe, edited, con, overlap)
         frozen = freeze(recipe, cleaned, con, snapshot_documents, snapshot_pii)
-        check_synthetic(recipe, frozen)
+        counting = Counting(snapshot_documents, folder, processes, batch_rows, progress)
+        mixed = mix(recipe, frozen, counting)
+        check_synthetic(recipe, mixed.frozen)
         made = render(
             recipe,
-            frozen,
+            mixed.frozen,
             snapshot_documents,
             folder=folder,
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
             earlier=_earlier(datasets / recipe.name),
+            vocabulary=mixed.vocabulary,
         )
         manifest = describe(
             made,
@@ -115,9 +118,10 @@ def export(
             model_fingerprints=model_fingerprints,
             contamination=cleaned.verdict,
             lines=edited.verdict,
-            timing=timing_summary(recipe, cleaned.selection.num_rows, frozen.num_rows),
+            timing=timing.summary(recipe, cleaned.selection.num_rows, frozen.num_rows),
+            mixture=mixing.summary(recipe, mixed.groups, made.documents),
         )
-        run = _rendering(made, batch_rows=batch_rows, processes=processes)
+        run = _rendering(made, mixed, batch_rows=batch_rows, processes=processes)
         return Draft(
             manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}
         )
@@ -191,10 +195,11 @@ def run_facts(before: tuple[float, float], *, created_at: datetime, run_id: str,
     }
 
 
-def _rendering(made: Rendered, *, batch_rows: int, processes: int) -> dict[str, Any]:
+def _rendering(made: Rendered, mixed: Mixed, *, batch_rows: int, processes: int) -> dict[str, Any]:
     """Which processes tokenised, and at what cost."""
     return {
         "tokenise_cpu_s": round(sum(done.cpu_s for done in made.done), 3),
+        **({"count_cpu_s": round(mixed.cpu_s, 3)} if mixed.groups else {}),
         "processes": processes,
         "batch_rows": batch_rows,
         "pids": sorted({done.pid for done in made.done if done.pid is not None}),

@@ -49,16 +49,18 @@ def render(
     batch_rows: int,
     progress: Progress | None,
     earlier: Path | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> Rendered:
     """Write recipe/, all shards, documents.parquet and the targets of the recipe into ``folder``.
 
-    earlier: a release, of which shards with the same inputs are taken over.
+    earlier: a release, of which shards with the same inputs are taken over. vocabulary: where its recipe/tokenizer.json
+    is there already.
     """
-    (folder / "recipe").mkdir()
+    (folder / "recipe").mkdir(exist_ok=vocabulary is not None)
     (folder / "recipe" / "recipe.yaml").write_text(resolved(recipe), "utf-8")
     (folder / "recipe" / "select.sql").write_text(recipe.select + "\n", "utf-8")
-    vocabulary = make_vocabulary(recipe, frozen, documents, folder / "recipe")
-    tasks = _tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
+    vocabulary = vocabulary or make_vocabulary(recipe, frozen, documents, folder / "recipe")
+    tasks = shard_tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
     held = reuse(tasks, vocabulary, earlier / DOCUMENTS if earlier else None, code_versions())
     left = [number for number in range(len(tasks)) if number not in held]
     made = engine.run_tasks(make_shard, [tasks[number] for number in left], processes=processes)
@@ -79,9 +81,10 @@ def code_versions() -> dict[str, str]:
     return {"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")}
 
 
-def _tasks(
+def shard_tasks(
     recipe: DatasetRecipe, frozen: pa.Table, documents: Snapshot, *, folder: Path, batch_rows: int, processes: int
 ) -> list[ShardTask]:
+    """One task a shard, in the order of splits and shards."""
     return [
         ShardTask(folder, name, shard, recipe, _wanted(frozen, name, shard), documents, batch_rows, processes == 1)
         for name, _ in recipe.splits

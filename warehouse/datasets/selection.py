@@ -21,9 +21,11 @@ from warehouse.contracts import TIMESTAMP, Snapshot
 from warehouse.datasets.decontamination import Cleaned, with_cuts
 from warehouse.datasets.lines import with_lines
 from warehouse.datasets.masks import MASKED, with_masks
+from warehouse.datasets.mixture import GROUPS, NO_GROUP
 from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.shares import Shares, cumulated
 from warehouse.datasets.texts import SAME_TEXT
-from warehouse.datasets.timing import OF_DOCUMENTS, Splits, cumulated, split_by_time, timed
+from warehouse.datasets.timing import OF_DOCUMENTS, split_by_time, timed
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 
 FROZEN = pa.schema(
@@ -46,7 +48,14 @@ FROZEN = pa.schema(
         ("masked", MASKED),  # spans of the stored text in order, and what stands in their place
     ]
 )
-OPTIONAL = pa.schema([("time", TIMESTAMP)])  # where the recipe splits by it
+OPTIONAL = pa.schema(
+    [
+        ("time", TIMESTAMP),  # where the recipe splits by it
+        ("group", pa.string()),  # of the mixture
+        ("copy", pa.int32()),  # 0 where a document goes out for the first time: with doc_id the key of a row
+        ("trained_on", pa.bool_()),  # whether the tokenizer was trained on it
+    ]
+)
 """Columns of the frozen table that a recipe asks for, after those of FROZEN."""
 
 # A text is known under the last facts of its doc_id: a licence stated later holds.
@@ -94,14 +103,15 @@ def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
 
 def _named(recipe: DatasetRecipe, table: pa.Table) -> list[str]:
     """The columns of the SELECT that other keys of the recipe name."""
-    named = [recipe.time] if recipe.time and recipe.time not in OF_DOCUMENTS else []
-    for name in named:
+    times = [recipe.time] if recipe.time and recipe.time not in OF_DOCUMENTS else []
+    groups = [recipe.mixture.by] if recipe.mixture and recipe.mixture.by not in GROUPS else []
+    for name in (*times, *groups):
         if name not in table.column_names:
             raise RecipeError(f"{recipe.at}: the select gives no {name}", allowed=", ".join(table.column_names))
-    for name in named:
+    for name in times:
         if not pa.types.is_date(table[name].type) and not pa.types.is_timestamp(table[name].type):
             raise RecipeError(f"{recipe.at}: time {name} is {table[name].type}", allowed="a date or a timestamp")
-    return named
+    return [*times, *groups]
 
 
 def run_select(con: query.Connection, sql: str, *, at: str) -> pa.Table:
@@ -169,10 +179,15 @@ def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, do
 
 def _asked(recipe: DatasetRecipe) -> str:
     """The columns of OPTIONAL that the recipe wants, as SQL."""
-    if recipe.time is None:
-        return ""
-    held = "facts" if recipe.time in OF_DOCUMENTS else "selection"
-    return f", CAST({held}.{query.quoted(recipe.time)} AS TIMESTAMPTZ) AS time"
+    asked = []
+    if recipe.time:
+        held = "facts" if recipe.time in OF_DOCUMENTS else "selection"
+        asked.append(f", CAST({held}.{query.quoted(recipe.time)} AS TIMESTAMPTZ) AS time")
+    if recipe.mixture:
+        held = "facts" if recipe.mixture.by in GROUPS else "selection"
+        by = f"CAST({held}.{query.quoted(recipe.mixture.by)} AS VARCHAR)"
+        asked.append(f", coalesce({by}, {query.literal(NO_GROUP)}) AS {query.quoted('group')}")
+    return "".join(asked)
 
 
 def _refuse_generations(recipe: DatasetRecipe, facts: pa.Table) -> None:
@@ -249,7 +264,7 @@ def hashes(purpose: str, seed: int, values: list[str]) -> npt.NDArray[np.uint64]
     return np.array([xxhash.xxh3_64_intdigest(value.encode(), key) for value in values], dtype=np.uint64)
 
 
-def split_of(splits: Splits, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+def split_of(splits: Shares, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """The number of the split of each cluster: its hash against the cumulated shares of 2^64."""
     ends = cumulated(splits, 1 << 64)
     bounds = np.array([min(end, (1 << 64) - 1) for end in ends], dtype=np.uint64)

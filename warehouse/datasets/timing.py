@@ -7,7 +7,6 @@ after all that it was trained on. Lost: of a cluster that spans an end the earli
 from __future__ import annotations
 
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -17,22 +16,16 @@ import pyarrow.compute as pc
 
 from warehouse.contracts import TIMESTAMP
 from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.shares import Shares, cumulated
 from warehouse.errors import CheckFailed, RecipeError
 
-Splits = tuple[tuple[str, float], ...]
 Ints = npt.NDArray[np.int64]
 
 OF_DOCUMENTS = ("known_at", "published_at")
 """Times that the repository has of each document; any other is a column of the select."""
 
 
-def cumulated(splits: Splits, whole: int) -> list[int]:
-    """Where each split but the last ends among ``whole``."""
-    shares = [Fraction(str(share)) for _, share in splits[:-1]]
-    return [int(sum(shares[: count + 1]) * whole) for count in range(len(shares))]
-
-
-def cut(splits: Splits, times: Ints) -> Ints:
+def cut(splits: Shares, times: Ints) -> Ints:
     """The number of the split of each time, cut at the times that stand at the cumulated shares of all of them.
 
     Equal times are never in two splits.
