@@ -83,9 +83,9 @@ def given_tokens(recipe: DatasetRecipe, made: tuple[Any, Release]) -> DatasetRec
 
 
 @pytest.fixture
-def plain(world: Any, given_tokens: DatasetRecipe) -> dict[str, int]:
+def plain(made: tuple[Any, Release]) -> dict[str, int]:
     """Tokens by doc_id, as a release without a mixture has them."""
-    return {row["doc_id"]: row["tokens"] for row in frozen(world.export(given_tokens, out="plain"))}
+    return {row["doc_id"]: row["tokens"] for row in frozen(made[1])}
 
 
 @pytest.mark.parametrize(

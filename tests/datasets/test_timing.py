@@ -113,6 +113,28 @@ def test_dates_end_the_splits_and_what_comes_later_leaves_the_release_as_it_is(
     assert "42 selected documents are later" in (release.path / "README.md").read_text()
 
 
+def test_a_select_takes_the_documents_as_they_were_known_at_a_date(
+    tmp_path: Path, recipe: DatasetRecipe, make_world: Any, make_row: Any
+) -> None:
+    """The select is that of docs/sources.md."""
+    versions = [make_row(1, f"page in version {n} ", known_at=START + n * DAY) for n in range(4)]
+    others = [make_row(2, "another page", known_at=START + DAY), make_row(3, "a later page", known_at=START + 3 * DAY)]
+    again = others[0] | {"known_at": START + 3 * DAY, "licence": "CC0-1.0"}
+    world = make_world(tmp_path, [*versions, *others, again])
+    for day, texts in ((1, [versions[1], others[0]]), (2, [versions[2], others[0]]), (9, [versions[3], *others])):
+        select = f"""
+            SELECT DISTINCT doc_id
+            FROM (
+              FROM repository.documents
+              WHERE known_at < '{(START + day * DAY + DAY / 2).isoformat()}'
+              QUALIFY rank() OVER (PARTITION BY source, uri ORDER BY known_at DESC) = 1
+            )"""
+        release = world.export(replace(recipe, select=select, splits=(("train", 1.0),)), out=str(day))
+        found = {row["doc_id"]: row for row in pq.read_table(release.path / "documents.parquet").to_pylist()}
+        assert found.keys() == {row["doc_id"] for row in texts}
+        assert found[others[0]["doc_id"]]["licence"] == "CC0-1.0"
+
+
 def test_a_time_may_be_a_column_of_the_select_and_must_be_a_time_of_every_document(
     dated: Any, recipe: DatasetRecipe
 ) -> None:

@@ -156,6 +156,8 @@ def _say_release(facts: Mapping[str, Any]) -> None:
     counted = [(key, "dagster/row_count" if key == "documents" else key) for key in keys]
     click.echo(f"{facts['release']}  {facts['id']}")
     click.echo("  " + ", ".join(f"{facts[key]:,} {word}" for word, key in counted))
+    if "ran_out" in facts:
+        click.echo(f"  fewer tokens than asked, for the epochs ran out of {facts['ran_out']}")
     click.echo(f"  in {facts['path']}")
     click.echo(f"Next: warehouse verify {facts['release']} --rebuild")
 

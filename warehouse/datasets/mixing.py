@@ -79,13 +79,16 @@ def mix(recipe: DatasetRecipe, frozen: pa.Table, counting: Counting) -> Mixed:
     """The documents that the recipe's mixture takes; all, and nothing is counted, where it has none.
 
     Writes recipe/tokenizer.json into the folder. Raises RecipeError for weights and epochs of groups that are not there
-    and for groups without weight, CheckFailed where no document is as near to what is asked as none.
+    and for groups without weight, CheckFailed where the first split is empty, and where none of its documents is as
+    near to what is asked as none at all.
     """
     if recipe.mixture is None:
         return Mixed(frozen)
     (counting.folder / "recipe").mkdir()
     first = recipe.splits[0][0]
     candidates = frozen.filter(pc.equal(frozen["split"], first))  # the first rows, for splits stand in their order
+    if not candidates.num_rows:
+        raise CheckFailed(f"{first} holds no document to mix", do="select more documents, or look at the splits")
     ranked = _ranked(recipe, candidates)
     refuse_groups(recipe.mixture, ranked, first)
     marks = _marks(recipe.mixture, recipe.tokenizer, candidates, ranked)
@@ -102,8 +105,10 @@ def mix(recipe: DatasetRecipe, frozen: pa.Table, counting: Counting) -> Mixed:
 def _ranked(recipe: DatasetRecipe, candidates: pa.Table) -> Ranked:
     order = np.argsort(hashes("mixture", recipe.seed, ids(candidates)), kind="stable")
     encoded = candidates["group"].combine_chunks().dictionary_encode()
-    codes, names = encoded.indices.to_numpy()[order], encoded.dictionary.to_pylist()
-    return {name: order[codes == code] for code, name in enumerate(names)}
+    codes = encoded.indices.to_numpy()[order]
+    ends = np.cumsum(np.bincount(codes))[:-1]
+    parts = np.split(order[np.argsort(codes, kind="stable")], ends)
+    return dict(zip(encoded.dictionary.to_pylist(), parts, strict=True))
 
 
 def _marks(mixture: Mixture, tokenizer: object, candidates: pa.Table, ranked: Ranked) -> Mask | None:
@@ -204,22 +209,24 @@ def summary(recipe: DatasetRecipe, groups: Mapping[str, Group], documents: pa.Ta
     if recipe.mixture is None:
         return {}
     first = documents.filter(pc.equal(documents["split"], recipe.splits[0][0]))
+    sums = first.group_by("group").aggregate([("tokens", "sum"), ("doc_id", "count_distinct"), ("doc_id", "count")])
+    held = {row.pop("group"): row for row in sums.to_pylist()}
     return {
         "by": recipe.mixture.by,
         "split": recipe.splits[0][0],
         "asked": recipe.mixture.tokens,
         "tokens": int(pc.sum(first["tokens"]).as_py()),
-        "groups": {name: _got(group, first.filter(pc.equal(first["group"], name))) for name, group in groups.items()},
+        "groups": {name: _got(group, held.get(name, {})) for name, group in groups.items()},
     }
 
 
-def _got(group: Group, rows: pa.Table) -> dict[str, Any]:
-    tokens = int(pc.sum(rows["tokens"]).as_py() or 0)
+def _got(group: Group, held: Mapping[str, int]) -> dict[str, Any]:
+    tokens = held.get("tokens_sum", 0)
     return {
         "asked": group.asked,
         "tokens": tokens,
-        "documents": pc.count_distinct(rows["doc_id"]).as_py(),
-        "copies": rows.num_rows,
+        "documents": held.get("doc_id_count_distinct", 0),
+        "copies": held.get("doc_id_count", 0),
         "epochs": round(tokens / group.tokens, 6),
         "most_epochs": group.most,
         "ran_out": group.asked > group.most * group.tokens,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import accumulate
 
 Shares = Sequence[tuple[str, float | Decimal]]
 
 
 def cumulated(shares: Shares, whole: int) -> list[int]:
     """Where each share but the last ends among ``whole``."""
-    parts = [Fraction(str(share)) for _, share in shares[:-1]]
-    return [int(sum(parts[: count + 1]) * whole) for count in range(len(parts))]
+    return [int(end * whole) for end in accumulate(Fraction(str(share)) for _, share in shares[:-1])]
