@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +22,7 @@ from warehouse.answers.holding import find_holding
 from warehouse.datasets import DatasetRecipe, Given, Release, Train, load_recipe, rebuild, trace, verify
 from warehouse.datasets.mixing import copies_of
 from warehouse.datasets.mixture import Mixture
+from warehouse.datasets.selection import hashes
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.loader import Loader
 
@@ -158,6 +160,30 @@ def test_the_tokenizer_is_trained_on_text_that_goes_out_in_the_shares_of_the_mix
     most = min(tokens, max_bytes) // 2
     for name, rows in groups_of(seen).items():
         assert most - 1900 < sum(row["bytes"] for row in rows) <= most, name
+    assert rebuild(release.path, world.snapshot).id == release.id
+
+
+def test_a_tokenizer_by_which_less_of_a_group_goes_out_is_trained_again_without_the_rest(
+    tmp_path: Path, recipe: DatasetRecipe, make_world: Callable[..., Any], make_row: Callable[..., Any]
+) -> None:
+    """Of the group ``dull`` two of the first to be taken have nearly all its tokens, and a fifteenth of its bytes."""
+    chance, names = random.Random(3), [f"{n:032x}" for n in range(90)]
+    dull = sorted(names[30:], key=lambda name: hashes("mixture", recipe.seed, [name])[0])
+    rich = {*names[:30], *dull[1:3]}
+    rows = [
+        make_row(
+            n,
+            "".join(chance.choices("abcdefghijklmnopqrst ", k=2000)) if name in rich else "ab" * 500 + f" {n}",
+            source="dull" if name in dull else "rich",
+            doc_id=name,
+        )
+        for n, name in enumerate(names)
+    ]
+    world = make_world(tmp_path, rows)
+    mixed = replace(recipe, splits=(("train", 1.0),), tokenizer=Train(300), mixture=Mixture(12_000, temperature=1))
+    release = world.export(mixed)
+    seen = groups_of([row for row in frozen(release) if row["trained_on"]])
+    assert [row["doc_id"] for row in seen["dull"]] == dull[:1] and len(seen["rich"]) > 1
     assert rebuild(release.path, world.snapshot).id == release.id
 
 
