@@ -93,8 +93,8 @@ def stated_mixture(mixture: Mixture) -> dict[str, Any]:
     values = {
         "tokens": mixture.tokens,
         "by": mixture.by,
-        "weights": dict(mixture.weights) or None,
-        "temperature": mixture.temperature,
+        "weights": {name: float(share) for name, share in mixture.weights} or None,
+        "temperature": None if mixture.temperature is None else float(mixture.temperature),
         "epochs": mixture.epochs if isinstance(mixture.epochs, int) else dict(mixture.epochs),
     }
     return {key: value for key, value in values.items() if value is not None}
