@@ -17,8 +17,7 @@ from decided_project import decided_project, more_documents, published_again, ro
 from pipelines.export import export
 from warehouse.answers.absence import Why
 from warehouse.answers.comparison import Comparison, compare
-from warehouse.datasets import DatasetRecipe, Given, Release, Train
-from warehouse.datasets.mixture import Mixture
+from warehouse.datasets import DatasetRecipe, Given, Mixture, Release, Train
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.repository import TAKEDOWNS, Repository, keyed_hash

@@ -19,9 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warehouse.answers.holding import find_holding
-from warehouse.datasets import DatasetRecipe, Given, Release, Train, load_recipe, rebuild, trace, verify
+from warehouse.datasets import DatasetRecipe, Given, Mixture, Release, Train, load_recipe, rebuild, trace, verify
 from warehouse.datasets.mixing import copies_of
-from warehouse.datasets.mixture import Mixture
 from warehouse.datasets.selection import hashes
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.loader import Loader

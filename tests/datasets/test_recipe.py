@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from warehouse.datasets import DatasetRecipe, Given, Train, load_recipe
-from warehouse.datasets.mixture import Mixture
+from warehouse.datasets import DatasetRecipe, Given, Mixture, Train, load_recipe
 from warehouse.datasets.recipe import resolved
 from warehouse.errors import RecipeError
 

@@ -51,7 +51,8 @@ def _tempered(there: Mapping[str, int], temperature: Decimal) -> tuple[tuple[str
     """Shares in proportion to tokens ** (1 / temperature), in decimals, which are the same on every machine."""
     with localcontext(prec=40):
         parts = {name: Decimal(tokens) ** (1 / temperature) for name, tokens in sorted(there.items())}
-        return tuple((name, part / sum(parts.values())) for name, part in parts.items())
+        whole = sum(parts.values())
+        return tuple((name, part / whole) for name, part in parts.items())
 
 
 def refuse_groups(mixture: Mixture, groups: Collection[str], split: str) -> None:

@@ -75,8 +75,7 @@ class DatasetRecipe:
     text bytes that go out; max_generation: 0 for real documents alone, 1 for synthetic ones made of real. mask:
     kinds of personal data (PII_KINDS) whose spans go out as their masks. contamination: drop documents that hold a
     13-gram of a benchmark, or cut those spans out; None leaves it to the select. lines: only those that c4, or c4
-    without the rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of
-    TARGETS.
+    without the rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
     mixture: how many tokens of which groups the first split holds; None: each document once. at: place of the select,
     for messages.
     """
@@ -126,9 +125,7 @@ def _refuse_times(source: Stated) -> None:
     """Raise RecipeError unless the keys of a split by time are all there, or none."""
     by_time = source.values.get("split_by") == "time"
     if by_time and "time" not in source.values:
-        source.refuse(
-            ("split_by",), "split_by time without time", "time: known_at, published_at or a column to split by"
-        )
+        source.refuse(("split_by",), "split_by time without time", "time: known_at, published_at or a column")
     for key in ("time", "until"):
         if key in source.values and not by_time:
             source.refuse((key,), f"{key} without split_by", "split_by: time beside it")
