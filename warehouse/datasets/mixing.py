@@ -91,15 +91,22 @@ def mix(recipe: DatasetRecipe, frozen: pa.Table, counting: Counting) -> Mixed:
         raise CheckFailed(f"{first} holds no document to mix", do="select more documents, or look at the splits")
     ranked = _ranked(recipe, candidates)
     refuse_groups(recipe.mixture, ranked, first)
-    marks = _marks(recipe.mixture, recipe.tokenizer, candidates, ranked)
+    return _settled(recipe, recipe.mixture, frozen, ranked, counting)
+
+
+def _settled(recipe: DatasetRecipe, mixture: Mixture, frozen: pa.Table, ranked: Ranked, counting: Counting) -> Mixed:
+    """Train, count and take, until the tokenizer has seen nothing that does not go out."""
+    candidates = frozen.slice(0, sum(rows.size for rows in ranked.values()))
+    marks, spent = _marks(mixture, recipe.tokenizer, candidates, ranked), 0.0
     while True:
         vocabulary = make_vocabulary(recipe, _marked(frozen, marks), counting.documents, counting.folder / "recipe")
         tokens, cpu_s = _counted(recipe, candidates, counting)
-        groups = _groups(recipe.mixture, ranked, tokens)
+        spent += cpu_s
+        groups = _groups(mixture, ranked, tokens)
         copies = _copies(groups, ranked, tokens)
         if marks is None or not (marks & (copies == 0)).any():
-            return Mixed(_repeated(recipe, _marked(frozen, marks), copies), vocabulary, groups, cpu_s)
-        marks &= copies > 0
+            return Mixed(_repeated(recipe, _marked(frozen, marks), copies), vocabulary, groups, spent)
+        marks &= copies > 0  # fewer each time, so it ends
 
 
 def _ranked(recipe: DatasetRecipe, candidates: pa.Table) -> Ranked:
