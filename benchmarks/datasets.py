@@ -6,7 +6,8 @@
 Texts are whole documents of all kinds (samples.py), the vocabulary 32,768 entries trained on a part of them.
 tokens_per_cpu_s: texts in memory to ids and text offsets, best-fit packing into samples of 2,048, the .bin with xxh3 of
 each block and sha256, and its index. shard: what a worker does, from the stored table on: the same, and it reads and
-checks the texts, has the proof on its sample and writes the segments. encode: ids and text offsets alone, beside
+checks the texts, has the proof on its sample and writes the segments. count: the tokens of the same stored texts, as a
+mixture counts its candidates. encode: ids and text offsets alone, beside
 ``tokenizers`` (encode_batch_fast, one thread), whose ids are compared with the kernel's document by document. write: a
 .bin of so many tokens with both hashes, beside numpy's ``tofile`` of the same bytes, without. CPU seconds (user and
 system) in turns, medians of ROUNDS. Then whether releases hold what they promise (release_checks.py). Last line: JSON.
@@ -36,7 +37,7 @@ from warehouse.datasets.hashed import HashedFile
 from warehouse.datasets.indexes import write_indexes
 from warehouse.datasets.packing import arrange
 from warehouse.datasets.recipe import END_OF_TEXT, PAD, DatasetRecipe
-from warehouse.datasets.shards import ShardTask, encode, make_shard, write_samples
+from warehouse.datasets.shards import ShardTask, count_tokens, encode, make_shard, write_samples
 from warehouse.datasets.vocabulary import Ids, open_vocabulary
 
 ROUNDS, LENGTH, VOCABULARY, TRAINED_ON, BATCH = 3, 2048, 32_768, 4_000_000, 4_000_000
@@ -103,19 +104,21 @@ def measure(folder: Path, texts: list[str]) -> dict[str, float]:
         {
             "whole": whole,
             "shard": lambda: make_shard(task),
+            "count": lambda: count_tokens(task),
             "encode": kernel,
             "tokenizers": alone,
             "write": ours,
             "numpy_write": lambda: stream.tofile(folder / "numpy"),
         }
     )
-    pace = {name: tokens / spent[name] for name in ("whole", "shard", "encode", "tokenizers")}
+    pace = {name: tokens / spent[name] for name in ("whole", "shard", "count", "encode", "tokenizers")}
     written = {name: stream.nbytes / 1e6 / spent[name] for name in ("write", "numpy_write")}
     return {
         "documents": len(texts),
         "tokens": tokens,
         "tokens_per_cpu_s": round(pace["whole"]),
         "shard_tokens_per_cpu_s": round(pace["shard"]),
+        "count_tokens_per_cpu_s": round(pace["count"]),
         "encode_tokens_per_cpu_s": round(pace["encode"]),
         "tokenizers_tokens_per_cpu_s": round(pace["tokenizers"]),
         "ids_equal_share": equal,

@@ -269,6 +269,7 @@ def _conversations(chat: Mapping[str, Any]) -> Metadata:
 
 def _metadata(release: Release[Manifest]) -> Metadata:
     splits = release.manifest.splits.values()
+    ran_out = [name for name, group in release.manifest.mixture.get("groups", {}).items() if group["ran_out"]]
     return {
         "dagster/row_count": release.manifest.documents,
         "release": f"{release.name}@{release.version}",
@@ -282,6 +283,7 @@ def _metadata(release: Release[Manifest]) -> Metadata:
             for word in ("dropped", "left_out")
             for reason, count in release.manifest.lines.get(word, {}).items()
         },
+        **({"ran_out": ", ".join(ran_out)} if ran_out else {}),
         **{f"contaminated_{word}": release.manifest.contamination.get(word, 0) for word in ("documents", "items")},
         **_conversations(release.manifest.chat),
         **({"warnings": release.run["warnings"]} if release.run.get("warnings") else {}),

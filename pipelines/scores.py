@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 import pyarrow as pa
+from pyarrow.parquet import read_schema
 
 from pipelines.build import Event
 from pipelines.costs import metered
@@ -214,10 +215,14 @@ def train(project: Project, bound: Bound, *, run_id: str, known_at: datetime) ->
 
 
 def _attach_release(con: Connection, project: Project, release: str) -> str:
-    """Make the documents of a release visible as RELEASE; its id. Raises NotFound where it is not there or revoked."""
+    """Make the documents of a release visible as RELEASE, each once; its id.
+
+    Raises NotFound where it is not there or revoked.
+    """
     folder = resolve(project.datasets, release)
+    once = "WHERE copy = 0" if "copy" in read_schema(folder / DOCUMENTS).names else ""
     con.execute("CREATE SCHEMA release")
-    con.execute(f"CREATE VIEW {RELEASE} AS FROM read_parquet({literal(str(folder / DOCUMENTS))})")
+    con.execute(f"CREATE VIEW {RELEASE} AS FROM read_parquet({literal(str(folder / DOCUMENTS))}) {once}")
     return read_manifest(folder).id
 
 

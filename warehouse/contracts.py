@@ -23,6 +23,10 @@ Batches = Iterator[pa.RecordBatch]
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 PII_KINDS = ("email", "phone", "ip", "private_ip", "card", "iban", "ssn", "secret")
 """Kinds of personal data that are looked for in texts, and that a release may mask."""
+MAX_SYNTHETIC_SHARE = 0.30
+"""Of what a model is trained on, at most: more of it is refused, whatever a recipe says."""
+MAX_GENERATION = 1
+"""How far from real text at most: 0 real, 1 made of real. What is made of synthetic text goes into no release."""
 Words = Literal["spacy_en", "unicode", "whitespace"]
 """How a text is cut into words (warehouse.kernels.words)."""
 BATCH_BYTES = 16 << 20

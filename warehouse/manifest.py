@@ -30,7 +30,7 @@ REVOKED = "revoked.json"
 PART = "part.json"
 """Beside the manifest of a copy that holds a part of the release alone: which one."""
 CARD = "README.md"
-OPTIONAL = ("pii", "contamination", "lines", "sources", "chat")
+OPTIONAL = ("pii", "contamination", "lines", "sources", "chat", "timing", "mixture")
 NO_SOURCE = 0xFFFF
 """What stands for padding among the numbers of sources."""
 
@@ -73,13 +73,18 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A split: its totals (text_bytes: UTF-8 bytes of its documents, for bits per byte) and its shards in order."""
+    """A split: its totals (text_bytes: UTF-8 bytes of its documents, for bits per byte) and its shards in order.
+
+    first, last: of its documents' times, ISO 8601 in UTC, where the recipe splits by time.
+    """
 
     samples: int
     tokens: int
     documents: int
     text_bytes: int
     shards: tuple[Shard, ...]
+    first: str | None = None
+    last: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,10 @@ class Manifest:
     or dropped by benchmark, the documents and the items, empty where the recipe leaves it to its select; lines: those
     kept and dropped by rule, what they held, and the documents of which none was left, empty where all go out; sources:
     their names, each at its number in the shards' files of sources; chat: of conversations their template, what of
-    them is learnt, and those that do not go out by reason, empty of documents.
+    them is learnt, and those that do not go out by reason, empty of documents; timing: the time that splits are cut by,
+    and the dates, empty where they are shares of clusters; mixture: what was asked of each group of the first split and
+    what it holds, empty where each document goes out once. documents, in all places: one that goes out twice counts
+    twice.
     """
 
     schema_version: int
@@ -122,6 +130,8 @@ class Manifest:
     lines: Mapping[str, Any] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     chat: Mapping[str, Any] = field(default_factory=dict)
+    timing: Mapping[str, Any] = field(default_factory=dict)
+    mixture: Mapping[str, Any] = field(default_factory=dict)
     seal: str = ""
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,12 +37,12 @@ class Stated:
         try:
             text = path.read_text("utf-8")
             node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"{path}:1: cannot be read: {error}", allowed="a YAML file in UTF-8") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or str(error)
             raise RecipeError(f"{path}:{mark.line + 1 if mark else 1}: {problem}", allowed="a YAML mapping") from None
+        except (OSError, ValueError) as error:  # ValueError: no UTF-8, or a date that no calendar has
+            raise RecipeError(f"{path}:1: cannot be read: {error}", allowed="a YAML file in UTF-8") from None
         if not isinstance(node, yaml.MappingNode):
             raise RecipeError(f"{path}:1: not a mapping", allowed=allowed, do="write keys, each with a value")
         lines: dict[Keys, int] = {}
@@ -174,21 +176,48 @@ def number(kind: type[int] | type[float], low: float, high: float) -> Callable[[
     return check
 
 
-def share(stated: Stated, key: Keys) -> float:
-    """A number from 0 to 1."""
+def share(stated: Stated, key: Keys, most: float = 1) -> float:
+    """A number from 0 to ``most``."""
     value = stated.get(key)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        stated.refuse(key, f"{key[-1]} is {value!r}", "a share from 0 to 1")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        stated.refuse(key, f"{key[-1]} is {value!r}", f"a share from 0 to {most:g}")
     return float(value)
 
 
 def shares(stated: Stated, key: Keys) -> tuple[tuple[str, float], ...]:
     """Names of splits with shares that add up to 1."""
-    found = []
-    for name in mapping(stated, key, "names with shares, such as {train: 0.95, validation: 0.05}"):
-        if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            stated.refuse((*key, str(name)), f"split {name!r}", "small letters, digits and _, a letter first")
-        found.append((name, share(stated, (*key, name))))
+    names = mapping(stated, key, "names with shares, such as {train: 0.95, validation: 0.05}")
+    return parts_of_one(stated, key, [_split(stated, key, name) for name in names])
+
+
+def parts_of_one(stated: Stated, key: Keys, names: Iterable[str]) -> tuple[tuple[str, float], ...]:
+    """Shares below ``key`` that add up to 1."""
+    found = tuple((name, share(stated, (*key, name))) for name in names)
     if sum(Fraction(str(part)) for _, part in found) != 1:
         stated.refuse(key, f"shares that add up to {sum(part for _, part in found):.6g}", "shares of 1 in all")
+    return found
+
+
+def _split(stated: Stated, key: Keys, name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        stated.refuse((*key, str(name)), f"split {name!r}", "small letters, digits and _, a letter first")
+    return name
+
+
+def ends(stated: Stated, key: Keys) -> tuple[tuple[str, datetime], ...]:
+    """Names of splits with the moment before which each ends, later from one to the next; without a zone: UTC."""
+    names = mapping(stated, key, "names with dates, such as {train: 2026-01-01, validation: 2026-02-01}")
+    found = [(_split(stated, key, name), _moment(stated, (*key, name))) for name in names]
+    for (_, before), (name, end) in pairwise(found):
+        if end <= before:
+            stated.refuse((*key, name), f"{name} ends {end.isoformat()}", f"a moment after {before.isoformat()}")
     return tuple(found)
+
+
+def _moment(stated: Stated, key: Keys) -> datetime:
+    value = stated.get(key)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime.combine(value, time(), UTC)
+    if not isinstance(value, datetime):
+        stated.refuse(key, f"{key[-1]} is {value!r}", "a date such as 2026-01-01, or with a time, 2026-01-01 12:00:00")
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

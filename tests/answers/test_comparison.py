@@ -17,7 +17,7 @@ from decided_project import decided_project, more_documents, published_again, ro
 from pipelines.export import export
 from warehouse.answers.absence import Why
 from warehouse.answers.comparison import Comparison, compare
-from warehouse.datasets import DatasetRecipe, Given, Release, Train
+from warehouse.datasets import DatasetRecipe, Given, Mixture, Release, Train
 from warehouse.errors import NotFound
 from warehouse.project import Project
 from warehouse.repository import TAKEDOWNS, Repository, keyed_hash
@@ -161,6 +161,27 @@ def test_the_other_way_round_is_the_mirror_image(
     same = compare(project, one.path, one.path)
     assert not (same.added or same.removed or same.changed or same.recipe or same.inputs or same.by["source"])
     assert not same.shards.changed
+
+
+def test_of_mixtures_a_document_is_one_however_often_it_goes_out(tmp_path: Path) -> None:
+    project = decided_project(tmp_path / "project", [document(f"d{n}", source="one" if n else "two") for n in range(9)])
+    one = released(project, replace(RECIPE, splits=(("train", 1.0),)))
+    given = Given(one.path / "recipe" / "tokenizer.json")
+    rows = pq.read_table(one.path / "documents.parquet").to_pylist()
+    [single] = [each["tokens"] for each in rows if each["uri"] == "d0"]
+    whole = replace(RECIPE, splits=(("train", 1.0),), tokenizer=given)
+    weights = (("one", 0.25), ("two", 0.75))
+    other = released(project, replace(whole, mixture=Mixture(4 * single, weights=weights, epochs=3)))
+    found = compare(project, one.path, other.path)
+    [more] = found.changed
+    assert (more.before.uri, more.what) == ("d0", ("copies",))
+    assert (more.before.tokens, more.after.tokens) == (single, 3 * single)
+    assert (found.before.documents, found.after.documents) == (9, 9 - len(found.removed))
+    assert set(whys(found.removed).values()) == {Why("not_taken")} and not found.added
+    for name, balance in found.by["source"].items():
+        counts = [side.manifest.composition["source"].get(name, {"tokens": 0})["tokens"] for side in (one, other)]
+        came = balance.added.tokens + balance.changed_after.tokens
+        assert came - balance.removed.tokens - balance.changed_before.tokens == counts[1] - counts[0]
 
 
 def test_without_its_snapshot_a_reason_is_not_made_up(tmp_path: Path) -> None:

@@ -352,12 +352,25 @@ def test_too_much_synthetic_text_is_refused_with_numbers(
 ) -> None:
     world = make_world(tmp_path, [make_row(n, "ten chars " * 5 + str(n), synthetic=n % 2 == 0) for n in range(40)])
     with pytest.raises(
-        CheckFailed, match=r"50\.\d% of the selected text is synthetic \([\d,]+ of [\d,]+ bytes\)|49\.\d%"
+        CheckFailed, match=r"50\.\d% of the text that goes out is synthetic \([\d,]+ of [\d,]+ bytes\)|49\.\d%"
     ):
         world.export()
     assert world.export(replace(recipe, max_synthetic_share=0.6)).manifest.synthetic_share == pytest.approx(
         0.5, abs=0.01
     )
+
+
+def test_what_is_made_of_synthetic_text_is_refused_and_generation_0_takes_real_text_alone(
+    tmp_path: Path, recipe: DatasetRecipe, make_world: Callable[..., Any], make_row: Callable[..., Any]
+) -> None:
+    made = [make_row(n, f"text {n} " * 9, synthetic=n == 0, generation=int(n == 0)) for n in range(9)]
+    world = make_world(tmp_path / "one", made)
+    assert world.export().manifest.documents == 9
+    with pytest.raises(CheckFailed, match=r"1 of 9 selected documents are of a generation above 0.*which is of 1"):
+        world.export(replace(recipe, max_generation=0))
+    made[0]["generation"] = 2
+    with pytest.raises(CheckFailed, match=r"1 of 9 selected documents are of a generation above 1.*of 1: 0 for real"):
+        make_world(tmp_path / "two", made).export()
 
 
 def test_a_failed_check_exports_nothing(world: Any) -> None:

@@ -37,7 +37,7 @@ from warehouse.datasets.chat_recipe import CHAT_KEYS
 from warehouse.datasets.chat_shards import BESIDE
 from warehouse.datasets.conversations import CONVERSATION
 from warehouse.datasets.recipe import KEYS, resolved
-from warehouse.datasets.selection import FROZEN
+from warehouse.datasets.selection import FROZEN, OPTIONAL
 from warehouse.datasets.shards import SEGMENTS
 from warehouse.datasets.table_recipe import TABLE_KEYS
 from warehouse.features import recipe as feature_recipe
@@ -82,6 +82,7 @@ SCHEMAS = {
     "redactions": REDACTIONS,
     "statements": STATEMENTS,
     "frozen": pa.schema([*FROZEN, ("tokens", pa.int64())]),
+    "optional": OPTIONAL,
     "segments": SEGMENTS,
     "conversations": pa.schema([*CONVERSATION, *BESIDE]),
 }
@@ -279,7 +280,7 @@ def test_keys_of_a_data_set_and_their_defaults_are_those_of_the_code() -> None:
     assert {names(row[0])[0] for row in rows} == set(KEYS)
     stated = {names(row[0])[0]: row[2].strip("`") for row in rows}
     defaults = resolved(DatasetRecipe("x", "SELECT 1")).splitlines()
-    for key in ("sequence_length", "packing", "shards", "seed", "max_synthetic_share"):
+    for key in ("sequence_length", "packing", "shards", "seed", "split_by", "max_synthetic_share", "max_generation"):
         assert f"{key}: {stated[key]}" in defaults
 
 

@@ -202,7 +202,7 @@ def test_an_export_over_the_cap_is_refused_with_the_numbers_and_one_under_it_sta
     assert 0.02 < manifest["synthetic_share"] < 0.30
     only = TEXTS.replace("repository.documents", "repository.documents WHERE synthetic OR source = 'notes'")
     write(project.folder / "recipes/datasets/texts.yaml", only + "max_synthetic_share: 0.01\n")
-    numbers = r"\d\.\d% of the selected text is synthetic \([\d,]+ of 1\d,\d+ bytes\).*1\.0%"
+    numbers = r"\d\.\d% of the text that goes out is synthetic \([\d,]+ of 1\d,\d+ bytes\).*1\.0%"
     with pytest.raises(CheckFailed, match=numbers):
         run_assets(project, ["datasets/texts"])
     assert [each.name for each in (project.datasets / "texts").iterdir() if each.name.isdecimal()] == ["1"]

@@ -29,8 +29,9 @@ class Why:
     reason: of the rule set, as in curation.decisions, with its value and threshold (other: the twin that was kept);
     not_current: its uri holds another version by then (other, known later); not_in_repository: no version of the
     table had it yet, or any more; taken_down (says: why); not_selected: the rules keep it, the recipe's select does not
-    give it; left_out: selected, but nothing of it was left by the recipe's contamination or lines; not_known: the
-    snapshot is no longer there. rule_set: where a rule decided.
+    give it; left_out: selected, but nothing of it was left by the recipe's contamination or lines; not_taken: selected,
+    by a recipe with a mixture whose tokens were reached without it, or with dates that it is later than, if anything of
+    it was left; not_known: the snapshot is no longer there. rule_set: where a rule decided.
     """
 
     reason: str
@@ -149,4 +150,5 @@ def _not_selected(con: Connection, recipe: DatasetRecipe, names: list[str]) -> d
         )
     except RecipeError as error:
         return dict.fromkeys(names, Why("not_known", says=str(error)))
-    return {name: Why("left_out" if name in given else "not_selected") for name in names}
+    otherwise = "not_taken" if recipe.mixture or recipe.until else "left_out"
+    return {name: Why(otherwise if name in given else "not_selected") for name in names}

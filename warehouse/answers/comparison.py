@@ -20,14 +20,16 @@ from warehouse.manifest import Shard
 from warehouse.project import Project
 
 DIMENSIONS = ("source", "licence", "language")
-COMPARED = ("split", "masked", "licence", "language")
+COMPARED = ("split", "masked", "licence", "language", "copies")
 """Of a document in both releases; its text is the same, by its doc_id."""
 PLACE = ("source", "uri", "record")
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A document of a release. bytes: of its text as it went out; tokens: with the end-of-text one."""
+    """A document of a release. bytes: of its text as it went out; tokens: with the end-of-text one; both as often as it
+    goes out.
+    """
 
     doc_id: str
     source: str
@@ -44,8 +46,9 @@ class Held:
 class Difference:
     """A document that differs: added (before is None), removed (after is None) or changed.
 
-    what: of a changed one text (other content at the same place), masked (other masks or edits), split, licence or
-    language; why: of an added or removed one, why the release that lacks it does.
+    what: of a changed one text (other content at the same place), masked (other masks or edits), split, licence,
+    language or copies (it goes out more or less often); why: of an added or removed one, why the release that lacks it
+    does.
     """
 
     before: Held | None
@@ -162,13 +165,24 @@ def _opened(path: Path) -> _Release:
     if not isinstance(recipe, DatasetRecipe):
         raise NotFound(f"{path} holds no recipe of texts", do="compare releases of texts")
     stated = yaml.safe_load((path / "recipe" / "recipe.yaml").read_text("utf-8"))
-    return _Release(path, manifest, recipe, stated, pq.read_table(path / DOCUMENTS))
+    return _Release(path, manifest, recipe, stated, _each_once(pq.read_table(path / DOCUMENTS)))
+
+
+def _each_once(documents: pa.Table) -> pa.Table:
+    """A row a document: ``copies`` of it go out, which have ``tokens`` and ``bytes`` together."""
+    if "copy" not in documents.column_names:
+        return documents.append_column("copies", pa.repeat(1, documents.num_rows))
+    sums = documents.group_by("doc_id").aggregate([("tokens", "sum"), ("bytes", "sum"), ("doc_id", "count")])
+    first = documents.filter(pc.equal(documents["copy"], 0))
+    own = sums.take(pc.index_in(first["doc_id"], value_set=sums["doc_id"]))
+    columns = {"tokens": own["tokens_sum"], "bytes": own["bytes_sum"], "copies": own["doc_id_count"]}
+    return pa.table({**{name: first[name] for name in first.column_names}, **columns})
 
 
 def _side(release: _Release, exact: bool) -> Side:
     manifest = release.manifest
     tokens = sum(split.tokens for split in manifest.splits.values())
-    return Side(release.path, manifest.id, manifest.name, manifest.documents, tokens, exact)
+    return Side(release.path, manifest.id, manifest.name, release.documents.num_rows, tokens, exact)
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

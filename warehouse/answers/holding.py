@@ -73,12 +73,12 @@ def find_holding(release: Path, asked: str, value: str, job: Job | None = None) 
     manifest = read_manifest(release)
     if job is not None:
         _refuse_other(job.state, manifest)
-    rows = _documents(release, asked, value)
+    rows, documents = _documents(release, asked, value)
     pieces = sorted(holding(release, rows), key=lambda piece: (piece.split, piece.sample))
     grouped = [(key, tuple(items)) for key, items in groupby(pieces, key=lambda piece: (piece.split, piece.sample))]
     sightings = _sightings(manifest, job, [key for key, _ in grouped]) if job else {}
     samples = tuple(Held(*key, items, sightings.get(key)) for key, items in grouped)
-    return Holding(release, len(rows), sum(piece.length for piece in pieces), samples, job.state if job else None)
+    return Holding(release, documents, sum(piece.length for piece in pieces), samples, job.state if job else None)
 
 
 def read_state(path: Path) -> State:
@@ -110,19 +110,19 @@ def _refuse_other(state: State, manifest: Manifest) -> None:
         )
 
 
-def _documents(release: Path, asked: str, value: str) -> list[int]:
-    """Rows of documents.parquet."""
+def _documents(release: Path, asked: str, value: str) -> tuple[list[int], int]:
+    """Rows of documents.parquet, and the documents that they are copies of."""
     facts = pq.read_table(release / DOCUMENTS, columns=["doc_id", "source", "uri", "licence"])
     with query.connect() as con:
         con.register("documents", facts)
         hosted = f"SELECT *, {HOST}, row_number() OVER () - 1 AS row FROM documents"
-        rows = query.fetch_all(con, f"SELECT row FROM ({hosted}) WHERE {ASKED[asked]} ORDER BY row", [value])
+        rows = query.fetch_all(con, f"SELECT row, doc_id FROM ({hosted}) WHERE {ASKED[asked]} ORDER BY row", [value])
     if not rows:
         raise NotFound(
             f"{release} holds no document of {asked} {value!r}",
             allowed=f"{facts.num_rows} documents, listed in {release / DOCUMENTS}",
         )
-    return [row for (row,) in rows]
+    return [row for row, _ in rows], len({doc_id for _, doc_id in rows})
 
 
 def _sightings(manifest: Manifest, job: Job, samples: list[tuple[str, int]]) -> dict[tuple[str, int], Sighting]:

@@ -108,7 +108,12 @@ def _reason(kind: str, reason: str) -> str:
     """In words what is said from the release that lacks a document: of an added one that is the first."""
     new = {"not_in_repository": "new", "not_known": "not known"}
     gone = {"not_in_repository": "no longer in the repository", "not_known": "not known", "taken_down": "taken down"}
-    both = {"not_current": "not current", "not_selected": "not selected", "left_out": "nothing left of it"}
+    both = {
+        "not_current": "not current",
+        "not_selected": "not selected",
+        "left_out": "nothing left of it",
+        "not_taken": "not taken",
+    }
     words: Mapping[str, str] = {**both, **(new if kind == "added" else gone)}
     said = words.get(reason, reason)
     return f"before: {said}" if kind == "added" and said not in new.values() else said

@@ -159,6 +159,8 @@ def _say_release(facts: Mapping[str, Any]) -> None:
     click.echo("  " + ", ".join(f"{facts[key]:,} {word}" for word, key in counted))
     if made_of == "conversations":
         click.echo("  " + _learnt(facts))
+    if "ran_out" in facts:
+        click.echo(f"  fewer tokens than asked, for the epochs ran out of {facts['ran_out']}")
     click.echo(f"  in {facts['path']}")
     for warning in facts.get("warnings", ()):
         click.echo(f"warning: {warning}", err=True)

@@ -1,6 +1,6 @@
 """Stage datasets: a recipe becomes an immutable, verifiable release of token shards, or of rows of a table.
 
-    recipe -> select -> leave out -> freeze -> tokenise and pack each shard -> describe -> one rename
+    recipe -> select -> leave out -> freeze -> mix -> tokenise and pack each shard -> describe -> one rename
 
 ``export``, ``export_chat`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a
 sample to its documents and ``holding`` back, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader``
@@ -14,6 +14,7 @@ from warehouse.datasets.holding import Piece, holding
 from warehouse.datasets.integrity import Verified, rebuild, verify
 from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace, vocabulary_of
+from warehouse.datasets.mixture import Mixture
 from warehouse.datasets.recipe import Chat, DatasetRecipe, Given, Train
 from warehouse.datasets.release import Release, export
 from warehouse.datasets.rendering import DOCUMENTS
@@ -30,6 +31,7 @@ __all__ = [
     "Given",
     "Listed",
     "Manifest",
+    "Mixture",
     "Overlap",
     "Piece",
     "Release",

@@ -51,11 +51,13 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     for name, split in manifest.splits.items():
         counts = (split.documents, split.samples, split.tokens, split.text_bytes, len(split.shards))
         yield f"| {name} | " + " | ".join(f"{count:,}" for count in counts) + " |"
+    yield from _times(manifest)
     yield f"\nSynthetic share of the text: {manifest.synthetic_share:.2%} (cap {recipe.max_synthetic_share:.0%})."
     yield from _chat(manifest)
     yield from _masks(manifest)
     yield from _benchmarks(manifest, recipe)
     yield from _lines(manifest)
+    yield from _mixture(manifest)
     yield "\n## Composition\n"
     for name in ("source", "language", "licence"):
         yield from _table(name, manifest.composition[name])
@@ -80,6 +82,31 @@ def _chat(manifest: Manifest) -> Iterator[str]:
         yield f"{learnt:,} of {total:,} tokens are learnt{roles}: the `.mask` beside each `.bin` has a bit for each."
         yield f"It {longer} what is longer than a sample. Not there: {left_out['too_long']:,} conversations that were"
         yield f"too long, {left_out['nothing_learnt']:,} of which nothing would be learnt."
+
+
+def _times(manifest: Manifest) -> Iterator[str]:
+    if manifest.timing:
+        yield f"\nSplit by `{manifest.timing['by']}`, each cluster by its latest document:\n"
+        yield "| split | first | last | ends before |\n|---|---|---|---|"
+        ends = manifest.timing.get("until", {})
+        for name, split in manifest.splits.items():
+            yield f"| {name} | {split.first or ''} | {split.last or ''} | {ends.get(name, '')} |"
+    if later := manifest.timing.get("later"):
+        yield f"\n{later:,} selected documents are later than the last of them and did not go out."
+
+
+def _mixture(manifest: Manifest) -> Iterator[str]:
+    if not manifest.mixture:
+        return
+    found = manifest.mixture
+    yield f"\n## Mixture\n\nOf the {found['asked']:,} tokens asked of {found['split']} it holds {found['tokens']:,}. A"
+    yield "document that goes out more than once counts each time; `documents.parquet` tells its copies apart.\n"
+    yield f"| {found['by']} | asked | tokens | documents | epochs | at most | there |\n|---|--:|--:|--:|--:|--:|--:|"
+    for name, got in found["groups"].items():
+        counts = (got["asked"], got["tokens"], got["documents"])
+        epochs = f"{got['epochs']:.2f} | {got['most_epochs']}{' (ran out)' if got['ran_out'] else ''}"
+        cells = " | ".join(f"{count:,}" for count in counts)
+        yield f"| {name.replace('|', '/')} | {cells} | {epochs} | {got['there']['tokens']:,} |"
 
 
 def _masks(manifest: Manifest) -> Iterator[str]:

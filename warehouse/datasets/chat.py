@@ -69,9 +69,7 @@ def export_chat(
             progress=progress,
             earlier=earlier_of(datasets / recipe.name),
         )
-        manifest = describe(
-            made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints, contamination={}, lines={}
-        )
+        manifest = describe(made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints)
         run = rendering_facts(made, batch_rows=batch_rows, processes=processes)
         facts = run_facts(before, created_at=created_at, run_id=run_id, at=at)
         return Draft(manifest, card(manifest, recipe), {**facts, **run})

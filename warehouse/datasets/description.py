@@ -18,9 +18,11 @@ from warehouse.datasets.rendering import Rendered, code_versions
 from warehouse.datasets.selection import synthetic_share
 from warehouse.datasets.shards import MASK
 from warehouse.datasets.source_ids import ENDING
+from warehouse.datasets.timing import span
 from warehouse.manifest import SCHEMA_VERSION, FileEntry, Manifest, Shard, Split, content_id, hash_file
 
 DIMENSIONS = ("source", "language", "licence")
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 def describe(
@@ -29,8 +31,10 @@ def describe(
     inputs: Sequence[tuple[str, int]],
     checks: Sequence[Check],
     model_fingerprints: Mapping[str, str],
-    contamination: Mapping[str, Any],
-    lines: Mapping[str, Any],
+    contamination: Mapping[str, Any] = NOTHING,
+    lines: Mapping[str, Any] = NOTHING,
+    timing: Mapping[str, Any] = NOTHING,
+    mixture: Mapping[str, Any] = NOTHING,
 ) -> Manifest:
     """The manifest over the content files, not yet sealed: the card's entry is still to come."""
     files = content_files(made.folder, {done.bin.path: done.bin for done in made.done})
@@ -53,10 +57,12 @@ def describe(
         model_fingerprints=dict(sorted(model_fingerprints.items())),
         checks=summary(checks),
         pii=masks.summary(made.recipe, made.documents),
-        contamination=contamination,
-        lines=lines,
+        contamination=dict(contamination),
+        lines=dict(lines),
         sources=made.sources,
         chat={**described(made.recipe.chat), **counts(made.documents)} if made.recipe.chat else {},
+        timing=dict(timing),
+        mixture=dict(mixture),
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         tokenizer_sha256=made.vocabulary.sha256,
         code=code_versions(),
@@ -84,13 +90,16 @@ def _splits(made: Rendered) -> dict[str, Split]:
 
 def _split(documents: pa.Table, shards: list[Shard]) -> Split:
     rows = sum(shard.documents for shard in shards)
-    sizes = documents["bytes"].slice(shards[0].first_document, rows)
+    mine = documents.slice(shards[0].first_document, rows)
+    first, last = span(mine)
     return Split(
         samples=sum(shard.samples for shard in shards),
         tokens=sum(shard.tokens for shard in shards),
         documents=rows,
-        text_bytes=int(pc.sum(sizes).as_py() or 0),
+        text_bytes=int(pc.sum(mine["bytes"]).as_py() or 0),
         shards=tuple(shards),
+        first=first,
+        last=last,
     )
 
 

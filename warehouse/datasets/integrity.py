@@ -15,7 +15,7 @@ from warehouse.datasets import shelf
 from warehouse.datasets.chat_shards import CONVERSATION
 from warehouse.datasets.kinds import load_tokens
 from warehouse.datasets.rendering import DOCUMENTS, Progress, render
-from warehouse.datasets.selection import FROZEN
+from warehouse.datasets.selection import frozen_schema
 from warehouse.datasets.table_recipe import load_table_recipe
 from warehouse.datasets.tables import attached_of, read_rows, render_table
 from warehouse.errors import IntegrityError, NotFound
@@ -96,8 +96,8 @@ def _render_tokens(
     if documents is None and not recipe.chat:
         raise NotFound(f"{path} holds tokens, and no documents to make them from", do="run the sources that it is of")
     there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
-    columns = [name for name in (*FROZEN.names, *CONVERSATION) if name in there]
-    frozen = pq.read_table(path / DOCUMENTS, columns=columns)
+    names = [name for name in (*frozen_schema(there).names, *CONVERSATION) if name in there]
+    frozen = pq.read_table(path / DOCUMENTS, columns=names)
     render(recipe, frozen, documents, folder=folder, processes=processes, batch_rows=batch_rows, progress=progress)
 
 

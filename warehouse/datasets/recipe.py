@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from warehouse.contracts import PII_KINDS
+from warehouse.contracts import MAX_GENERATION, MAX_SYNTHETIC_SHARE, PII_KINDS
+from warehouse.datasets.mixture import Mixture, mixture, stated_mixture
 from warehouse.recipes import (
     Check,
     Keys,
@@ -22,6 +25,7 @@ from warehouse.recipes import (
     choice,
     choices,
     description,
+    ends,
     mapping,
     refuse_unknown,
     share,
@@ -34,6 +38,7 @@ Packing = Literal["best_fit", "concatenate"]
 Contamination = Literal["drop", "cut"]
 Longer = Literal["drop", "cut"]
 Lines = Literal["c4", "c4_open"]
+SplitBy = Literal["cluster", "time"]
 
 TARGETS = ("mds", "litdata", "webdataset", "parquet", "jsonl")
 """Formats that a release of tokens is written in beside its shards."""
@@ -84,12 +89,16 @@ class DatasetRecipe:
 
     select: one SELECT over the published snapshot, giving doc_id and if wanted cluster and language.
     splits: name -> share of the clusters; cluster: SQL over the columns of documents (default: the text with case and
-    white space folded), used where the selection gives no cluster. mask: kinds of personal data (PII_KINDS) whose spans
-    go out as their masks. contamination: drop documents that hold a 13-gram of a benchmark, or cut those spans out;
-    None leaves it to the select. lines: only those that c4, or c4 without the
-    rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
+    white space folded), used where the selection gives no cluster. split_by: time: the splits follow one another, each
+    cluster by its latest ``time`` (known_at, published_at, or a column of the select): at the shares of the documents,
+    or before the moments ``until``, one for each split, whose shares are not asked then. max_synthetic_share: of the
+    text bytes that go out; max_generation: 0 for real documents alone, 1 for synthetic ones made of real. mask:
+    kinds of personal data (PII_KINDS) whose spans go out as their masks. contamination: drop documents that hold a
+    13-gram of a benchmark, or cut those spans out; None leaves it to the select. lines: only those that c4, or c4
+    without the rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
     chat: of conversations, which the select then gives; what is said of documents alone is not stated beside it.
-    at: place of the select, for messages.
+    mixture: how many tokens of which groups the first split holds; None: each document once. at: place of the select,
+    for messages.
     """
 
     name: str
@@ -98,17 +107,22 @@ class DatasetRecipe:
     rule_set: str | None = None
     splits: tuple[tuple[str, float], ...] = (("train", 1.0),)
     cluster: str | None = None
+    split_by: SplitBy = "cluster"
+    time: str | None = None
+    until: tuple[datetime, ...] = ()
     tokenizer: Train | Given = Train()
     sequence_length: int = 1024
     packing: Packing = "best_fit"
     shards: int = 1
     seed: int = 0
-    max_synthetic_share: float = 0.30
+    max_synthetic_share: float = MAX_SYNTHETIC_SHARE
+    max_generation: int = MAX_GENERATION
     mask: tuple[str, ...] = ()
     contamination: Contamination | None = None
     lines: Lines | None = None
     targets: tuple[str, ...] = ()
     chat: Chat | None = None
+    mixture: Mixture | None = None
     at: str = field(default="recipe", compare=False)
 
 
@@ -120,9 +134,25 @@ def load_recipe(path: Path) -> DatasetRecipe:
     values.pop("kind", None)
     values |= {"mask": values.pop("pii")} if "pii" in values else {}
     values.setdefault("name", name(source, None))
+    _refuse_times(source)
+    if "until" in values:
+        values["splits"] = tuple((split, 0.0) for split, _ in values["until"])
+        values["until"] = tuple(end for _, end in values["until"])
     if "select" not in values:
         source.refuse((), "no select", "select: one SELECT that gives doc_id", "add one")
     return DatasetRecipe(**values, at=source.place(("select",)))
+
+
+def _refuse_times(source: Stated) -> None:
+    """Raise RecipeError unless the keys of a split by time are all there, or none."""
+    by_time = source.values.get("split_by") == "time"
+    if by_time and "time" not in source.values:
+        source.refuse(("split_by",), "split_by time without time", "time: known_at, published_at or a column")
+    for key in ("time", "until"):
+        if key in source.values and not by_time:
+            source.refuse((key,), f"{key} without split_by", "split_by: time beside it")
+    if "until" in source.values and "splits" in source.values:
+        source.refuse(("until",), "until beside splits", "shares (splits) or dates (until)", "remove one of them")
 
 
 def resolved(recipe: DatasetRecipe) -> str:
@@ -137,7 +167,10 @@ def resolved(recipe: DatasetRecipe) -> str:
         "select": recipe.select,
         **(_chat(recipe.chat) if recipe.chat else {}),
         "rule_set": recipe.rule_set,
-        "splits": dict(recipe.splits),
+        "splits": None if recipe.until else dict(recipe.splits),
+        "split_by": None if recipe.chat else recipe.split_by,
+        "time": recipe.time,
+        "until": {name: end for (name, _), end in zip(recipe.splits, recipe.until, strict=False)} or None,
         "cluster": recipe.cluster,
         "tokenizer": {"train": {"vocab_size": tokenizer.vocab_size, "max_bytes": tokenizer.max_bytes}}
         if isinstance(tokenizer, Train)
@@ -147,10 +180,12 @@ def resolved(recipe: DatasetRecipe) -> str:
         "shards": recipe.shards,
         "seed": recipe.seed,
         "max_synthetic_share": recipe.max_synthetic_share,
+        "max_generation": None if recipe.chat else recipe.max_generation,
         "pii": {"mask": list(recipe.mask)} if recipe.mask else None,
         "contamination": recipe.contamination,
         "lines": recipe.lines,
         "targets": list(recipe.targets) or None,
+        "mixture": stated_mixture(recipe.mixture) if recipe.mixture else None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -212,15 +247,20 @@ KEYS: Mapping[str, Check] = {
     "select": string,
     "rule_set": string,
     "splits": shares,
+    "split_by": choice("cluster", "time"),
+    "time": string,
+    "until": ends,
     "cluster": string,
     "tokenizer": _tokenizer,
     "sequence_length": whole(2, 1 << 24),
     "packing": choice("best_fit", "concatenate"),
     "shards": whole(1, 99_999),
     "seed": whole(0, (1 << 63) - 1),
-    "max_synthetic_share": share,
+    "max_synthetic_share": partial(share, most=MAX_SYNTHETIC_SHARE),
+    "max_generation": whole(0, MAX_GENERATION),
     "pii": _masked,
     "contamination": choice("drop", "cut"),
     "lines": choice("c4", "c4_open"),
     "targets": choices(*TARGETS),
+    "mixture": mixture,
 }

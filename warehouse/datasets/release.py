@@ -21,14 +21,15 @@ from typing import Any, Generic, TypeVar, cast
 from warehouse import manifest as manifests
 from warehouse import query, signature
 from warehouse.contracts import Check, Snapshot
-from warehouse.datasets import shelf
+from warehouse.datasets import mixing, shelf, timing
 from warehouse.datasets.card import card
 from warehouse.datasets.decontamination import Overlap, decontaminate
 from warehouse.datasets.description import describe
 from warehouse.datasets.lines import edit, words_of
+from warehouse.datasets.mixing import Counting, mix
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.datasets.rendering import Progress, Rendered, render
-from warehouse.datasets.selection import freeze, select
+from warehouse.datasets.selection import check_synthetic, freeze, select
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed
 from warehouse.manifest import Manifest, TableManifest, hash_file
@@ -96,15 +97,19 @@ def export(
         edited = edit(recipe, select(recipe, con), snapshot_documents, search, words_of(con))
         cleaned = decontaminate(recipe, edited, con, overlap)
         frozen = freeze(recipe, cleaned, con, snapshot_documents, snapshot_pii)
+        counting = Counting(snapshot_documents, folder, processes, batch_rows, progress)
+        mixed = mix(recipe, frozen, counting)
+        check_synthetic(recipe, mixed.frozen)
         made = render(
             recipe,
-            frozen,
+            mixed.frozen,
             snapshot_documents,
             folder=folder,
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
             earlier=earlier_of(datasets / recipe.name),
+            vocabulary=mixed.vocabulary,
         )
         manifest = describe(
             made,
@@ -113,8 +118,11 @@ def export(
             model_fingerprints=model_fingerprints,
             contamination=cleaned.verdict,
             lines=edited.verdict,
+            timing=timing.summary(recipe, cleaned.selection.num_rows, frozen.num_rows),
+            mixture=mixing.summary(recipe, mixed.groups, made.documents),
         )
-        run = rendering_facts(made, batch_rows=batch_rows, processes=processes)
+        counted = {"count_cpu_s": round(mixed.cpu_s, 3)} if mixed.groups else {}
+        run = {**rendering_facts(made, batch_rows=batch_rows, processes=processes), **counted}
         return Draft(
             manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}
         )

@@ -54,19 +54,20 @@ def render(
     batch_rows: int,
     progress: Progress | None,
     earlier: Path | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> Rendered:
     """Write recipe/, all shards, documents.parquet and the targets of the recipe into ``folder``.
 
     documents: None for conversations, which ``frozen`` holds itself. earlier: a release, of which shards with the same
-    inputs are taken over.
+    inputs are taken over. vocabulary: where its recipe/tokenizer.json is there already.
     """
-    (folder / "recipe").mkdir()
+    (folder / "recipe").mkdir(exist_ok=vocabulary is not None)
     (folder / "recipe" / "recipe.yaml").write_text(resolved(recipe), "utf-8")
     (folder / "recipe" / "select.sql").write_text(recipe.select + "\n", "utf-8")
     if recipe.chat:
         (folder / "recipe" / "template.jinja").write_text(recipe.chat.template, "utf-8")
-    vocabulary = make_vocabulary(recipe, frozen, documents, folder / "recipe")
-    tasks = _tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
+    vocabulary = vocabulary or make_vocabulary(recipe, frozen, documents, folder / "recipe")
+    tasks = shard_tasks(recipe, frozen, documents, folder=folder, batch_rows=batch_rows, processes=processes)
     sources = source_names(frozen, at=recipe.at)
     held = reuse(tasks, vocabulary, earlier / DOCUMENTS if earlier else None, code_versions(), sources)
     left = [number for number in range(len(tasks)) if number not in held]
@@ -113,7 +114,7 @@ def code_versions() -> dict[str, str]:
     return {"warehouse": __version__, "tokenizers": version("tokenizers"), "pyarrow": version("pyarrow")}
 
 
-def _tasks(
+def shard_tasks(
     recipe: DatasetRecipe,
     frozen: pa.Table,
     documents: Snapshot | None,
@@ -122,6 +123,7 @@ def _tasks(
     batch_rows: int,
     processes: int,
 ) -> list[ShardTask]:
+    """One task a shard, in the order of splits and shards."""
     return [
         ShardTask(folder, name, shard, recipe, _wanted(frozen, name, shard), documents, batch_rows, processes == 1)
         for name, _ in recipe.splits

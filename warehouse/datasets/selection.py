@@ -1,13 +1,14 @@
 """Which documents a release holds: the recipe's SELECT, frozen with their facts in an order that SQL never decides.
 
 Split, shard and order are seeded hashes (xxh3-64) of the cluster and of doc_id, so a document's place depends on
-nothing but itself: one document more or less changes one shard. Won: equal texts never lie in two splits. Lost: shares
-of splits and sizes of shards are met on average only. Memory: some 400 bytes a document.
+nothing but itself (of splits by time also on the times of all): one document more or less changes one shard. Won: equal
+texts never lie in two splits. Lost: shares of splits and sizes of shards are met on average only. Memory: some 400
+bytes a document.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,11 @@ from warehouse.contracts import TIMESTAMP, Snapshot
 from warehouse.datasets.decontamination import Cleaned, with_cuts
 from warehouse.datasets.lines import with_lines
 from warehouse.datasets.masks import MASKED, with_masks
+from warehouse.datasets.mixture import GROUPS, NO_GROUP
 from warehouse.datasets.recipe import DatasetRecipe
+from warehouse.datasets.shares import Shares, cumulated
 from warehouse.datasets.texts import SAME_TEXT
+from warehouse.datasets.timing import OF_DOCUMENTS, split_by_time, timed
 from warehouse.errors import CheckFailed, NotFound, RecipeError
 
 FROZEN = pa.schema(
@@ -44,28 +48,38 @@ FROZEN = pa.schema(
         ("masked", MASKED),  # spans of the stored text in order, and what stands in their place
     ]
 )
-
-Splits = tuple[tuple[str, float], ...]
+OPTIONAL = pa.schema(
+    [
+        ("time", TIMESTAMP),  # where the recipe splits by it
+        ("group", pa.string()),  # of the mixture
+        ("copy", pa.int32()),  # 0 where a document goes out for the first time: with doc_id the key of a row
+        ("trained_on", pa.bool_()),  # whether the tokenizer was trained on it
+    ]
+)
+"""Columns of the frozen table that a recipe asks for, after those of FROZEN."""
 
 # A text is known under the last facts of its doc_id: a licence stated later holds.
 _FREEZE = """
 WITH documents AS ({documents}),
 facts AS (
     SELECT doc_id, source, uri, record, object_sha256, content_hash, licence, known_at, synthetic, generation,
-           strlen(text) AS bytes, {cluster} AS own_cluster
+           strlen(text) AS bytes, {cluster} AS own_cluster, published_at
     FROM documents
     SEMI JOIN selection USING (doc_id)
     QUALIFY row_number() OVER (PARTITION BY doc_id ORDER BY known_at DESC, object_sha256, receipt_id) = 1
 )
-SELECT facts.* EXCLUDE (own_cluster), CAST({given} AS VARCHAR) AS cluster, CAST({language} AS VARCHAR) AS language
+SELECT facts.* EXCLUDE (own_cluster, published_at), CAST({given} AS VARCHAR) AS cluster,
+       CAST({language} AS VARCHAR) AS language{asked}
 FROM facts JOIN selection USING (doc_id)
 """
 
 
 def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
-    """What the recipe's SELECT gives: doc_id, and cluster and language where it has them; no row twice.
+    """What the recipe's SELECT gives: doc_id, cluster and language where it has them, what the recipe names; no row
+    twice.
 
-    Raises RecipeError for anything but one SELECT with doc_id, for null or repeated ids, and for an empty selection.
+    Raises RecipeError for anything but one SELECT with doc_id, for null or repeated ids, for an empty selection, and
+    for a column that the recipe names and the SELECT does not give.
     """
     table = run_select(con, recipe.select, at=recipe.at)
     if "doc_id" not in table.column_names:
@@ -84,7 +98,20 @@ def select(recipe: DatasetRecipe, con: query.Connection) -> pa.Table:
             do="add DISTINCT or the condition that was forgotten (a rule_set?)",
         )
     kept = [name for name in ("cluster", "language") if name in table.column_names]
-    return pa.table({"doc_id": ids} | {name: table[name] for name in kept})
+    return pa.table({"doc_id": ids} | {name: table[name] for name in dict.fromkeys([*kept, *_named(recipe, table)])})
+
+
+def _named(recipe: DatasetRecipe, table: pa.Table) -> list[str]:
+    """The columns of the SELECT that other keys of the recipe name."""
+    times = [recipe.time] if recipe.time and recipe.time not in OF_DOCUMENTS else []
+    groups = [recipe.mixture.by] if recipe.mixture and recipe.mixture.by not in GROUPS else []
+    for name in (*times, *groups):
+        if name not in table.column_names:
+            raise RecipeError(f"{recipe.at}: the select gives no {name}", allowed=", ".join(table.column_names))
+    for name in times:
+        if not pa.types.is_date(table[name].type) and not pa.types.is_timestamp(table[name].type):
+            raise RecipeError(f"{recipe.at}: time {name} is {table[name].type}", allowed="a date or a timestamp")
+    return [*times, *groups]
 
 
 def run_select(con: query.Connection, sql: str, *, at: str) -> pa.Table:
@@ -107,10 +134,11 @@ def freeze(
     documents: Snapshot,
     spans: Snapshot | None = None,
 ) -> pa.Table:
-    """What may go out with its facts, split, shard and order (FROZEN): sorted by split, shard, seeded hash.
+    """What may go out, with its facts, split, shard and order (FROZEN, OPTIONAL), by split, shard, seeded hash.
 
     spans: the table pii, where the recipe masks. Raises NotFound if a selected document is not in ``documents``, or was
-    not searched for what is to be masked, CheckFailed if synthetic text passes the cap.
+    not searched for what is to be masked, RecipeError for one without the time that the recipe splits by, CheckFailed
+    for one that is further from real text than the recipe allows.
     """
     selection = cleaned.selection
     facts = _facts(recipe, selection, con, documents)
@@ -120,9 +148,9 @@ def freeze(
             f"{documents.table} at version {documents.version}",
             do="publish again, so that the snapshot and the repository are of one run",
         )
-    check_synthetic(recipe, facts)
+    _refuse_generations(recipe, facts)
     cut = with_cuts(with_masks(recipe, facts, con, spans), cleaned.spans)
-    return arranged(recipe, with_lines(cut, cleaned.edits))
+    return arranged(recipe, timed(recipe, with_lines(cut, cleaned.edits)))
 
 
 def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, documents: Snapshot) -> pa.Table:
@@ -134,7 +162,13 @@ def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, do
     try:
         return query.arrow(
             private,
-            _FREEZE.format(documents=relation, cluster=recipe.cluster or SAME_TEXT, given=given, language=language),
+            _FREEZE.format(
+                documents=relation,
+                cluster=recipe.cluster or SAME_TEXT,
+                given=given,
+                language=language,
+                asked=_asked(recipe),
+            ),
         )
     except query.Error as error:
         first = str(error).strip().splitlines()[0]
@@ -143,14 +177,41 @@ def _facts(recipe: DatasetRecipe, selection: pa.Table, con: query.Connection, do
         private.close()
 
 
+def _asked(recipe: DatasetRecipe) -> str:
+    """The columns of OPTIONAL that the recipe wants, as SQL."""
+    asked = []
+    if recipe.time:
+        held = "facts" if recipe.time in OF_DOCUMENTS else "selection"
+        asked.append(f", CAST({held}.{query.quoted(recipe.time)} AS TIMESTAMPTZ) AS time")
+    if recipe.mixture:
+        held = "facts" if recipe.mixture.by in GROUPS else "selection"
+        by = f"CAST({held}.{query.quoted(recipe.mixture.by)} AS VARCHAR)"
+        asked.append(f", coalesce({by}, {query.literal(NO_GROUP)}) AS {query.quoted('group')}")
+    return "".join(asked)
+
+
+def _refuse_generations(recipe: DatasetRecipe, facts: pa.Table) -> None:
+    """Raise CheckFailed for a document that is further from real text than max_generation."""
+    deep = facts.filter(pc.greater(facts["generation"], recipe.max_generation))
+    if deep.num_rows:
+        generation, source = deep["generation"][0], deep["source"][0]
+        raise CheckFailed(
+            f"{deep.num_rows:,} of {facts.num_rows:,} selected documents are of a generation above "
+            f"{recipe.max_generation}, such as {ids(deep)[0]} of {source}, which is of {generation}",
+            allowed=f"max_generation of {recipe.max_generation}: 0 for real text, 1 for text made of it",
+            do="leave them out in the select",
+        )
+
+
 def check_synthetic(recipe: DatasetRecipe, facts: pa.Table) -> None:
-    """Raise CheckFailed if more than max_synthetic_share of the text bytes are synthetic."""
+    """Raise CheckFailed if more than max_synthetic_share of the text bytes that go out are synthetic."""
     share = synthetic_share(facts)
     if share > recipe.max_synthetic_share:
         raise CheckFailed(
-            f"{share:.1%} of the selected text is synthetic ({synthetic_bytes(facts):,} of {_total(facts):,} bytes)",
+            f"{share:.1%} of the text that goes out is synthetic "
+            f"({synthetic_bytes(facts):,} of {_total(facts):,} bytes)",
             allowed=f"max_synthetic_share of {recipe.max_synthetic_share:.1%}",
-            do="select more real documents, fewer synthetic ones, or raise the share in the recipe",
+            do="select more real documents or fewer synthetic ones",
             share=share,
         )
 
@@ -169,17 +230,27 @@ def _total(facts: pa.Table) -> int:
     return int(pc.sum(facts["bytes"]).as_py() or 0)
 
 
-def arranged(recipe: DatasetRecipe, facts: pa.Table, schema: pa.Schema = FROZEN) -> pa.Table:
-    """``facts`` with split and shard as ``schema``, in the order of the release."""
+def arranged(recipe: DatasetRecipe, facts: pa.Table, schema: pa.Schema | None = None) -> pa.Table:
+    """``facts`` with split and shard as ``schema`` (None: that of frozen documents), in the order of the release."""
     clusters = facts["cluster"].to_pylist() if facts.num_rows else []
     named = [cluster if cluster is not None else doc for cluster, doc in zip(clusters, ids(facts), strict=True)]
-    split = split_of(recipe.splits, hashes("split", recipe.seed, named))
+    split = (
+        split_by_time(recipe, named, facts["time"])
+        if recipe.time
+        else split_of(recipe.splits, hashes("split", recipe.seed, named))
+    )
     shard = (hashes("shard", recipe.seed, named) % np.uint64(recipe.shards)).astype(np.int32)
     place = np.lexsort((hashes("order", recipe.seed, ids(facts)), shard, split))
     names = np.array([name for name, _ in recipe.splits], dtype=object)
     columns = {"split": pa.array(names[split], pa.string()), "shard": shard, "cluster": pa.array(named, pa.string())}
     table = pa.table({**{name: facts[name] for name in facts.column_names}, **columns})
+    schema = schema or frozen_schema(table.column_names)
     return table.select(schema.names).cast(schema).take(place)
+
+
+def frozen_schema(names: Collection[str]) -> pa.Schema:
+    """FROZEN, and of OPTIONAL the columns that are among ``names``."""
+    return pa.schema([*FROZEN, *(each for each in OPTIONAL if each.name in names)])
 
 
 def ids(table: pa.Table) -> list[str]:
@@ -193,14 +264,8 @@ def hashes(purpose: str, seed: int, values: list[str]) -> npt.NDArray[np.uint64]
     return np.array([xxhash.xxh3_64_intdigest(value.encode(), key) for value in values], dtype=np.uint64)
 
 
-def split_of(splits: Splits, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+def split_of(splits: Shares, hashed: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
     """The number of the split of each cluster: its hash against the cumulated shares of 2^64."""
     ends = cumulated(splits, 1 << 64)
     bounds = np.array([min(end, (1 << 64) - 1) for end in ends], dtype=np.uint64)
     return np.searchsorted(bounds, hashed, side="right").astype(np.int64)
-
-
-def cumulated(splits: Splits, whole: int) -> list[int]:
-    """Where each split but the last ends among ``whole``."""
-    shares = [Fraction(str(share)) for _, share in splits[:-1]]
-    return [int(sum(shares[: count + 1]) * whole) for count in range(len(shares))]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,10 @@ MASK = ".mask"
 """Of the file that says which tokens of conversations are learnt: a bit a token, from the lowest bit of a byte on, a
 sample in whole bytes; 0 in padding. So it is a 16th of uint16 tokens, where a byte a token would be half of them.
 """
+
+Encoded = Iterator[tuple[int, tuple[Ids, Ints]]]
+"""Row among a shard's documents, its ids, and the text byte at which each ends."""
+Gathered = TypeVar("Gathered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +145,39 @@ def _cpu() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+def count_tokens(task: ShardTask) -> tuple[Ints, float]:
+    """The tokens of each document of a shard, the same that ``make_shard`` writes, and the CPU seconds that it took."""
+    before = _cpu()
+    vocabulary = open_vocabulary(task.folder / "recipe" / "tokenizer.json", task.recipe)
+    lengths, _ = _tokenised(task, vocabulary, lambda found: _lengths(found, task.wanted.num_rows))
+    return lengths, _cpu() - before
+
+
+def _lengths(found: Encoded, documents: int) -> Ints:
+    lengths = np.zeros(documents, np.int64)
+    for row, (ids, _) in found:
+        lengths[row] = ids.size
+    return lengths
+
+
 def _stream(task: ShardTask, vocabulary: Vocabulary) -> Stream:
-    """Tokenise by the kernel where it knows the tokenizer; by ``tokenizers`` where not or where a proof fails."""
+    stream, warning = _tokenised(task, vocabulary, lambda found: _joined(found, task.wanted.num_rows, vocabulary))
+    return replace(stream, warning=warning)
+
+
+def _tokenised(task: ShardTask, vocabulary: Vocabulary, gather: Callable[[Encoded], Gathered]) -> tuple[Gathered, str]:
+    """What ``gather`` makes of the shard's documents, and a warning as in ShardDone.
+
+    They are tokenised by the kernel where it knows the tokenizer; by ``tokenizers`` where not or where a proof fails.
+    """
     fast = make_encoder(vocabulary.tokenizer, vocabulary.eos_id, vocabulary.dtype)
     if fast is None:
-        return _encoded(task, vocabulary, lambda texts: encode(texts, vocabulary))
+        return gather(_encoded(task, vocabulary, lambda texts: encode(texts, vocabulary))), ""
     try:
-        return _encoded(task, vocabulary, fast, proven=True)
+        return gather(_encoded(task, vocabulary, fast, proven=True)), ""
     except _DifferentError as error:
         warning = f"{task.stem}: the kernel's ids of document {error} differ from those of tokenizers, which made all"
-        return replace(_encoded(task, vocabulary, lambda texts: encode(texts, vocabulary)), warning=warning)
+        return gather(_encoded(task, vocabulary, lambda texts: encode(texts, vocabulary))), warning
 
 
 class _DifferentError(Exception):
@@ -163,20 +190,26 @@ def _encoded(
     encoder: Callable[[list[str]], Iterator[tuple[Ids, Ints]]],
     *,
     proven: bool = False,
-) -> Stream:
-    """Tokenise the shard's texts in batches as they come, and put the documents into their order.
+) -> Encoded:
+    """Tokenise the shard's texts in batches as they come.
 
     proven: compare a sample with ``tokenizers``; which documents are in it depends on the shard alone.
     """
     if task.documents is None:
         raise NotFound(f"{task.stem} is made of documents, and there are none", do="run the sources that it is of")
-    found: list[tuple[Ids, Ints]] = [(np.empty(0, vocabulary.dtype), np.empty(0, np.int64))] * task.wanted.num_rows
     texts = read_texts(task.wanted, task.documents, threads=1, batch_rows=task.batch_rows)
     for batch in _batches(texts, task.batch_rows):
         for (row, text), tokens in zip(batch, encoder([text for _, text in batch]), strict=True):
-            found[row] = tokens
+            yield row, tokens
             if proven and row % PROVEN_EVERY == 0 and len(text) <= PROVEN_BYTES:
                 _prove(text, tokens, vocabulary, str(task.wanted["doc_id"][row]))
+
+
+def _joined(encoded: Encoded, documents: int, vocabulary: Vocabulary) -> Stream:
+    """The documents in their order, one after another."""
+    found = [(np.empty(0, vocabulary.dtype), np.empty(0, np.int64))] * documents
+    for row, tokens in encoded:
+        found[row] = tokens
     lengths = np.array([tokens.size for tokens, _ in found], dtype=np.int64)
     if not found:
         return Stream(np.empty(0, vocabulary.dtype), lengths, np.empty(0, np.int64), "")

@@ -27,11 +27,12 @@ from warehouse.datasets.description import content_files, summary
 from warehouse.datasets.lineage import locate
 from warehouse.datasets.release import Draft, Release, cpu_seconds, refuse_failed, run_facts, shelve
 from warehouse.datasets.rows import encode, layout, releasable
-from warehouse.datasets.selection import cumulated, hashes, run_select, split_of
+from warehouse.datasets.selection import hashes, run_select, split_of
 from warehouse.datasets.shards import write_parquet
 from warehouse.datasets.table_card import table_card
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
 from warehouse.datasets.targets import RowTask, write_row_targets
+from warehouse.datasets.timing import cut
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.manifest import (
@@ -216,9 +217,7 @@ def _by_entity(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
 
 def _by_time(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
     """Cuts at the times that stand at the cumulated shares of all rows: rows of one time are never in two splits."""
-    times = _times(recipe, rows)
-    ends = np.array([min(end, times.size - 1) for end in cumulated(recipe.splits, times.size)], dtype=np.int64)
-    return np.searchsorted(np.sort(times)[ends], times, side="right").astype(np.int64)
+    return cut(recipe.splits, _times(recipe, rows))
 
 
 def _times(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:

@@ -177,8 +177,13 @@ def _texts(sample: pa.Table, documents: Snapshot | None) -> list[str]:
 
 
 def _sample(wanted: Train, seed: int, frozen: pa.Table) -> pa.Table:
-    """Documents of the first split in the order of a seeded hash, until max_bytes are reached."""
-    first = frozen.filter(pa.compute.equal(frozen["split"], frozen["split"][0])) if frozen.num_rows else frozen
+    """Documents of the first split in the order of a seeded hash, until max_bytes are reached; of a mixture those that
+    it chose, which have fewer.
+    """
+    if "trained_on" in frozen.column_names:
+        first = frozen.filter(frozen["trained_on"])
+    else:
+        first = frozen.filter(pa.compute.equal(frozen["split"], frozen["split"][0])) if frozen.num_rows else frozen
     order = np.argsort(hashes("tokenizer", seed, ids(first)), kind="stable")
     sizes = np.cumsum(first["bytes"].to_numpy()[order])
     return first.take(order[: int(np.searchsorted(sizes, wanted.max_bytes)) + 1])

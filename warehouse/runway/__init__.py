@@ -9,7 +9,7 @@ what is published; the corpus's are measured in the published snapshot.
 from warehouse.runway.corpus import Corpus, Source, corpus
 from warehouse.runway.distributions import Interval
 from warehouse.runway.exhaustion import Forecast, Outcome, Row, date_at
-from warehouse.runway.own import MAX_SYNTHETIC_SHARE, Growth, OwnForecast, Plan, own
+from warehouse.runway.own import Growth, OwnForecast, Plan, own
 from warehouse.runway.published import FULL_USE, ORIGIN
 from warehouse.runway.recipe import Settings, changed, load_settings
 from warehouse.runway.repetition import effective_tokens, epochs_for
@@ -18,7 +18,6 @@ from warehouse.runway.world import world
 
 __all__ = [
     "FULL_USE",
-    "MAX_SYNTHETIC_SHARE",
     "ORIGIN",
     "RUNWAY",
     "Corpus",

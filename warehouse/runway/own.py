@@ -18,10 +18,10 @@ from warehouse.contracts import digest
 from warehouse.runway.corpus import Corpus, Source
 from warehouse.runway.distributions import F8, Interval, normal
 from warehouse.runway.exhaustion import Forecast, Scenario, Side, Trend, demand_side, outcomes, quarters, stock_side
-from warehouse.runway.recipe import MAX_SYNTHETIC_SHARE, Settings
+from warehouse.runway.recipe import Settings
 from warehouse.runway.repetition import effective_tokens, epochs_for
 
-__all__ = ["LEAST_TIMES", "MAX_SYNTHETIC_SHARE", "Growth", "OwnForecast", "Plan", "own"]
+__all__ = ["LEAST_TIMES", "Growth", "OwnForecast", "Plan", "own"]
 
 DRAWS: Final = 10_000
 VERSION: Final = 1

@@ -6,13 +6,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
+from warehouse.contracts import MAX_SYNTHETIC_SHARE
 from warehouse.errors import UsageError
 from warehouse.recipes import Check, Keys, Stated, checked, number, string
 from warehouse.runway.published import DATASET_GROWTH
 
 TOKENS_PER_PARAMETER: Final = 20
 """Hoffmann et al. 2022: best for a given compute."""
-MAX_SYNTHETIC_SHARE: Final = 0.30
 LIMITS: Final = {
     "parameters": (1, 1e15),
     "target_tokens": (1, 1e18),
