@@ -300,7 +300,7 @@ def test_a_tokenizer_without_a_token_of_the_template_is_refused_by_its_name(tmp_
 
 def test_synthetic_conversations_keep_to_the_cap_and_must_be_marked(tmp_path: Path, chats: Rows) -> None:
     marked = replace(RECIPE, select="SELECT *, id % 2 = 0 AS synthetic FROM chats")
-    with pytest.raises(CheckFailed, match=r"% of the selected text is synthetic"):
+    with pytest.raises(CheckFailed, match=r"% of the text that goes out is synthetic"):
         export(tmp_path, chats, marked)
     half = export(tmp_path, chats, replace(marked, max_synthetic_share=0.7))
     assert 0.3 < half.manifest.synthetic_share < 0.7
