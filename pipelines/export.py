@@ -17,13 +17,14 @@ from pipelines.ingest import OWNERS
 from warehouse import curation, datasets, features, publish
 from warehouse.contracts import Snapshot
 from warehouse.datasets import DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
+from warehouse.datasets.licences import UNKNOWN
 from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, fetch_all
 from warehouse.repository import Repository
-from warehouse.sources import BENCHMARKS
+from warehouse.sources import BENCHMARKS, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 
 DRAWN = "repository.synthetic_"
@@ -109,6 +110,11 @@ def export_table(
             attached=dict(
                 file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
             ),
+            licences={
+                source.name: source.licence or UNKNOWN
+                for source in map(load_source, project.files("recipes/sources", "*.yaml"))
+                if f"repository.{source.table}" in names
+            },
             drawn={name for name in names if name.startswith(DRAWN) and name != f"repository.{STATEMENTS}"},
         )
 

@@ -29,8 +29,9 @@ REVOKED = "revoked.json"
 """Of a release that was taken back: why and when. Only it and the manifest are left."""
 PART = "part.json"
 """Beside the manifest of a copy that holds a part of the release alone: which one."""
-CARD = "README.md"
-OPTIONAL = ("pii", "contamination", "lines")
+CARDS = ("README.md", "croissant.json", "ATTRIBUTION.md")
+"""What describes a release: hashed as all its files, but no part of its id, for they name it."""
+OPTIONAL = ("pii", "contamination", "lines", "licences")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,8 @@ class TableManifest:
     """Everything deterministic about a release of rows; what has a namesake in Manifest means the same.
 
     row_bytes: width of a row of a .bin; columns: in the order of the select; key: columns that name a row; entity:
-    those that name what it is about; time: the column of time; split_by: entity | time; synthetic_share: of the rows.
+    those that name what it is about; time: the column of time; split_by: entity | time; synthetic_share: of the rows;
+    licences: source -> what its recipe states, of sources whose tables the select reads; absent where none is known.
     """
 
     schema_version: int
@@ -170,6 +172,7 @@ class TableManifest:
     recipe_sha256: str
     code: Mapping[str, str]
     files: Mapping[str, FileEntry]
+    licences: Mapping[str, str] = field(default_factory=dict)
     seal: str = ""
 
     @property
@@ -252,7 +255,7 @@ def decode(raw: bytes, where: str) -> AnyManifest:
                 do="read it with the release of ml-warehouse that wrote it",
             )
         manifest = _parsed(values)
-        identity = content_id(entry for entry in manifest.files.values() if entry.path != CARD)
+        identity = content_id(entry for entry in manifest.files.values() if entry.path not in CARDS)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unsound(where, f"is not a manifest: {error}") from None
     if identity != manifest.id:
@@ -280,7 +283,7 @@ def taken_back(where: str, why: str) -> Revoked:
 def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
     """The manifest as one of a part: its shards and their samples alone, ``files`` those that the part holds.
 
-    These are data and index of its shards, the card and recipe/. A run of shards has an id of its own, so that no
+    These are data and index of its shards, the cards and recipe/. A run of shards has an id of its own, so that no
     state of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
     ``documents``, ``composition`` and shares stay those of the whole. Raises NotFound for a split that it has not.
     """
@@ -304,7 +307,7 @@ def _held(manifest: AnyManifest, held: Collection[str]) -> dict[str, FileEntry]:
     return {
         path: entry
         for path, entry in manifest.files.items()
-        if path in held or path == CARD or path.startswith("recipe/")
+        if path in held or path in CARDS or path.startswith("recipe/")
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 
 from warehouse.contracts import PII_KINDS
+from warehouse.datasets.credits import NONE, Credits, credits_of
 from warehouse.recipes import (
     Check,
     Keys,
@@ -67,7 +68,8 @@ class DatasetRecipe:
     white space folded), used where the selection gives no cluster. mask: kinds of personal data (PII_KINDS) whose spans
     go out as their masks. contamination: drop documents that hold a 13-gram of a benchmark, or cut those spans out;
     None leaves it to the select. lines: only those that c4, or c4 without the
-    rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
+    rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS. credits: what
+    its cards say of who made it.
     at: place of the select, for messages.
     """
 
@@ -87,6 +89,7 @@ class DatasetRecipe:
     contamination: Contamination | None = None
     lines: Lines | None = None
     targets: tuple[str, ...] = ()
+    credits: Credits = NONE
     at: str = field(default="recipe", compare=False)
 
 
@@ -125,6 +128,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "contamination": recipe.contamination,
         "lines": recipe.lines,
         "targets": list(recipe.targets) or None,
+        "credits": recipe.credits.stated() or None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -186,4 +190,5 @@ KEYS: Mapping[str, Check] = {
     "contamination": choice("drop", "cut"),
     "lines": choice("c4", "c4_open"),
     "targets": choices(*TARGETS),
+    "credits": credits_of,
 }

@@ -1,38 +1,81 @@
-"""The data set card of a table release: README.md with Hugging Face front matter, from manifest and recipe alone."""
+"""The cards of a release of rows, from its manifest, recipe and rows alone: as ``card`` gives them for tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import yaml
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from warehouse.datasets.card import SIZES
+from warehouse.datasets.attribution import attribution
+from warehouse.datasets.croissant import croissant, record_set
+from warehouse.datasets.hub import Config, front_matter
+from warehouse.datasets.licences import UNKNOWN
 from warehouse.datasets.table_recipe import TableRecipe
-from warehouse.manifest import TableManifest
+from warehouse.manifest import CARDS, TableManifest
+
+DESCRIPTION = "A training data set of rows."
 
 
-def table_card(manifest: TableManifest, recipe: TableRecipe) -> str:
-    """The whole README.md."""
-    return "\n".join(["---", _front_matter(manifest, recipe) + "---", "", *_body(manifest, recipe)]) + "\n"
+def table_cards(manifest: TableManifest, recipe: TableRecipe, rows: pa.Table) -> dict[str, str]:
+    """The text of each of CARDS. rows: what was selected, in any order."""
+    samples = {name: split.samples for name, split in manifest.splits.items()}
+    files = {name: f"{name}-*.parquet" for name in manifest.splits}
+    texts = _stated(manifest, rows)
+    licences = sorted(pc.unique(texts["licence"]).to_pylist())
+    front = front_matter(
+        name=recipe.name,
+        licences=licences,
+        languages=[],
+        samples=manifest.samples,
+        tasks=["tabular-regression"],
+        configs=[Config("rows", files, samples)],
+    )
+    readme = "\n".join(["---", front + "---", "", *_body(manifest, recipe)]) + "\n"
+    machine = croissant(
+        name=recipe.name,
+        identity=manifest.id,
+        description=recipe.description or DESCRIPTION,
+        credits=recipe.credits,
+        licences=licences,
+        languages=[],
+        files=manifest.files,
+        records=[record_set("rows", list(files.values()), rows.schema, about="The rows.", key=manifest.key)],
+        splits=samples,
+        rai={"dataCollection": f"Rows of tables {', '.join(manifest.inputs)}; {_synthetic(manifest)}"},
+    )
+    return dict(zip(CARDS, (readme, machine, _owed(recipe, texts, rows)), strict=True))
 
 
-def _front_matter(manifest: TableManifest, recipe: TableRecipe) -> str:
-    data = [{"split": name, "path": f"{name}-*.parquet"} for name in manifest.splits]
-    values = {
-        "pretty_name": recipe.name,
-        "size_categories": [next((size for most, size in SIZES if manifest.samples < most), "n>10M")],
-        "task_categories": ["tabular-regression"],
-        "configs": [{"config_name": "default", "data_files": data}],
-    }
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+def _stated(manifest: TableManifest, rows: pa.Table) -> pa.Table:
+    """licence, source and uri of each row where the select gives a licence; else a row a source that it reads."""
+    if "licence" not in rows.column_names:
+        sources = manifest.licences or {"": UNKNOWN}
+        values = [{"licence": licence, "source": source, "uri": ""} for source, licence in sources.items()]
+        return pa.Table.from_pylist(values)
+    columns = {name: rows[name] if name in rows.column_names else [""] * rows.num_rows for name in ("source", "uri")}
+    return pa.table({"licence": pc.fill_null(rows["licence"].cast(pa.string()), UNKNOWN), **columns})
+
+
+def _owed(recipe: TableRecipe, texts: pa.Table, rows: pa.Table) -> str:
+    each = "licence" in rows.column_names
+    counted = texts.group_by("licence").aggregate([("source", "count")]).to_pylist()
+    counts = {row["licence"]: {"rows" if each else "sources": row["source_count"]} for row in counted}
+    where = "the columns `licence`, `source` and `uri` of the Parquet files" if each else "the sources named here"
+    changed = ["Rows are what the SELECT in `recipe/select.sql` makes of the tables that it reads."]
+    return attribution(recipe.name, counts, texts, changed=changed, where=where)
+
+
+def _synthetic(manifest: TableManifest) -> str:
+    return f"{manifest.synthetic_share:.2%} of the rows synthetic."
 
 
 def _body(manifest: TableManifest, recipe: TableRecipe) -> Iterator[str]:
     yield f"# {recipe.name}\n"
-    yield f"{recipe.description or 'A training data set of rows.'}\n"
+    yield f"{recipe.description or DESCRIPTION}\n"
     yield f"Id `{manifest.id}`. {manifest.samples:,} rows of {len(manifest.columns)} columns, named by"
     yield f"{', '.join(manifest.key)}, split by {manifest.split_by}."
-    yield f"Synthetic: {manifest.synthetic_share:.2%} of the rows.\n"
+    yield f"Synthetic: {_synthetic(manifest)}\n"
     yield "| split | rows | shards | first | last |\n|---|--:|--:|---|---|"
     for name, split in manifest.splits.items():
         yield f"| {name} | {split.samples:,} | {len(split.shards)} | {split.first or ''} | {split.last or ''} |"

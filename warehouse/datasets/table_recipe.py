@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import yaml
 
+from warehouse.datasets.credits import NONE, Credits, credits_of
 from warehouse.datasets.recipe import name
 from warehouse.errors import RecipeError
 from warehouse.recipes import (
@@ -38,7 +39,7 @@ class TableRecipe:
     select: one SELECT over the published snapshot and the feature sets (``features.<name>``), whose columns go out.
     key: columns that name a row, once each; entity: those that say what it is about (default: the key); time: the
     column of its time, for split_by: time. max_synthetic_share: of the rows, by a boolean column ``synthetic``.
-    targets: formats of other projects to write too, of ROW_TARGETS.
+    targets: formats of other projects to write too, of ROW_TARGETS. credits: what its cards say of who made it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class TableRecipe:
     seed: int = 0
     max_synthetic_share: float = 0.30
     targets: tuple[str, ...] = ()
+    credits: Credits = NONE
     at: str = field(default="recipe", compare=False)
 
     @property
@@ -88,6 +90,7 @@ def resolved_table(recipe: TableRecipe) -> str:
         "seed": recipe.seed,
         "max_synthetic_share": recipe.max_synthetic_share,
         "targets": list(recipe.targets) or None,
+        "credits": recipe.credits.stated() or None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -124,4 +127,5 @@ TABLE_KEYS: Mapping[str, Check] = {
     "seed": whole(0, (1 << 63) - 1),
     "max_synthetic_share": share,
     "targets": choices(*ROW_TARGETS),
+    "credits": credits_of,
 }

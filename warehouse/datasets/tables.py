@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -29,7 +29,7 @@ from warehouse.datasets.release import Draft, Release, cpu_seconds, refuse_faile
 from warehouse.datasets.rows import encode, layout, releasable
 from warehouse.datasets.selection import cumulated, hashes, run_select, split_of
 from warehouse.datasets.shards import write_parquet
-from warehouse.datasets.table_card import table_card
+from warehouse.datasets.table_card import table_cards
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
 from warehouse.datasets.targets import RowTask, write_row_targets
 from warehouse.energy import Rate
@@ -82,23 +82,24 @@ def export_table(
     at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
     drawn: Collection[str] = (),
+    licences: Mapping[str, str] | None = None,
     signing_key: Path | None = None,
 ) -> Release[TableManifest]:
     """Make a release of the rows that ``recipe`` selects from ``con``.
 
     attached: further files of its folder recipe/, name to text (the definitions of feature sets). drawn: tables of
-    synthetic rows that the SELECT reads, which it must then mark. at, signing_key, and what it raises: as
-    ``export``.
+    synthetic rows that the SELECT reads, which it must then mark. licences: what the recipes of the sources that it
+    reads state, by name. at, signing_key, and what it raises: as ``export``.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[TableManifest]:
-        made = render_table(recipe, select_rows(recipe, con, drawn=drawn), folder=folder, attached=attached or {})
-        manifest = _described(recipe, made, inputs, checks, model_fingerprints)
-        return Draft(
-            manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id, at=at)
-        )
+        rows = select_rows(recipe, con, drawn=drawn)
+        made = render_table(recipe, rows, folder=folder, attached=attached or {})
+        manifest = replace(_described(recipe, made, inputs, checks, model_fingerprints), licences=dict(licences or {}))
+        run = run_facts(before, created_at=created_at, run_id=run_id, at=at)
+        return Draft(manifest, table_cards(manifest, recipe, rows), run)
 
     return shelve(datasets / recipe.name, make, signing_key)
 

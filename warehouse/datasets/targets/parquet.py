@@ -25,18 +25,23 @@ GROUP_BYTES = 1 << 23
 
 def write(task: TargetTask) -> list[Entry]:
     """Write the file of a shard, an empty one too: names count files."""
-    item = pa.field("element", pa.from_numpy_dtype(np.dtype(task.dtype)), nullable=False)
-    schema = pa.schema([pa.field("input_ids", pa.list_(item, task.sequence_length), nullable=False)])
+    columns = schema(task.dtype, task.sequence_length)
     path = task.place("parquet", f"data/{task.stem}.parquet")
-    with pq.ParquetWriter(path, schema, compression="zstd", version="2.6") as writer:
+    with pq.ParquetWriter(path, columns, compression="zstd", version="2.6") as writer:
         for part in task.parts(GROUP_BYTES):
-            writer.write_table(_table(part, schema), row_group_size=len(part))
+            writer.write_table(_table(part, columns), row_group_size=len(part))
     return []
 
 
-def _table(samples: Ids, schema: pa.Schema) -> pa.Table:
-    column = pa.FixedSizeListArray.from_arrays(pa.array(samples.reshape(-1)), type=schema.field(0).type)
-    return pa.table([column], schema=schema)
+def schema(dtype: str, sequence_length: int) -> pa.Schema:
+    """The one column of a file."""
+    item = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
+    return pa.schema([pa.field("input_ids", pa.list_(item, sequence_length), nullable=False)])
+
+
+def _table(samples: Ids, columns: pa.Schema) -> pa.Table:
+    column = pa.FixedSizeListArray.from_arrays(pa.array(samples.reshape(-1)), type=columns.field(0).type)
+    return pa.table([column], schema=columns)
 
 
 def finish(folder: Path, entries: Mapping[str, list[Entry]], _: str) -> None:
