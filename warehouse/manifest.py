@@ -115,7 +115,7 @@ class Manifest:
 class Column:
     """A column of a table release. type: in the Parquet files, as Arrow names it; dtype: in the rows, numpy's name;
     offset: byte in the row; valid: byte in the row that is 1 for a value and 0 for null, or None where null is NaN
-    (floats) or NaT (times).
+    (floats) or NaT (times). Of samples dtype is the encoding of MDS and offset the column's place in a sample.
     """
 
     name: str
@@ -127,7 +127,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableShard:
-    """One shard of a table split: data, the .bin of fixed-width rows; parquet: the same rows, in the same order."""
+    """One shard of a table split: data, the .bin of fixed-width rows; parquet: the same rows, in the same order. Of
+    samples data is the .mds and parquet empty.
+    """
 
     data: str
     parquet: str
@@ -148,9 +150,10 @@ class TableSplit:
 class TableManifest:
     """Everything deterministic about a release of rows; what has a namesake in Manifest means the same.
 
-    row_bytes: width of a row of a .bin; columns: in the order of the select; key: columns that name a row; entity:
-    those that name what it is about; time: the column of time; split_by: entity | time; synthetic_share: of the rows;
-    licences: source -> what its recipe states, of sources whose tables the select reads; absent where none is known.
+    kind: TABLE or SAMPLES; row_bytes: width of a row of a .bin, 0 of samples; columns: in the order of the select; key:
+    columns that name a row; entity: those that name what it is about; time: the column of time; split_by:
+    entity | time; synthetic_share: of the rows; licences: source -> what its recipe states, of sources whose tables the
+    select reads; absent where none is known.
     """
 
     schema_version: int
@@ -181,7 +184,7 @@ class TableManifest:
         return sum(split.samples for split in self.splits.values())
 
 
-TABLE = "table"
+TABLE, SAMPLES = "table", "samples"
 AnyManifest = Manifest | TableManifest
 
 
@@ -211,7 +214,18 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_table_manifest(folder: Path) -> TableManifest:
-    """The manifest of the table release in ``folder``; raises as read_manifest, and FormatError for tokens."""
+    """The manifest of the table release in ``folder``; raises as read_manifest, FormatError for tokens and samples."""
+    found = read_rows_manifest(folder)
+    if found.kind == SAMPLES:
+        raise FormatError(
+            f"{folder} holds samples of any columns, no rows of one width",
+            do="read its splits with a reader of MDS, such as streaming.StreamingDataset",
+        )
+    return found
+
+
+def read_rows_manifest(folder: Path) -> TableManifest:
+    """The manifest of the release of rows or samples in ``folder``; raises as read_manifest, FormatError for tokens."""
     found = read_any(folder)
     if isinstance(found, Manifest):
         raise FormatError(f"{folder} holds tokens, no rows of a table", do="read it with Loader")
@@ -344,7 +358,7 @@ def _parsed(values: dict[str, Any]) -> AnyManifest:
     values["files"] = {
         path: FileEntry(**{**entry, "blocks": tuple(entry["blocks"])}) for path, entry in values["files"].items()
     }
-    return _table(values) if values.get("kind") == TABLE else _tokens(values)
+    return _table(values) if values.get("kind") in (TABLE, SAMPLES) else _tokens(values)
 
 
 def _tokens(values: dict[str, Any]) -> Manifest:

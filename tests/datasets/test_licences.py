@@ -1,4 +1,4 @@
-"""Licences are known by what SPDX calls them, and what they ask is said of every text that goes out, or of none by guess."""
+"""Licences are known by what SPDX calls them, and what they ask is said of the texts that go out."""
 
 from __future__ import annotations
 

@@ -42,14 +42,11 @@ def _languages(manifest: Manifest) -> list[str]:
 
 
 def _configs(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[Config]:
-    """What ``datasets`` can read of it: the samples and the texts, where the recipe has such targets, and documents."""
+    """What ``datasets`` can read of it, by its one builder for Parquet: samples where they are so, and documents."""
     splits = manifest.splits.items()
     if "parquet" in recipe.targets:
         files = {name: f"targets/parquet/data/{name}-*.parquet" for name, _ in splits}
         yield Config("samples", files, {name: split.samples for name, split in splits})
-    if "jsonl" in recipe.targets:
-        files = {name: f"targets/jsonl/{name}-*.jsonl" for name, _ in splits}
-        yield Config("texts", files, {name: split.documents for name, split in splits})
     yield Config("documents", {"documents": DOCUMENTS}, {"documents": manifest.documents})
 
 

@@ -1,4 +1,4 @@
-"""A recipe of either kind: documents as tokens, or rows of a table."""
+"""A recipe of any kind: documents as tokens, rows of a table, or samples of any columns."""
 
 from __future__ import annotations
 
@@ -11,4 +11,4 @@ from warehouse.datasets.table_recipe import TableRecipe, kind_of, load_table_rec
 
 def load_recipe(path: Path) -> DatasetRecipe | TableRecipe:
     """The recipe in ``path``. Raises RecipeError, ``file:line: ...``, for anything that is not as it should be."""
-    return load_table_recipe(path) if kind_of(path) == "table" else load_token_recipe(path)
+    return load_token_recipe(path) if kind_of(path) == "tokens" else load_table_recipe(path)

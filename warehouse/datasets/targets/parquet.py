@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from warehouse.datasets.targets.tasks import Entry, TargetTask
+from warehouse.datasets.samples import TYPES
+from warehouse.datasets.targets.tasks import Entry, SampleTask, TargetTask
 from warehouse.datasets.vocabulary import Ids
 
 GROUP_BYTES = 1 << 23
@@ -30,6 +31,15 @@ def write(task: TargetTask) -> list[Entry]:
     with pq.ParquetWriter(path, columns, compression="zstd", version="2.6") as writer:
         for part in task.parts(GROUP_BYTES):
             writer.write_table(_table(part, columns), row_group_size=len(part))
+    return []
+
+
+def write_samples(task: SampleTask) -> list[Entry]:
+    """Write the file of a shard of samples: the columns of the select, bytes as they are."""
+    columns = pa.schema([(column.name, TYPES[column.type]) for column in task.columns])
+    with pq.ParquetWriter(task.place("parquet", f"data/{task.stem}.parquet"), columns, compression="zstd") as writer:
+        for batch in task.batches():
+            writer.write_table(batch)
     return []
 
 
