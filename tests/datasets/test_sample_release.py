@@ -107,12 +107,9 @@ def test_every_selected_row_is_a_sample_of_one_split_with_its_bytes(make: Make) 
         sample["vector"].append(None)
     expected = selected()
     assert sorted(found, key=lambda sample: sample["number"]) == [plain(expected[number]) for number in range(90)]
-    assert {split: value.samples for split, value in release.manifest.splits.items()} == {
-        split: sum(
-            entry["samples"] for entry in json.loads((release.path / split / "index.json").read_text())["shards"]
-        )
-        for split in ("train", "test")
-    }
+    for split, value in release.manifest.splits.items():
+        entries = json.loads((release.path / split / "index.json").read_text())["shards"]
+        assert value.samples == sum(entry["samples"] for entry in entries)
 
 
 VALUES = st.fixed_dictionaries({
@@ -132,18 +129,21 @@ KINDS = pa.schema([
 
 
 @given(st.lists(VALUES, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_what_a_shard_holds_is_what_was_written_by_two_readers(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]
 ) -> None:
     folder = tmp_path_factory.mktemp("shard")
     table = mds.releasable(pa.Table.from_pylist(rows, schema=KINDS), at="here")
     shard = mds.write_shard(folder, "train", 0, table, at="here")
-    assert mds.read_shard(folder / shard.data, mds.layout(table)).equals(table)
+    again = mds.read_shard(folder / shard.data, mds.layout(table))
+    assert again.schema == table.schema
+    np.testing.assert_equal(again.to_pylist(), table.to_pylist())
     expected = [{**row, "g": row["g"].isoformat(), "h": int(row["h"])} for row in rows]
     np.testing.assert_equal(list(read_mds(folder / shard.data)), expected)
     for at in range(len(rows)):
-        assert mds.read_shard(folder / shard.data, mds.layout(table), slice(at, at + 1)).equals(table.slice(at, 1))
+        one = mds.read_shard(folder / shard.data, mds.layout(table), slice(at, at + 1))
+        np.testing.assert_equal(one.to_pylist(), table.slice(at, 1).to_pylist())
 
 
 def test_the_order_of_the_select_changes_no_byte_and_a_row_less_one_shard(make: Make) -> None:
@@ -179,9 +179,8 @@ def test_each_target_has_the_bytes_of_every_sample(make: Make) -> None:
         tars = list(webdataset.WebDataset(paths, shardshuffle=False))
         table = pa.concat_tables(map(pq.read_table, sorted((targets / "parquet" / "data").glob(f"{split}-*"))))
         np.testing.assert_equal(table.to_pylist(), rows)
-        lines = [
-            line for path in sorted((targets / "jsonl").glob(f"{split}-*")) for line in path.read_text().splitlines()
-        ]
+        texts = [path.read_text() for path in sorted((targets / "jsonl").glob(f"{split}-*"))]
+        lines = [line for text in texts for line in text.splitlines()]
         for tar, row, line in zip(tars, rows, lines, strict=True):
             said = json.loads(line)
             for name in ("image", "sound"):
@@ -253,9 +252,8 @@ def test_a_recipe_of_samples_is_refused_with_file_and_line(tmp_path: Path, text:
 
 
 def test_a_recipe_of_samples_written_out_is_the_same_recipe(tmp_path: Path) -> None:
-    (tmp_path / "mine.yaml").write_text(
-        GOOD + "credits: {creator: A maker, published: 2026-01-31}\ntargets: [parquet]\n"
-    )
+    credited = "credits: {creator: A maker, published: 2026-01-31}\n"
+    (tmp_path / "mine.yaml").write_text(GOOD + credited + "targets: [parquet]\n")
     recipe = load_recipe(tmp_path / "mine.yaml")
     (tmp_path / "again.yaml").write_text(resolved_table(recipe))
     again = load_recipe(tmp_path / "again.yaml")

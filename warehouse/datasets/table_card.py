@@ -104,8 +104,8 @@ def _samples(manifest: TableManifest) -> Iterator[str]:
     for column in manifest.columns:
         yield f"| {column.name} | {column.type} | `{column.dtype}` |"
     yield "\n## Load\n\n```python\nfrom streaming import StreamingDataset  # pip install mosaicml-streaming\n"
-    yield f'samples = StreamingDataset(local="path/to/this/folder", split="{next(iter(manifest.splits))}", batch_size=1)'
-    yield "for sample in samples:"
+    split = next(iter(manifest.splits))
+    yield f'for sample in StreamingDataset(local="path/to/this/folder", split="{split}", batch_size=1):'
     yield f"    ...  # sample[{manifest.columns[0].name!r}]\n```\n"
 
 
