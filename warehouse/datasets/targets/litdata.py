@@ -31,7 +31,7 @@ FORMATS = {2: "no_header_tensor:20", 4: "no_header_tensor:15"}
 
 NUMPY = {
     **{"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint8": 4, "uint16": 5, "uint32": 6, "uint64": 7},
-    **{"float32": 10, "float64": 11},
+    **{"float32": 9, "float64": 10},
 }
 """Types of a list of numbers in its table of NumPy's."""
 
