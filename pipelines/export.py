@@ -93,7 +93,7 @@ def export_table(
     stored = [_stored(repository, made) for made in read]
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
         inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
-        names = _below(con, {*_read_by(recipe), *(name for made in read for name in reads(made))})
+        names = _below(con, {*read_by(recipe), *(name for made in read for name in reads(made))})
         if f"repository.{BENCHMARKS}" in names:
             raise RecipeError(f"{recipe.at}: the select reads benchmarks", allowed="what a model may be trained on")
         return datasets.export_table(
@@ -119,7 +119,8 @@ def export_table(
         )
 
 
-def _read_by(recipe: TableRecipe) -> set[str]:
+def read_by(recipe: TableRecipe) -> set[str]:
+    """The models, tables and feature sets that the select of a data set of rows names."""
     path, _, line = recipe.at.rpartition(":")
     return tables_read(Path(path), recipe.select, int(line))
 
@@ -158,7 +159,7 @@ def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
 
 def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[str, FeatureSet]) -> dg.AssetsDefinition:
     """The asset ``datasets/<name>`` of a data set of rows, after the feature sets that its select reads."""
-    names = _read_by(recipe)
+    names = read_by(recipe)
     read = [_known(known, recipe, name.removeprefix(CATALOG)) for name in sorted(names) if name.startswith(CATALOG)]
 
     @dg.asset(
