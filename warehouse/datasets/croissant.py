@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from warehouse.datasets.credits import Credits
 from warehouse.datasets.licences import UNKNOWN, licence_of
@@ -193,8 +192,3 @@ def _type(kind: pa.DataType) -> str:
     if pa.types.is_date(kind):
         return "sc:Date"
     return _TYPES.get(str(kind), "sc:Text")
-
-
-def schema_of(path: Path) -> pa.Schema:
-    """The columns of a Parquet file."""
-    return pq.read_schema(path)
