@@ -16,7 +16,7 @@ import dagster as dg
 
 from pipelines.automation import IMPLICIT_JOB, inbox, maintenance, nightly
 from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
-from pipelines.export import dataset_asset, table_dataset_asset
+from pipelines.export import dataset_asset, read_by, table_dataset_asset
 from pipelines.features import features_asset, reads, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from pipelines.lists import list_assets
@@ -73,6 +73,8 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
         refuse_unfed(each, {model.name for model in models} | written)
     pins = {name for each in made for name in reads(each) if name.startswith("repository.")}
     pins |= {f"repository.{table}" for each in bound for table in each.writes}
+    of_rows = [each for each in recipes if isinstance(each, TableRecipe) or each.chat]
+    pins |= written & {name for each in of_rows for name in read_by(each)}
     snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), derived=derived, pool=pool)
     measuring = curation_assets(project, suites, registered=any(each.benchmark for each in sources))
     building = [*measuring, *score_assets(project, scored, suites), *list_assets(project, listing, suites), snapshot]

@@ -18,13 +18,14 @@ from pipelines.ingest import OWNERS
 from warehouse import curation, datasets, features, publish
 from warehouse.contracts import Snapshot
 from warehouse.datasets import Chat, DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
+from warehouse.datasets.licences import UNKNOWN
 from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
 from warehouse.features import FeatureSet
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, fetch_all
 from warehouse.repository import Repository
-from warehouse.sources import BENCHMARKS
+from warehouse.sources import BENCHMARKS, load_source
 from warehouse.synthetic import TABLE as STATEMENTS
 
 DRAWN = "repository.synthetic_"
@@ -92,7 +93,7 @@ def export_table(
     stored = [_stored(repository, made) for made in read]
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
         inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
-        names = _below(con, {*_read_by(recipe), *(name for made in read for name in reads(made))})
+        names = _below(con, {*read_by(recipe), *(name for made in read for name in reads(made))})
         _refuse_benchmarks(recipe, names)
         return datasets.export_table(
             recipe,
@@ -108,6 +109,11 @@ def export_table(
             attached=dict(
                 file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
             ),
+            licences={
+                source.name: source.licence or UNKNOWN
+                for source in map(load_source, project.files("recipes/sources", "*.yaml"))
+                if f"repository.{source.table}" in names
+            },
             drawn=_drawn(names),
         )
 
@@ -120,7 +126,7 @@ def export_chat(
     Raises RecipeError where a benchmark would go out.
     """
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit) as con:
-        names = _below(con, set(_read_by(recipe)))
+        names = _below(con, read_by(recipe))
         _refuse_benchmarks(recipe, names)
         with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
             return datasets.export_chat(
@@ -154,7 +160,8 @@ def _fingerprints(con: Connection) -> dict[str, str]:
     return dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
 
 
-def _read_by(recipe: DatasetRecipe | TableRecipe) -> set[str]:
+def read_by(recipe: DatasetRecipe | TableRecipe) -> set[str]:
+    """The models, tables and feature sets that the select of a data set of rows or conversations names."""
     path, _, line = recipe.at.rpartition(":")
     return tables_read(Path(path), recipe.select, int(line))
 
@@ -193,7 +200,7 @@ def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
 
 def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[str, FeatureSet]) -> dg.AssetsDefinition:
     """The asset ``datasets/<name>`` of a data set of rows, after the feature sets that its select reads."""
-    names = _read_by(recipe)
+    names = read_by(recipe)
     read = [_known(known, recipe, name.removeprefix(CATALOG)) for name in sorted(names) if name.startswith(CATALOG)]
 
     @dg.asset(

@@ -29,8 +29,9 @@ REVOKED = "revoked.json"
 """Of a release that was taken back: why and when. Only it and the manifest are left."""
 PART = "part.json"
 """Beside the manifest of a copy that holds a part of the release alone: which one."""
-CARD = "README.md"
-OPTIONAL = ("pii", "contamination", "lines", "sources", "chat", "timing", "mixture")
+CARDS = ("README.md", "croissant.json", "ATTRIBUTION.md")
+"""What describes a release: hashed as all its files, but no part of its id, for they name it."""
+OPTIONAL = ("pii", "contamination", "lines", "sources", "chat", "timing", "mixture", "licences")
 NO_SOURCE = 0xFFFF
 """What stands for padding among the numbers of sources."""
 
@@ -139,7 +140,7 @@ class Manifest:
 class Column:
     """A column of a table release. type: in the Parquet files, as Arrow names it; dtype: in the rows, numpy's name;
     offset: byte in the row; valid: byte in the row that is 1 for a value and 0 for null, or None where null is NaN
-    (floats) or NaT (times).
+    (floats) or NaT (times). Of samples dtype is the encoding of MDS and offset the column's place in a sample.
     """
 
     name: str
@@ -151,7 +152,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class TableShard:
-    """One shard of a table split: data, the .bin of fixed-width rows; parquet: the same rows, in the same order."""
+    """One shard of a table split: data, the .bin of fixed-width rows; parquet: the same rows, in the same order. Of
+    samples data is the .mds and parquet empty.
+    """
 
     data: str
     parquet: str
@@ -172,8 +175,10 @@ class TableSplit:
 class TableManifest:
     """Everything deterministic about a release of rows; what has a namesake in Manifest means the same.
 
-    row_bytes: width of a row of a .bin; columns: in the order of the select; key: columns that name a row; entity:
-    those that name what it is about; time: the column of time; split_by: entity | time; synthetic_share: of the rows.
+    kind: TABLE or SAMPLES; row_bytes: width of a row of a .bin, 0 of samples; columns: in the order of the select; key:
+    columns that name a row; entity: those that name what it is about; time: the column of time; split_by:
+    entity | time; synthetic_share: of the rows; licences: source -> what its recipe states, of sources whose tables the
+    select reads; absent where none is known.
     """
 
     schema_version: int
@@ -195,6 +200,7 @@ class TableManifest:
     recipe_sha256: str
     code: Mapping[str, str]
     files: Mapping[str, FileEntry]
+    licences: Mapping[str, str] = field(default_factory=dict)
     seal: str = ""
 
     @property
@@ -203,7 +209,7 @@ class TableManifest:
         return sum(split.samples for split in self.splits.values())
 
 
-TABLE = "table"
+TABLE, SAMPLES = "table", "samples"
 AnyManifest = Manifest | TableManifest
 
 
@@ -233,7 +239,18 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_table_manifest(folder: Path) -> TableManifest:
-    """The manifest of the table release in ``folder``; raises as read_manifest, and FormatError for tokens."""
+    """The manifest of the table release in ``folder``; raises as read_manifest, FormatError for tokens and samples."""
+    found = read_rows_manifest(folder)
+    if found.kind == SAMPLES:
+        raise FormatError(
+            f"{folder} holds samples of any columns, no rows of one width",
+            do="read its splits with a reader of MDS, such as streaming.StreamingDataset",
+        )
+    return found
+
+
+def read_rows_manifest(folder: Path) -> TableManifest:
+    """The manifest of the release of rows or samples in ``folder``; raises as read_manifest, FormatError for tokens."""
     found = read_any(folder)
     if isinstance(found, Manifest):
         raise FormatError(f"{folder} holds tokens, no rows of a table", do="read it with Loader")
@@ -277,7 +294,7 @@ def decode(raw: bytes, where: str) -> AnyManifest:
                 do="read it with the release of ml-warehouse that wrote it",
             )
         manifest = _parsed(values)
-        identity = content_id(entry for entry in manifest.files.values() if entry.path != CARD)
+        identity = content_id(entry for entry in manifest.files.values() if entry.path not in CARDS)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise _unsound(where, f"is not a manifest: {error}") from None
     if identity != manifest.id:
@@ -305,8 +322,8 @@ def taken_back(where: str, why: str) -> Revoked:
 def portion(manifest: AnyManifest, part: Part) -> AnyManifest:
     """The manifest as one of a part: its shards and their samples alone, ``files`` those that the part holds.
 
-    These are what is loaded of its shards, the card and recipe/. A run of shards has an id of its own, so that no state
-    of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
+    These are what is loaded of its shards, the cards and recipe/. A run of shards has an id of its own, so that no
+    state of a loader is taken for that of another; its ``text_bytes`` is 0, ``first`` and ``last`` are None: not known.
     ``documents``, ``composition`` and shares stay those of the whole. Raises NotFound for a split that it has not.
     """
     for name in part.splits:
@@ -329,7 +346,7 @@ def _held(manifest: AnyManifest, held: Collection[str]) -> dict[str, FileEntry]:
     return {
         path: entry
         for path, entry in manifest.files.items()
-        if path in held or path == CARD or path.startswith("recipe/")
+        if path in held or path in CARDS or path.startswith("recipe/")
     }
 
 
@@ -366,7 +383,7 @@ def _parsed(values: dict[str, Any]) -> AnyManifest:
     values["files"] = {
         path: FileEntry(**{**entry, "blocks": tuple(entry["blocks"])}) for path, entry in values["files"].items()
     }
-    return _table(values) if values.get("kind") == TABLE else _tokens(values)
+    return _table(values) if values.get("kind") in (TABLE, SAMPLES) else _tokens(values)
 
 
 def _tokens(values: dict[str, Any]) -> Manifest:

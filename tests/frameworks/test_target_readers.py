@@ -5,6 +5,9 @@ The release is written by the environment of ``make test``, for the one of the f
 
 from __future__ import annotations
 
+import base64
+import json
+import math
 import subprocess
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 from warehouse.loader import Loader
-from warehouse.manifest import read_manifest
+from warehouse.manifest import read_any, read_manifest
 
 datasets = pytest.importorskip("datasets", reason="needs datasets: make test-frameworks")
 datatrove = pytest.importorskip("datatrove.utils.dataset", reason="needs datatrove: make test-frameworks")
@@ -27,13 +30,25 @@ SPLITS = ("train", "validation")
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Path:
+def written(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> list[Path]:
+    """Releases of tokens, of rows and of samples of any columns."""
     command = [
         checkout / ".venv" / "bin" / "python",
         "tests/frameworks/write_targets.py",
         tmp_path_factory.mktemp("world"),
     ]
-    return Path(subprocess.run(command, check=True, capture_output=True, text=True, cwd=checkout).stdout.strip())
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=checkout)
+    return [Path(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def release(written: list[Path]) -> Path:
+    return written[0]
+
+
+@pytest.fixture(scope="module")
+def samples(written: list[Path]) -> Path:
+    return written[2]
 
 
 def shards_of(path: Path, split: str) -> np.ndarray:
@@ -81,3 +96,45 @@ def test_mosaic_streaming_gives_every_sample_and_finds_the_hashes_right(
     )
     np.testing.assert_array_equal([sample["tokens"] for sample in found], shards_of(release, split))
     assert found[0]["tokens"].dtype == np.uint16
+
+
+def test_hugging_face_datasets_opens_the_folder_of_a_release_by_its_card(written: list[Path], tmp_path: Path) -> None:
+    """The default is what the card names first: samples of tokens and of any columns, and rows."""
+    for path, column in zip(written, ("input_ids", "shop", "image"), strict=True):
+        found, splits = datasets.load_dataset(str(path), cache_dir=str(tmp_path)), read_any(path).splits
+        assert {name: len(found[name]) for name in found} == {name: split.samples for name, split in splits.items()}
+        assert all(column in found[name].column_names for name in found)
+    documents = datasets.load_dataset(str(written[0]), "documents", split="documents", cache_dir=str(tmp_path))
+    assert len(documents) == read_manifest(written[0]).documents
+
+
+def lines_of(path: Path, split: str) -> list[dict[str, object]]:
+    """The samples as the JSONL beside them has them, bytes decoded from base64."""
+    files = sorted((path / "targets" / "jsonl").glob(f"{split}-*"))
+    rows = [json.loads(line) for file in files for line in file.read_text("utf-8").splitlines()]
+    return [{**row, **{name: base64.b64decode(row[name]) for name in ("image", "sound")}} for row in rows]
+
+
+def alike(value: object) -> object:
+    """A value of a sample as JSON has it."""
+    if isinstance(value, np.ndarray):
+        return [None if isinstance(each, float) and math.isnan(each) else each for each in value.tolist()]
+    if isinstance(value, memoryview):
+        return bytes(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_mosaic_streaming_reads_samples_of_any_columns_as_they_lie(samples: Path, split: str, tmp_path: Path) -> None:
+    """From the release itself, its hashes compared on the way."""
+    found = streaming.StreamingDataset(
+        remote=str(samples), local=str(tmp_path), split=split, shuffle=False, batch_size=1, validate_hash="xxh64"
+    )
+    assert [{name: alike(value) for name, value in one.items()} for one in found] == lines_of(samples, split)
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_litdata_reads_samples_of_any_columns(samples: Path, split: str) -> None:
+    found = litdata.StreamingDataset(str(samples / "targets" / "litdata" / split))
+    read = [{name: alike(value) for name, value in found[at].items()} for at in range(len(found))]
+    assert read == lines_of(samples, split)

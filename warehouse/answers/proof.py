@@ -27,6 +27,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,6 +40,7 @@ import zstandard
 
 from warehouse import mirror, query
 from warehouse.datasets import read_any, vocabulary_of
+from warehouse.datasets.samples import texts_of
 from warehouse.kernels.prints import Known, met
 from warehouse.kernels.texts import texts
 from warehouse.manifest import NAME, Manifest
@@ -127,6 +129,8 @@ def _known(path: Path) -> Iterator[str]:
         return _sqlite(path)
     if path.suffix == ".bin" and (path.parent / NAME).is_file():
         return _tokens(path)
+    if path.suffix == ".mds":
+        return chain(texts_of(path), _bytes(path))
     return _bytes(path)
 
 

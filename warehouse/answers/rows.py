@@ -15,7 +15,7 @@ from warehouse.datasets import read_row
 from warehouse.datasets.table_recipe import load_table_recipe
 from warehouse.errors import NotFound
 from warehouse.features import FeatureSet, load_features
-from warehouse.manifest import TableManifest, read_table_manifest
+from warehouse.manifest import TableManifest, read_rows_manifest
 from warehouse.models.lineage import parsed
 from warehouse.project import Project
 from warehouse.publish import connect_current
@@ -58,7 +58,7 @@ def trace_row(
 
     Raises NotFound for a split or row that is not there.
     """
-    manifest = read_table_manifest(release)
+    manifest = read_rows_manifest(release)
     split = split or next(iter(manifest.splits))
     values = read_row(release, split, sample)
     sets = [load_features(path) for path in sorted((release / "recipe").glob("features.*.yaml"))]

@@ -534,5 +534,9 @@ def _releases(project: Project, found: Reach, marked: Path, affected: Collection
 
 def _frozen(listed: Listed) -> list[Path]:
     if isinstance(listed.manifest, TableManifest):
-        return [listed.path / shard.parquet for split in listed.manifest.splits.values() for shard in split.shards]
+        return [
+            listed.path / (shard.parquet or shard.data)
+            for split in listed.manifest.splits.values()
+            for shard in split.shards
+        ]
     return [listed.path / DOCUMENTS]

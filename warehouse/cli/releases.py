@@ -123,7 +123,8 @@ def _trace_row(path: Path, sample: int, token: int | None, split: str | None, js
         return place.print_json(found)
     click.echo(f"row {sample} of split {found.split} in {path}")
     for name, value in found.values.items():
-        click.echo(f"  {name} = {table.cell(value)}{' (key)' if name in found.key else ''}")
+        said = f"{len(value):,} bytes" if isinstance(value, bytes) else table.cell(value)
+        click.echo(f"  {name} = {said}{' (key)' if name in found.key else ''}")
     click.echo(f"features  {', '.join(found.features) or 'none'} (definition and SQL in {path / 'recipe'})")
     click.echo(f"reads     {', '.join(found.reads)}")
     for origin in found.origins[:SHOWN]:

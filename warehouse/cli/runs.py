@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--reader",
     metavar="READER",
-    help="jsonl, csv, parquet, arrow, text, html, xml, pdf, warc, mail, code or datacommons [guessed from each file].",
+    help="jsonl, csv, parquet, arrow, text, html, xml, pdf, warc, mail, code, datacommons, files [guessed from each].",
 )
 @click.option(
     "--table", "table_", metavar="TABLE", help="Typed table to write [documents, or NAME for columns without text]."

@@ -1,44 +1,112 @@
-"""The data set card: README.md with Hugging Face front matter, from the manifest and the recipe alone."""
+"""The cards of a release of tokens, from its manifest, recipe and frozen documents alone.
+
+README.md with Hugging Face front matter, croissant.json in JSON-LD, ATTRIBUTION.md with what the licences ask for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-import yaml
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from warehouse.datasets.attribution import attribution, cell
+from warehouse.datasets.croissant import Node, croissant, record_set
+from warehouse.datasets.hub import Config, front_matter
+from warehouse.datasets.licences import UNKNOWN
 from warehouse.datasets.recipe import DatasetRecipe
-from warehouse.manifest import Manifest
-
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10**7, "1M<n<10M"))
-
-
-def card(manifest: Manifest, recipe: DatasetRecipe) -> str:
-    """The whole README.md."""
-    return "\n".join(["---", _front_matter(manifest, recipe) + "---", "", *_body(manifest, recipe)]) + "\n"
+from warehouse.datasets.rendering import DOCUMENTS
+from warehouse.datasets.targets import jsonl, parquet
+from warehouse.manifest import CARDS, Manifest
 
 
-def _front_matter(manifest: Manifest, recipe: DatasetRecipe) -> str:
-    languages = [name for name in manifest.composition["language"] if name != "unknown"]
-    licences = [name.lower() for name in manifest.composition["licence"]]
-    samples = sum(split.samples for split in manifest.splits.values())
-    values = {
-        "pretty_name": recipe.name,
-        "license": licences[0] if len(licences) == 1 and licences != ["unknown"] else "other",
-        **({"language": languages} if languages else {}),
-        "size_categories": [next((size for most, size in SIZES if samples < most), "n>10M")],
-        "task_categories": ["text-generation"],
-        "dataset_info": {
-            "splits": [
-                {"name": name, "num_examples": split.samples, "num_bytes": _bytes(manifest, name)}
-                for name, split in manifest.splits.items()
-            ]
-        },
+def cards(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> dict[str, str]:
+    """The text of each of CARDS. documents: the frozen table with the tokens of each."""
+    front = front_matter(
+        name=recipe.name,
+        licences=list(manifest.composition["licence"]),
+        languages=_languages(manifest),
+        samples=sum(split.samples for split in manifest.splits.values()),
+        tasks=["text-generation"],
+        configs=list(_configs(manifest, recipe)),
+    )
+    readme = "\n".join(["---", front + "---", "", *_body(manifest, recipe)]) + "\n"
+    return dict(
+        zip(CARDS, (readme, _croissant(manifest, recipe, documents), _owed(manifest, recipe, documents)), strict=True)
+    )
+
+
+def _languages(manifest: Manifest) -> list[str]:
+    return [name for name in manifest.composition["language"] if name != UNKNOWN]
+
+
+def _configs(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[Config]:
+    """What ``datasets`` can read of it, by its one builder for Parquet: samples where they are so, and documents."""
+    splits = manifest.splits.items()
+    if "parquet" in recipe.targets:
+        files = {name: f"targets/parquet/data/{name}-*.parquet" for name, _ in splits}
+        yield Config("samples", files, {name: split.samples for name, split in splits})
+    yield Config("documents", {"documents": DOCUMENTS}, {"documents": manifest.documents})
+
+
+def _croissant(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> str:
+    return croissant(
+        name=recipe.name,
+        identity=manifest.id,
+        description=recipe.description or "A training data set.",
+        credits=recipe.credits,
+        licences=list(manifest.composition["licence"]),
+        languages=_languages(manifest),
+        files=manifest.files,
+        records=list(_records(manifest, recipe, documents)),
+        splits={name: split.samples for name, split in manifest.splits.items()},
+        rai=_responsible(manifest, recipe, documents),
+    )
+
+
+def _records(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> Iterator[Node]:
+    about = "The documents of the release, in the order of its shards; their texts are not among the columns."
+    yield record_set("documents", [DOCUMENTS], documents.schema, about=about, key=["doc_id"])
+    if "parquet" in recipe.targets:
+        files = [f"targets/parquet/data/{name}-*.parquet" for name in manifest.splits]
+        schema = parquet.schema(manifest.dtype, manifest.sequence_length)
+        yield record_set("samples", files, schema, about="The samples: ids of tokens, padding included.")
+    if "jsonl" in recipe.targets:
+        files = [f"targets/jsonl/{name}-*.jsonl" for name in manifest.splits]
+        columns = pa.schema([(name, pa.string()) for name in (*jsonl.FACTS, "text")])
+        yield record_set("texts", files, columns, about="The texts as they were tokenised.", key=["doc_id"])
+
+
+def _responsible(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Any]:
+    """The terms of RAI 1.0 of which the manifest knows something."""
+    sources = ", ".join(manifest.composition["source"])
+    times = pc.min_max(documents["known_at"]).as_py()
+    return {
+        "dataCollection": f"Documents of the sources {sources}; {manifest.synthetic_share:.2%} of the text synthetic.",
+        "dataCollectionTimeFrame": [times[end].isoformat() for end in ("min", "max")],
+        "dataPreprocessingProtocol": [*_handled(manifest, recipe)],
+        "personalSensitiveInformation": [_sentence(_masks(manifest))],
     }
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def _bytes(manifest: Manifest, split: str) -> int:
-    return sum(manifest.files[shard.data].bytes for shard in manifest.splits[split].shards)
+def _handled(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
+    """What was done to the texts, a sentence or two each."""
+    for said in (_lines(manifest), _masks(manifest), _benchmarks(manifest, recipe)):
+        if text := _sentence(said):
+            yield text
+    yield f"Texts are cut into tokens of {manifest.vocab_size:,} entries and packed into samples ({manifest.packing})."
+
+
+def _sentence(lines: Iterator[str]) -> str:
+    return " ".join(line.strip() for line in lines)
+
+
+def _owed(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> str:
+    texts = documents.select(["licence", "source", "uri"])
+    where = f"`SELECT licence, source, uri FROM '{DOCUMENTS}'` in DuckDB"
+    changed = [*_handled(manifest, recipe)]
+    return attribution(recipe.name, manifest.composition["licence"], texts, changed=changed, where=where)
 
 
 def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
@@ -62,9 +130,9 @@ def _body(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[str]:
     for name in ("source", "language", "licence"):
         yield from _table(name, manifest.composition[name])
     yield "## Licences and attribution\n"
-    yield "Each document keeps its own licence. `documents.parquet` lists every one with source, uri, licence and the"
-    yield "sha256 of the object it came from: that table is the attribution, and it travels with the shards."
-    yield "`unknown` means that the source stated none.\n"
+    yield "Each document keeps its own licence; `unknown` means that the source stated none. `ATTRIBUTION.md` says what"
+    yield "the licences ask for and whose texts must be named. `documents.parquet` lists every document with source,"
+    yield "uri, licence and the sha256 of its object. `croissant.json` describes all of it for machines.\n"
     yield from _usage(manifest, recipe)
 
 
@@ -143,7 +211,7 @@ def _lines(manifest: Manifest) -> Iterator[str]:
 def _table(name: str, rows: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
     yield f"| {name} | documents | tokens | text bytes |\n|---|--:|--:|--:|"
     for value, counts in sorted(rows.items(), key=lambda row: (-row[1]["tokens"], row[0])):
-        yield f"| {value.replace('|', '/')} | {counts['documents']:,} | {counts['tokens']:,} | {counts['bytes']:,} |"
+        yield f"| {cell(value)} | {counts['documents']:,} | {counts['tokens']:,} | {counts['bytes']:,} |"
     yield ""
 
 

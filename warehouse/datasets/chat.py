@@ -13,7 +13,7 @@ from pathlib import Path
 
 from warehouse import query
 from warehouse.contracts import Check
-from warehouse.datasets.card import card
+from warehouse.datasets.card import cards
 from warehouse.datasets.conversations import select_conversations
 from warehouse.datasets.description import describe
 from warehouse.datasets.recipe import Chat, DatasetRecipe
@@ -72,6 +72,6 @@ def export_chat(
         manifest = describe(made, inputs=inputs, checks=checks, model_fingerprints=model_fingerprints)
         run = rendering_facts(made, batch_rows=batch_rows, processes=processes)
         facts = run_facts(before, created_at=created_at, run_id=run_id, at=at)
-        return Draft(manifest, card(manifest, recipe), {**facts, **run})
+        return Draft(manifest, cards(manifest, recipe, made.documents), {**facts, **run})
 
     return shelve(datasets / recipe.name, make, signing_key)

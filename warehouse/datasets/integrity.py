@@ -21,7 +21,7 @@ from warehouse.datasets.tables import attached_of, read_rows, render_table
 from warehouse.errors import IntegrityError, NotFound
 from warehouse.manifest import (
     BLOCK_BYTES,
-    CARD,
+    CARDS,
     NAME,
     FileEntry,
     TableManifest,
@@ -83,7 +83,7 @@ def rebuild(
             _render_rows(path, manifest, Path(folder))
         else:
             _render_tokens(path, documents, Path(folder), processes=processes, batch_rows=batch_rows, progress=progress)
-        content = [entry for entry in manifest.files.values() if entry.path != CARD]
+        content = [entry for entry in manifest.files.values() if entry.path not in CARDS]
         for entry in content:
             _compare(path, Path(folder), entry)
     return _verified(path, manifest.id, content)

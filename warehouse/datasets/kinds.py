@@ -1,4 +1,4 @@
-"""A recipe of any kind: documents as tokens, conversations as tokens, or rows of a table."""
+"""A recipe of any kind: documents or conversations as tokens, rows of a table, or samples of any columns."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ LOAD: Mapping[str, Callable[[Path], DatasetRecipe | TableRecipe]] = {
     "tokens": load_document_recipe,
     "chat": load_chat_recipe,
     "table": load_table_recipe,
+    "samples": load_table_recipe,
 }
 
 
@@ -24,8 +25,8 @@ def load_recipe(path: Path) -> DatasetRecipe | TableRecipe:
 
 
 def load_tokens(path: Path) -> DatasetRecipe:
-    """The recipe in ``path``, of documents or conversations. Raises RecipeError for rows of a table too."""
+    """The recipe in ``path``, of documents or conversations. Raises RecipeError for rows and samples too."""
     found = load_recipe(path)
     if isinstance(found, TableRecipe):
-        raise RecipeError(f"{path}: kind is 'table'", allowed="tokens, chat")
+        raise RecipeError(f"{path}: kind is {found.kind!r}", allowed="tokens, chat")
     return found

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import yaml
 
 from warehouse.contracts import MAX_GENERATION, MAX_SYNTHETIC_SHARE, PII_KINDS
+from warehouse.datasets.credits import NONE, Credits, credits_of
 from warehouse.datasets.mixture import Mixture, mixture, stated_mixture
 from warehouse.recipes import (
     Check,
@@ -97,8 +98,8 @@ class DatasetRecipe:
     13-gram of a benchmark, or cut those spans out; None leaves it to the select. lines: only those that c4, or c4
     without the rule of terminal marks, keeps; None: all. targets: formats of other projects to write too, of TARGETS.
     chat: of conversations, which the select then gives; what is said of documents alone is not stated beside it.
-    mixture: how many tokens of which groups the first split holds; None: each document once. at: place of the select,
-    for messages.
+    mixture: how many tokens of which groups the first split holds; None: each document once. credits: what its cards
+    say of who made it. at: place of the select, for messages.
     """
 
     name: str
@@ -123,6 +124,7 @@ class DatasetRecipe:
     targets: tuple[str, ...] = ()
     chat: Chat | None = None
     mixture: Mixture | None = None
+    credits: Credits = NONE
     at: str = field(default="recipe", compare=False)
 
 
@@ -186,6 +188,7 @@ def resolved(recipe: DatasetRecipe) -> str:
         "lines": recipe.lines,
         "targets": list(recipe.targets) or None,
         "mixture": stated_mixture(recipe.mixture) if recipe.mixture else None,
+        "credits": recipe.credits.stated() or None,
     }
     stated = {key: value for key, value in values.items() if value is not None}
     return yaml.safe_dump(stated, sort_keys=False, allow_unicode=True, width=100)
@@ -263,4 +266,5 @@ KEYS: Mapping[str, Check] = {
     "lines": choice("c4", "c4_open"),
     "targets": choices(*TARGETS),
     "mixture": mixture,
+    "credits": credits_of,
 }

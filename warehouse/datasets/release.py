@@ -22,7 +22,7 @@ from warehouse import manifest as manifests
 from warehouse import query, signature
 from warehouse.contracts import Check, Snapshot
 from warehouse.datasets import mixing, shelf, timing
-from warehouse.datasets.card import card
+from warehouse.datasets.card import cards
 from warehouse.datasets.decontamination import Overlap, decontaminate
 from warehouse.datasets.description import describe
 from warehouse.datasets.lines import edit, words_of
@@ -55,10 +55,10 @@ class Release(Generic[Kind]):
 
 @dataclass(frozen=True, slots=True)
 class Draft(Generic[Kind]):
-    """A release whose content files are written: its manifest, the text of its card, and what run.json will say."""
+    """A release whose content files are written: its manifest, the texts of CARDS, and what run.json will say."""
 
     manifest: Kind
-    card: str
+    cards: Mapping[str, str]
     run: Mapping[str, Any]
 
 
@@ -123,9 +123,8 @@ def export(
         )
         counted = {"count_cpu_s": round(mixed.cpu_s, 3)} if mixed.groups else {}
         run = {**rendering_facts(made, batch_rows=batch_rows, processes=processes), **counted}
-        return Draft(
-            manifest, card(manifest, recipe), {**run_facts(before, created_at=created_at, run_id=run_id, at=at), **run}
-        )
+        facts = run_facts(before, created_at=created_at, run_id=run_id, at=at)
+        return Draft(manifest, cards(manifest, recipe, made.documents), {**facts, **run})
 
     return shelve(datasets / recipe.name, make, signing_key)
 
@@ -172,10 +171,11 @@ def refuse_failed(checks: Sequence[Check]) -> None:
 
 
 def _seal(draft: Draft[Kind], folder: Path) -> Kind:
-    """Write the card and manifest.json, which holds the card's hash and its own seal."""
-    (folder / "README.md").write_text(draft.card, "utf-8")
-    files = {**draft.manifest.files, "README.md": hash_file(folder, "README.md")}
-    whole = replace(draft.manifest, files=files)
+    """Write the cards and manifest.json, which holds their hashes and its own seal."""
+    for name, text in draft.cards.items():
+        (folder / name).write_text(text, "utf-8")
+    described = {name: hash_file(folder, name) for name in draft.cards}
+    whole = replace(draft.manifest, files={**draft.manifest.files, **described})
     sealed = replace(whole, seal=manifests.seal(whole))
     (folder / manifests.NAME).write_bytes(manifests.encode(sealed))
     return sealed

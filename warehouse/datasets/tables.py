@@ -1,15 +1,17 @@
 """A release of rows: selected, split, ordered by hashes of their keys, written as Parquet and as fixed-width rows.
 
-The Parquet files are the frozen selection: ``rebuild`` reads them, splits, orders and writes everything again. Split,
-shard and order depend on a row's own key or time alone (with split_by time: and on the times of all), so one row less
-changes one shard. Lost: the whole selection is held in memory, twice while it is arranged.
+Of ``kind: samples`` any columns go out, as shards in the layout of MDS (``samples``) in place of both.
+
+The Parquet files, of samples the shards, are the frozen selection: ``rebuild`` reads them, splits, orders and writes
+everything again. Split, shard and order depend on a row's own key or time alone (with split_by time: and on the times
+of all), so one row less changes one shard. Lost: the whole selection is held in memory, twice while it is arranged.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -23,27 +25,28 @@ import pyarrow.parquet as pq
 
 from warehouse import __version__, query
 from warehouse.contracts import Check, digest
+from warehouse.datasets import samples
 from warehouse.datasets.description import content_files, summary
 from warehouse.datasets.lineage import locate
 from warehouse.datasets.release import Draft, Release, cpu_seconds, refuse_failed, run_facts, shelve
 from warehouse.datasets.rows import encode, layout, releasable
 from warehouse.datasets.selection import hashes, run_select, split_of
 from warehouse.datasets.shards import write_parquet
-from warehouse.datasets.table_card import table_card
+from warehouse.datasets.table_card import table_cards
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
-from warehouse.datasets.targets import RowTask, write_row_targets
+from warehouse.datasets.targets import RowTask, SampleTask, write_row_targets, write_sample_targets
 from warehouse.datasets.timing import cut
 from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.manifest import (
+    SAMPLES,
     SCHEMA_VERSION,
-    TABLE,
     Column,
     TableManifest,
     TableShard,
     TableSplit,
     content_id,
-    read_table_manifest,
+    read_rows_manifest,
     refuse_part,
 )
 
@@ -83,23 +86,24 @@ def export_table(
     at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
     drawn: Collection[str] = (),
+    licences: Mapping[str, str] | None = None,
     signing_key: Path | None = None,
 ) -> Release[TableManifest]:
     """Make a release of the rows that ``recipe`` selects from ``con``.
 
     attached: further files of its folder recipe/, name to text (the definitions of feature sets). drawn: tables of
-    synthetic rows that the SELECT reads, which it must then mark. at, signing_key, and what it raises: as
-    ``export``.
+    synthetic rows that the SELECT reads, which it must then mark. licences: what the recipes of the sources that it
+    reads state, by name. at, signing_key, and what it raises: as ``export``.
     """
     refuse_failed(checks)
     before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[TableManifest]:
-        made = render_table(recipe, select_rows(recipe, con, drawn=drawn), folder=folder, attached=attached or {})
-        manifest = _described(recipe, made, inputs, checks, model_fingerprints)
-        return Draft(
-            manifest, table_card(manifest, recipe), run_facts(before, created_at=created_at, run_id=run_id, at=at)
-        )
+        rows = select_rows(recipe, con, drawn=drawn)
+        made = render_table(recipe, rows, folder=folder, attached=attached or {})
+        manifest = replace(_described(recipe, made, inputs, checks, model_fingerprints), licences=dict(licences or {}))
+        run = run_facts(before, created_at=created_at, run_id=run_id, at=at)
+        return Draft(manifest, table_cards(manifest, recipe, rows), run)
 
     return shelve(datasets / recipe.name, make, signing_key)
 
@@ -114,7 +118,7 @@ def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection
     refuse_columns(recipe, table.column_names)
     if not table.num_rows:
         raise RecipeError(f"{recipe.at}: the select gives no row", do="run it with 'warehouse sql'")
-    rows = releasable(table, at=recipe.at)
+    rows = (samples.releasable if recipe.kind == SAMPLES else releasable)(table, at=recipe.at)
     refuse_keys(rows, recipe.key, (*recipe.key, *recipe.about, *([recipe.time] if recipe.time else [])), at=recipe.at)
     refuse_unmarked(rows, drawn, at=recipe.at)
     share = _synthetic_share(rows)
@@ -141,9 +145,12 @@ def refuse_unmarked(rows: pa.Table, drawn: Collection[str], *, at: str) -> None:
 def refuse_keys(rows: pa.Table, key: Sequence[str], named: Sequence[str], *, at: str) -> None:
     """Raise RecipeError for a column of ``named`` that is null or of floats, and for a key that is met twice."""
     for name in named:
-        if rows[name].null_count or pa.types.is_floating(rows[name].type):
-            came = "null" if rows[name].null_count else str(rows[name].type)
-            raise RecipeError(f"{at}: {name} is {came}", allowed="keys and times that are not null, no floats")
+        kind = rows[name].type
+        odd = pa.types.is_floating(kind) or pa.types.is_nested(kind) or pa.types.is_large_binary(kind)
+        if rows[name].null_count or odd:
+            came = "null" if rows[name].null_count else str(kind)
+            allowed = "keys and times that are not null: numbers without fractions, texts, booleans, times"
+            raise RecipeError(f"{at}: {name} is {came}", allowed=allowed)
     distinct = len(set(names_of(rows, key)))
     if distinct != rows.num_rows:
         raise RecipeError(
@@ -184,13 +191,16 @@ def render_table(recipe: TableRecipe, rows: pa.Table, *, folder: Path, attached:
     texts = {"recipe.yaml": resolved_table(recipe), "select.sql": recipe.select + "\n", **attached}
     for name, text in texts.items():
         (folder / "recipe" / name).write_text(text, "utf-8")
-    columns, row_bytes = layout(rows, at=recipe.at)
+    columns, row_bytes = (samples.layout(rows), 0) if recipe.kind == SAMPLES else layout(rows, at=recipe.at)
     placed = arranged(recipe, rows)
     splits = {
         name: _split(recipe, placed, number, folder=folder, columns=columns, row_bytes=row_bytes)
         for number, (name, _) in enumerate(recipe.splits)
     }
-    write_row_targets(recipe.targets, list(_target_tasks(folder, splits, at=recipe.at)))
+    if recipe.kind == SAMPLES:
+        write_sample_targets(folder, recipe.targets, list(_sample_tasks(folder, splits, columns, at=recipe.at)))
+    else:
+        write_row_targets(recipe.targets, list(_target_tasks(folder, splits, at=recipe.at)))
     return TableRendered(folder, columns, row_bytes, splits, round(_synthetic_share(rows), 6))
 
 
@@ -199,6 +209,16 @@ def _target_tasks(folder: Path, splits: Mapping[str, TableSplit], *, at: str) ->
         first = 0
         for shard in split.shards:
             yield RowTask(folder, name, shard.parquet, first, at)
+            first += shard.samples
+
+
+def _sample_tasks(
+    folder: Path, splits: Mapping[str, TableSplit], columns: tuple[Column, ...], *, at: str
+) -> Iterator[SampleTask]:
+    for name, split in splits.items():
+        first = 0
+        for number, shard in enumerate(split.shards):
+            yield SampleTask(folder, name, number, len(split.shards), shard, first, columns, at)
             first += shard.samples
 
 
@@ -223,7 +243,7 @@ def _by_time(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
 def _times(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
     column = rows[str(recipe.time)]
     plain = column.cast(pa.int32()) if pa.types.is_date32(column.type) else column
-    if pa.types.is_string(plain.type):
+    if pa.types.is_string(plain.type) or pa.types.is_large_string(plain.type):
         raise RecipeError(f"{recipe.at}: time {recipe.time} is a text", allowed="a date, a timestamp or a whole number")
     numbers: npt.NDArray[np.int64] = plain.cast(pa.int64()).combine_chunks().to_numpy(zero_copy_only=False)
     return numbers
@@ -236,14 +256,22 @@ def _split(
     bounds = np.searchsorted(placed.split, [number, number + 1])
     mine = placed.rows.slice(bounds[0], bounds[1] - bounds[0])
     ends = np.searchsorted(placed.shard[bounds[0] : bounds[1]], np.arange(recipe.shards + 1))
-    shards = []
+    shards, name = [], recipe.splits[number][0]
     for shard, (first, last) in enumerate(pairwise(ends)):
-        stem = f"{recipe.splits[number][0]}-{shard:05d}-of-{recipe.shards:05d}"
         part = mine.slice(first, last - first)
-        (folder / f"{stem}.bin").write_bytes(encode(part, columns, row_bytes).tobytes())
-        write_parquet(folder / f"{stem}.parquet", part)
-        shards.append(TableShard(f"{stem}.bin", f"{stem}.parquet", part.num_rows))
+        if recipe.kind == SAMPLES:
+            shards.append(samples.write_shard(folder, name, shard, part, at=recipe.at))
+        else:
+            shards.append(_write_shard(folder, f"{name}-{shard:05d}-of-{recipe.shards:05d}", part, columns, row_bytes))
+    if recipe.kind == SAMPLES:
+        samples.write_index(folder, name, shards, columns)
     return TableSplit(mine.num_rows, tuple(shards), *_span(recipe, mine))
+
+
+def _write_shard(folder: Path, stem: str, part: pa.Table, columns: tuple[Column, ...], row_bytes: int) -> TableShard:
+    (folder / f"{stem}.bin").write_bytes(encode(part, columns, row_bytes).tobytes())
+    write_parquet(folder / f"{stem}.parquet", part)
+    return TableShard(f"{stem}.bin", f"{stem}.parquet", part.num_rows)
 
 
 def _span(recipe: TableRecipe, rows: pa.Table) -> tuple[str | None, str | None]:
@@ -265,7 +293,7 @@ def _described(
     files = content_files(made.folder)
     return TableManifest(
         schema_version=SCHEMA_VERSION,
-        kind=TABLE,
+        kind=recipe.kind,
         name=recipe.name,
         id=content_id(files.values()),
         row_bytes=made.row_bytes,
@@ -287,17 +315,25 @@ def _described(
 
 
 def read_rows(path: Path, manifest: TableManifest) -> pa.Table:
-    """Every row of a release, from its Parquet files, in the order of splits and shards."""
+    """Every row of a release, in the order of splits and shards."""
     shards = [shard for split in manifest.splits.values() for shard in split.shards]
-    return pa.concat_tables([pq.read_table(path / shard.parquet, partitioning=None) for shard in shards])
+    return pa.concat_tables([_rows_of(path, manifest, shard) for shard in shards])
+
+
+def _rows_of(path: Path, manifest: TableManifest, shard: TableShard, only: slice = slice(None)) -> pa.Table:
+    """The rows of a shard, or a slice of them."""
+    if manifest.kind == SAMPLES:
+        return samples.read_shard(path / shard.data, manifest.columns, only)
+    first, last, _ = only.indices(shard.samples)
+    return pq.read_table(path / shard.parquet, partitioning=None).slice(first, last - first)
 
 
 def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
     """A row of a split, numbered as the loader does, as Python values. Raises NotFound for one that is not there."""
     refuse_part(path)
-    manifest = read_table_manifest(path)
+    manifest = read_rows_manifest(path)
     shard, local = locate(manifest, split, sample)
-    row: dict[str, Any] = pq.read_table(path / shard.parquet, partitioning=None).slice(local, 1).to_pylist()[0]
+    row: dict[str, Any] = _rows_of(path, manifest, shard, slice(local, local + 1)).to_pylist()[0]
     return row
 
 

@@ -23,6 +23,7 @@ from warehouse.sources import (
     code,
     datacommons,
     delimited,
+    files,
     folders,
     html,
     jsonl,
@@ -101,6 +102,7 @@ READERS: dict[str, Reader] = {
         datacommons.read_no_documents,
         datacommons.read_table,
     ),
+    "files": Reader(1, "files of any kind, as bytes", (), files.read_no_documents, files.read_table),
     "datapackage": Reader(1, "descriptors of data packages", (), packages.read_no_documents, packages.read_descriptor),
     "python_env": Reader(1, "the installed Python packages and the standard library", (), python_env.read_documents),
 }

@@ -36,6 +36,7 @@ READER_NAMES = (
     "datacommons",
     "delta",
     "datapackage",
+    "files",
     "python_env",
 )
 TYPES = ("string", "int64", "double", "bool", "date", "timestamp", "decimal")

@@ -6,6 +6,9 @@
     parquet      Hugging Face datasets  data/<split>-*.parquet, a column ``input_ids``, README.md
     jsonl        any                    <split>-*.jsonl, the documents' texts as they went out
 
+Samples of any columns have these but mds, which their shards are: a dictionary a sample, in a tar a .json and a member
+of each column of bytes.
+
 A format is a module with ``write(task)``, which makes the files of one shard and gives their entries, and where it has
 an index ``finish(folder, entries, dtype)``. Files follow from the shards and the recipe alone, so any number of
 processes gives the same bytes, and ``verify`` and ``--rebuild`` cover them as all others. Lost: the tokens are on disk
@@ -19,7 +22,7 @@ from pathlib import Path
 
 from warehouse import engine
 from warehouse.datasets.targets import jsonl, litdata, mds, parquet, webdataset
-from warehouse.datasets.targets.tasks import FOLDER, Entry, RowTask, TargetTask
+from warehouse.datasets.targets.tasks import FOLDER, Entry, RowTask, SampleTask, TargetTask
 
 WRITE: Mapping[str, Callable[[TargetTask], list[Entry]]] = {
     "mds": mds.write,
@@ -29,6 +32,12 @@ WRITE: Mapping[str, Callable[[TargetTask], list[Entry]]] = {
     "jsonl": jsonl.write,
 }
 WRITE_ROWS: Mapping[str, Callable[[RowTask], None]] = {"webdataset": webdataset.write_rows, "jsonl": jsonl.write_rows}
+WRITE_SAMPLES: Mapping[str, Callable[[SampleTask], list[Entry]]] = {
+    "webdataset": webdataset.write_samples,
+    "parquet": parquet.write_samples,
+    "litdata": litdata.write_samples,
+    "jsonl": jsonl.write_samples,
+}
 FINISH: Mapping[str, Callable[[Path, Mapping[str, list[Entry]], str], None]] = {
     "mds": mds.finish,
     "litdata": litdata.finish,
@@ -53,4 +62,16 @@ def write_row_targets(targets: Sequence[str], tasks: Sequence[RowTask]) -> None:
             WRITE_ROWS[target](task)
 
 
-__all__ = ["RowTask", "TargetTask", "write_row_targets", "write_targets"]
+def write_sample_targets(folder: Path, targets: Sequence[str], tasks: Sequence[SampleTask]) -> None:
+    """Write each of ``targets`` of a release of samples into ``folder``; tasks: its shards, in the order of splits."""
+    for target in targets:
+        entries: dict[str, list[Entry]] = {task.split: [] for task in tasks}
+        for task in tasks:
+            entries[task.split] += WRITE_SAMPLES[target](task)
+        if target == "litdata":
+            litdata.finish_samples(folder / FOLDER / target, entries, tasks[0].columns)
+        elif target == "parquet":
+            parquet.finish(folder / FOLDER / target, entries, "")
+
+
+__all__ = ["RowTask", "SampleTask", "TargetTask", "write_row_targets", "write_sample_targets", "write_targets"]

@@ -1,16 +1,18 @@
 """JSONL: a JSON object a line, UTF-8, a line feed after each.
 
 Of tokens the documents, with the texts that were tokenised: masks and cuts applied, in the order of documents.parquet.
-Of rows each row: times as ISO 8601 text, NaN as null. Lost: the texts of a shard are read once more, and held in
+Of rows each row: times as ISO 8601 text, NaN as null. Of samples each sample likewise, its columns of bytes as base64
+(RFC 4648, section 4), four thirds of their size. Lost: the texts of a shard are read once more, and held in
 memory while they come in any order.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
-from warehouse.datasets.targets.tasks import Entry, RowTask, TargetTask
+from warehouse.datasets.targets.tasks import Entry, RowTask, SampleTask, TargetTask
 from warehouse.datasets.texts import read_texts
 
 FACTS = ("doc_id", "source", "uri", "licence", "language")
@@ -32,6 +34,15 @@ def write_rows(task: RowTask) -> None:
     with task.place("jsonl", ".jsonl").open("wb") as stream:
         for row in task.rows():
             stream.write(line(row) + b"\n")
+
+
+def write_samples(task: SampleTask) -> list[Entry]:
+    """Write the file of a shard of samples."""
+    with task.place("jsonl", f"{task.stem}.jsonl").open("wb") as stream:
+        for values, raw in task.samples():
+            coded = {name: base64.b64encode(value).decode() for name, value in raw.items()}
+            stream.write(line({**values, **coded}) + b"\n")
+    return []
 
 
 def line(value: dict[str, Any]) -> bytes:

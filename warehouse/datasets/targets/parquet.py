@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from warehouse.datasets.targets.tasks import Entry, TargetTask
+from warehouse.datasets.samples import TYPES
+from warehouse.datasets.targets.tasks import Entry, SampleTask, TargetTask
 from warehouse.datasets.vocabulary import Ids
 
 GROUP_BYTES = 1 << 23
@@ -25,18 +26,32 @@ GROUP_BYTES = 1 << 23
 
 def write(task: TargetTask) -> list[Entry]:
     """Write the file of a shard, an empty one too: names count files."""
-    item = pa.field("element", pa.from_numpy_dtype(np.dtype(task.dtype)), nullable=False)
-    schema = pa.schema([pa.field("input_ids", pa.list_(item, task.sequence_length), nullable=False)])
+    columns = schema(task.dtype, task.sequence_length)
     path = task.place("parquet", f"data/{task.stem}.parquet")
-    with pq.ParquetWriter(path, schema, compression="zstd", version="2.6") as writer:
+    with pq.ParquetWriter(path, columns, compression="zstd", version="2.6") as writer:
         for part in task.parts(GROUP_BYTES):
-            writer.write_table(_table(part, schema), row_group_size=len(part))
+            writer.write_table(_table(part, columns), row_group_size=len(part))
     return []
 
 
-def _table(samples: Ids, schema: pa.Schema) -> pa.Table:
-    column = pa.FixedSizeListArray.from_arrays(pa.array(samples.reshape(-1)), type=schema.field(0).type)
-    return pa.table([column], schema=schema)
+def write_samples(task: SampleTask) -> list[Entry]:
+    """Write the file of a shard of samples: the columns of the select, bytes as they are."""
+    columns = pa.schema([(column.name, TYPES[column.type]) for column in task.columns])
+    with pq.ParquetWriter(task.place("parquet", f"data/{task.stem}.parquet"), columns, compression="zstd") as writer:
+        for batch in task.batches():
+            writer.write_table(batch)
+    return []
+
+
+def schema(dtype: str, sequence_length: int) -> pa.Schema:
+    """The one column of a file."""
+    item = pa.field("element", pa.from_numpy_dtype(np.dtype(dtype)), nullable=False)
+    return pa.schema([pa.field("input_ids", pa.list_(item, sequence_length), nullable=False)])
+
+
+def _table(samples: Ids, columns: pa.Schema) -> pa.Table:
+    column = pa.FixedSizeListArray.from_arrays(pa.array(samples.reshape(-1)), type=columns.field(0).type)
+    return pa.table([column], schema=columns)
 
 
 def finish(folder: Path, entries: Mapping[str, list[Entry]], _: str) -> None:

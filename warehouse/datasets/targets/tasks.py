@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.contracts import Snapshot
+from warehouse.datasets.samples import BATCH, read_shard
 from warehouse.datasets.vocabulary import Ids
 from warehouse.errors import RecipeError
+from warehouse.manifest import Column, TableShard
 
 FOLDER = "targets"
 PART_BYTES = 1 << 26
@@ -91,6 +93,47 @@ class RowTask:
                     yield {name: _plain(value, self.at) for name, value in row.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class SampleTask:
+    """A shard of samples of any columns: ``number`` of ``shards`` of its split; first: number in the split of its first
+    sample; at: place of the select, for messages.
+    """
+
+    folder: Path
+    split: str
+    number: int
+    shards: int
+    shard: TableShard
+    first: int
+    columns: tuple[Column, ...]
+    at: str
+
+    def place(self, target: str, name: str) -> Path:
+        """A file of a target, its folder made."""
+        return placed(self.folder / FOLDER / target / name)
+
+    @property
+    def stem(self) -> str:
+        return f"{self.split}-{self.number:05d}-of-{self.shards:05d}"
+
+    @property
+    def binary(self) -> tuple[str, ...]:
+        """The columns of bytes."""
+        return tuple(column.name for column in self.columns if column.dtype == "bytes")
+
+    def batches(self) -> Iterator[pa.Table]:
+        """The samples in order, some at once."""
+        for start in range(0, self.shard.samples, BATCH):
+            yield read_shard(self.folder / self.shard.data, self.columns, slice(start, start + BATCH))
+
+    def samples(self) -> Iterator[tuple[dict[str, Any], dict[str, bytes]]]:
+        """Of each sample the values that JSON has, as ``RowTask.rows`` gives them, and those of columns of bytes."""
+        for batch in self.batches():
+            for row in batch.to_pylist():
+                values = {name: _plain(value, self.at) for name, value in row.items() if name not in self.binary}
+                yield values, {name: row[name] for name in self.binary}
+
+
 def placed(path: Path) -> Path:
     """The path, its folder made."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,4 +145,6 @@ def _plain(value: Any, at: str) -> Any:
         return value.isoformat()
     if isinstance(value, float) and math.isinf(value):
         raise RecipeError(f"{at}: a row holds {value}", allowed="numbers that JSON has", do="give NULL in the select")
+    if isinstance(value, list):
+        return [_plain(each, at) for each in value]
     return None if isinstance(value, float) and math.isnan(value) else value

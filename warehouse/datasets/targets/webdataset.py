@@ -4,6 +4,7 @@
 
     000000012.json   {"sample":        12, "split": "train"}   the number that ``trace`` takes; of rows: the row
     000000012.npy    the tokens, uint16 or uint32 [sequence_length], NumPy format 1.0
+    000000012.image  of samples the bytes of a column, here ``image``, as they are
 
 Headers are ustar (POSIX.1-1988) with time 0 and owner 0, so equal samples give equal bytes: webdataset's own TarWriter
 writes a PAX header of 1,024 bytes more for each member, with the time in it. A thousand samples are made at once, 1,200
@@ -14,6 +15,7 @@ doubles 1,024 uint16.
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 from typing import BinaryIO
 
@@ -22,8 +24,9 @@ import numpy.typing as npt
 
 from warehouse.datasets.packing import Ints
 from warehouse.datasets.targets.jsonl import line
-from warehouse.datasets.targets.tasks import Entry, RowTask, TargetTask
+from warehouse.datasets.targets.tasks import Entry, RowTask, SampleTask, TargetTask
 from warehouse.datasets.vocabulary import Ids
+from warehouse.errors import RecipeError
 
 BLOCK, RECORD = 512, 10_240
 """Bytes of a tar's blocks, and of the records that a whole one is of (POSIX.1, pax)."""
@@ -86,6 +89,24 @@ def write_rows(task: RowTask) -> None:
         for number, row in enumerate(task.rows(), task.first):
             _member(stream, f"{number:0{DIGITS}d}.json", line(row))
         _end(stream)
+
+
+def write_samples(task: SampleTask) -> list[Entry]:
+    """Write the file of a shard of samples. Raises RecipeError for a column of bytes whose name no ending can be."""
+    for name in task.binary:
+        if not re.fullmatch(r"(?!json$)[a-z0-9_]{1,80}", name):
+            raise RecipeError(
+                f"{task.at}: column {name} of bytes",
+                allowed="for the target webdataset small letters, digits and _, 80 at most, not json",
+                do="name it so in the select: its name is the ending of the members of a tar",
+            )
+    with task.place("webdataset", f"{task.stem}.tar").open("wb") as stream:
+        for number, (values, raw) in enumerate(task.samples(), task.first):
+            _member(stream, f"{number:0{DIGITS}d}.json", line(values))
+            for name, value in raw.items():
+                _member(stream, f"{number:0{DIGITS}d}.{name}", value)
+        _end(stream)
+    return []
 
 
 def _member(stream: BinaryIO, name: str, content: bytes) -> None:
