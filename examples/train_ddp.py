@@ -70,9 +70,10 @@ def run(release: Path, out: Path, *, steps: int, seed: int) -> None:
     if checkpoint.exists():
         job.load(checkpoint)
     trained = DistributedDataParallel(job.model)
-    kept = kept_lines(out / "losses.jsonl", job.step) if first else []
-    with (out / "losses.jsonl" if first else Path(os.devnull)).open("w") as log:
-        log.writelines(kept)
+    losses = out / "losses.jsonl"
+    if first:
+        cut(losses, job.step)
+    with (losses if first else Path(os.devnull)).open("a") as log:
         while job.step < steps:
             for batch in tracked(job.data):
                 loss = step_of(trained, job, batch, steps)
@@ -84,9 +85,10 @@ def run(release: Path, out: Path, *, steps: int, seed: int) -> None:
                     break
 
 
-def kept_lines(path: Path, steps: int) -> list[str]:
-    """The lines of the steps before the checkpoint."""
-    return path.read_text().splitlines(keepends=True)[:steps] if path.exists() else []
+def cut(path: Path, steps: int) -> None:
+    """Leave the lines of the steps before the checkpoint, in one call of the system: a death leaves all or those."""
+    path.touch()
+    os.truncate(path, sum(map(len, path.read_bytes().splitlines(keepends=True)[:steps])))
 
 
 def step_of(trained: DistributedDataParallel, job: Job, batch: dict[str, Any], steps: int) -> float:
