@@ -102,7 +102,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Train on two releases and measure on text that neither has.")
     for name in ("curated", "raw", "unseen"):
         parser.add_argument(name, type=Path)
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3, choices=range(2, len(T95) + 2))
     parser.add_argument("--samples", type=int, default=32, help="of unseen text")
     chosen = parser.parse_args()

@@ -45,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Train a small GPT on a release.")
     parser.add_argument("release", type=Path, help="folder of a release")
     parser.add_argument("--unseen", type=Path, help="measure on the validation split of this release instead")
-    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     torch.set_num_threads(1)
