@@ -220,4 +220,6 @@ def test_without_a_framework_its_module_says_which_extra_to_install(name: str) -
     code = f"import sys; sys.modules[{name!r}] = None; import warehouse.loader.{name}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"MissingExtra: the package {name!r} is not installed. Do: pip install 'ml-warehouse[{name}]'." in done.stderr
+    assert (
+        f"MissingExtra: the package {name!r} is not installed. Do: pip install 'ml-warehouse[{name}]'." in done.stderr
+    )
