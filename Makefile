@@ -39,7 +39,7 @@ explore: $(STAMP)
 test-stores: $(STAMP)
 	EVERY_STORE=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile tests/repository tests/publish
 
-# What needs PyTorch, a CUDA build of 5 GB, and the readers of other formats, so in an environment of its own.
+# What needs PyTorch, a CUDA build of 5 GB, JAX, other trainers and the readers of other formats: an environment of its own.
 test-frameworks: $(STAMP) $(FRAMEWORKS)/.installed
 	$(FRAMEWORKS)/bin/python -m pytest tests/frameworks
 
@@ -68,7 +68,8 @@ LOCKED := uv pip compile --universal --generate-hashes --no-header --no-annotate
 
 lock:
 	$(LOCKED) --extra all --extra adbc --extra dev --extra pdf --extra remote --extra sign pyproject.toml -o requirements.lock
-	printf '%s\n' pytest torchdata datasets litdata 'mosaicml-streaming>=0.13' | $(LOCKED) --extra torch \
+	printf '%s\n' accelerate datasets lightgbm litdata 'mosaicml-streaming>=0.13' psutil pytest scipy torchdata transformers | \
+	  $(LOCKED) --extra torch --extra jax \
 	  --excludes tests/frameworks/excludes.txt --overrides tests/frameworks/overrides.txt pyproject.toml - -o requirements-frameworks.lock
 
 clean:

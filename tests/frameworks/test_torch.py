@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+from copy import deepcopy
+from functools import partial
 from itertools import islice, pairwise
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +17,39 @@ from written_release import write_release, write_rows
 torch = pytest.importorskip("torch", reason="needs torch: make test-frameworks")
 
 from torch.utils.data import DataLoader  # noqa: E402
+from torchdata.stateful_dataloader import StatefulDataLoader  # noqa: E402
 
 from warehouse.errors import StateError, UsageError  # noqa: E402
-from warehouse.loader import Loader, TableLoader  # noqa: E402
-from warehouse.loader.torch import IGNORED, row_dataset, token_dataset, tracked  # noqa: E402
+from warehouse.loader import Loader, Mixture, Phase, Source, TableLoader  # noqa: E402
+from warehouse.loader.torch import (  # noqa: E402
+    IGNORED,
+    ReleaseDataset,
+    mixture_dataset,
+    row_dataset,
+    sample_dataset,
+    token_dataset,
+    tracked,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:This DataLoader will create"),  # more workers than this machine has cores
     pytest.mark.filterwarnings("ignore:'set_vital' is deprecated"),  # torchdata
 ]
 SIZES = (40, 0, 33, 30)
+ORDER = np.random.default_rng(5).permutation(103).tolist()
+PHASES = (Phase(weights=(3, 1)), Phase(start=60, temperature=2))
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """103 samples; a piece that begins with token 5 is padding, which is so in three."""
     return write_release(tmp_path_factory.mktemp("torch") / "release", SIZES, pad=5)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """21 samples of another release with the same tokenizer."""
+    return write_release(tmp_path_factory.mktemp("torch") / "other", (21,), name="other")
 
 
 def seen(batches) -> list[list[int]]:
@@ -119,7 +139,7 @@ def test_what_cannot_be_exact_is_refused(release, tmp_path):
     data = token_dataset(release, batch=8)
     with pytest.raises(UsageError, match="batch_size=None"):
         next(tracked(DataLoader(data, batch_size=4)))
-    with pytest.raises(UsageError, match="token_dataset or row_dataset"):
+    with pytest.raises(UsageError, match="token_dataset, mixture_dataset or row_dataset"):
         next(tracked(DataLoader([1, 2], batch_size=None)))
     with pytest.raises(UsageError, match="both, or neither"):
         token_dataset(release, batch=8, world=2)
@@ -197,22 +217,141 @@ def test_rows_are_the_table_loaders(tmp_path):
         assert np.array_equal(batch["valid"]["number"].numpy(), plain.valid["number"])
 
 
-def of_rank(rank: int, folder: str, release: str, sent) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
-    sent.put((rank, seen(loader_of(token_dataset(release, batch=8), 2))))
+def of_rank(rank: int, *, world: int, store: Path, dataset, steps: int, state, sent) -> None:
+    """What a process of a torch.distributed group gets in ``steps`` steps from ``state``, and what all agree on."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
+    data = dataset()
+    if state:
+        data.load_state_dict(state)
+    found = seen(islice(tracked(loader_of(data, 2)), steps))
+    states = [None] * world
+    torch.distributed.all_gather_object(states, data.state_dict())
     torch.distributed.destroy_process_group()
+    sent.put((rank, found, states))
 
 
-def test_ranks_are_those_of_torch_distributed_and_share_the_global_batches(release, tmp_path):
+def of_world(world: int, store: Path, dataset, steps: int, state=None) -> tuple[list[list[int]], dict]:
+    """The global batches that ``world`` processes get together, and the state that they end in."""
     context = multiprocessing.get_context("fork")
     sent = context.SimpleQueue()
-    ranks = [context.Process(target=of_rank, args=(rank, str(tmp_path), str(release), sent)) for rank in range(2)]
+    shared = {"world": world, "store": store, "dataset": dataset, "steps": steps, "state": state, "sent": sent}
+    ranks = [context.Process(target=of_rank, args=(rank,), kwargs=shared) for rank in range(world)]
     for process in ranks:
         process.start()
-    parts = dict(sent.get() for _ in ranks)
+    parts = sorted((sent.get() for _ in ranks), key=itemgetter(0))
     for process in ranks:
         process.join()
-    assert [first + second for first, second in zip(parts[0], parts[1], strict=True)] == twin(release, batch=8)
+    assert all(each == parts[0][2][0] for _, _, states in parts for each in states)
+    steps_of = zip(*(found for _, found, _ in parts), strict=True)
+    return [[number for part in step for number in part] for step in steps_of], parts[0][2][0]
+
+
+def test_two_processes_share_the_global_batches_and_four_go_on(release, tmp_path):
+    dataset = partial(token_dataset, release, batch=8)
+    first, state = of_world(2, tmp_path / "first", dataset, 5)
+    rest, _ = of_world(4, tmp_path / "second", dataset, 7, state)
+    assert first + rest == twin(release, batch=8)
+
+
+def test_four_processes_share_a_mixture_and_two_go_on(release, other, tmp_path):
+    sources = [Source(release), Source(other)]
+    dataset = partial(mixture_dataset, sources, batch=8, phases=PHASES)
+    first, state = of_world(4, tmp_path / "first", dataset, 5)
+    rest, _ = of_world(2, tmp_path / "second", dataset, 7, state)
+    assert first + rest == [samples for samples, _ in mixed_twin(sources, 12)]
+
+
+def mixed_twin(sources, steps: int, **options) -> list[tuple[list[int], list[int]]]:
+    """Samples and sources of the plain mixture's first batches."""
+    mixture = Mixture(sources, batch=8, phases=PHASES, **options)
+    return [(batch.samples.tolist(), batch.sources.tolist()) for batch in islice(mixture.batches(), steps)]
+
+
+@pytest.mark.parametrize("workers", [0, 1, 3])
+@pytest.mark.parametrize("stop", [1, 9, 20])
+def test_a_mixture_is_the_plain_one_and_resumes_at_every_number_of_workers(release, other, workers, stop):
+    sources = [Source(release), Source(other)]
+    loader = loader_of(mixture_dataset(sources, batch=8, phases=PHASES), workers, persistent_workers=workers > 1)
+    found = [(b["samples"].tolist(), b["sources"].tolist()) for b in islice(tracked(loader), stop)]
+    again = mixture_dataset(sources, batch=8, phases=PHASES)
+    again.load_state_dict(loader.dataset.state_dict())
+    rest = [(b["samples"].tolist(), b["sources"].tolist()) for b in islice(tracked(again), 25 - stop)]
+    assert found + rest == mixed_twin(sources, 25)
+    here = [(b["samples"].tolist(), b["sources"].tolist()) for b in islice(tracked(loader), 25 - stop)]
+    assert here == rest
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_torchdatas_stateful_loader_resumes_a_mixture(release, other, workers):
+    sources = [Source(release), Source(other)]
+    options = {"batch_size": None, "num_workers": workers}
+    loader = StatefulDataLoader(mixture_dataset(sources, batch=8, phases=PHASES), **options)
+    found = seen(islice(loader, 7))
+    again = StatefulDataLoader(mixture_dataset(sources, batch=8, phases=PHASES), **options)
+    again.load_state_dict(loader.state_dict())
+    assert found + seen(islice(again, 10)) == [samples for samples, _ in mixed_twin(sources, 17)]
+
+
+def test_a_mixture_has_no_length_and_no_epoch_and_goes_on_by_other_phases(release, other):
+    sources = [Source(release), Source(other)]
+    data = mixture_dataset(sources, batch=8, phases=PHASES)
+    with pytest.raises(TypeError, match="no end"):
+        len(data)
+    with pytest.raises(UsageError, match="load_state_dict"):
+        data.set_epoch(1)
+    plain = Mixture(sources, batch=8, phases=PHASES)
+    assert seen(islice(tracked(data), 6)) == [batch.samples.tolist() for batch in islice(plain.batches(), 6)]
+    plain.change([Phase(weights=(1, 9))])
+    changed = mixture_dataset(sources, batch=8, phases=[Phase(weights=(1, 9))])
+    changed.load_state_dict(data.state_dict())
+    assert seen(islice(tracked(changed), 6)) == [batch.samples.tolist() for batch in islice(plain.batches(), 6)]
+
+
+class Late(ReleaseDataset):
+    """Its worker 1 begins its second loop when this process has had a batch of it."""
+
+    def __iter__(self):
+        worker = torch.utils.data.get_worker_info()
+        if worker and worker.id == 1 and self._went:
+            self.had.wait(20)
+        return super().__iter__()
+
+
+def test_a_worker_that_begins_late_begins_where_the_loop_did(release):
+    data = Late(token_dataset(release, batch=8).opened, token_dataset(release, batch=8).read)
+    data.had = multiprocessing.get_context("fork").Event()
+    loader = loader_of(data, 2, persistent_workers=True, prefetch_factor=1)
+    found = seen(tracked(loader))
+    for batch in tracked(loader):
+        found.append(batch["samples"].tolist())
+        data.had.set()
+    assert found == twin(release, 2, batch=8)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_samples_by_number_are_the_releases_in_the_samplers_order(release, workers):
+    data = sample_dataset(release, labels=True)
+    found = list(DataLoader(data, batch_size=10, sampler=ORDER, num_workers=workers))
+    assert [number for batch in found for number in batch["sample"].tolist()] == ORDER
+    by_number = {}
+    for batch in token_dataset(release, batch=8, drop_last=False, labels=True):
+        rows = zip(batch["samples"].tolist(), batch["tokens"].tolist(), batch["labels"].tolist(), strict=True)
+        by_number |= {number: (tokens, labels) for number, tokens, labels in rows}
+    for batch in found:
+        rows = zip(batch["sample"].tolist(), batch["tokens"].tolist(), batch["labels"].tolist(), strict=True)
+        assert all(by_number[number] == (tokens, labels) for number, tokens, labels in rows)
+
+
+def test_samples_by_number_end_where_the_split_does_and_travel_without_files(release):
+    data = deepcopy(sample_dataset(release, dtype=None))  # as pickle does it
+    assert len(data) == 103
+    assert [sample["sample"] for sample in data] == list(range(103))
+    assert data[-1]["tokens"].tolist() == data[102]["tokens"].tolist()
+    assert data[0]["tokens"].dtype == torch.uint16
+    for outside in (103, -104):
+        with pytest.raises(IndexError, match="a split of 103"):
+            data[outside]
 
 
 def test_a_dataset_travels_without_its_files_and_spawned_workers_open_them(release, tmp_path):
@@ -225,8 +364,6 @@ def test_a_dataset_travels_without_its_files_and_spawned_workers_open_them(relea
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("stop", [1, 4, 11])
 def test_torchdatas_stateful_loader_resumes_exactly(release, workers, stop):
-    from torchdata.stateful_dataloader import StatefulDataLoader  # noqa: PLC0415
-
     loader = StatefulDataLoader(token_dataset(release, batch=8), batch_size=None, num_workers=workers)
     found = seen(islice(loader, stop))
     again = StatefulDataLoader(token_dataset(release, batch=8), batch_size=None, num_workers=workers)

@@ -229,8 +229,11 @@ def test_the_loader_loads_nothing_of_the_stack() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_without_torch_its_module_says_which_extra_to_install() -> None:
-    code = "import sys; sys.modules['torch'] = None; import warehouse.loader.torch"
+@pytest.mark.parametrize("name", ["torch", "jax"])
+def test_without_a_framework_its_module_says_which_extra_to_install(name: str) -> None:
+    code = f"import sys; sys.modules[{name!r}] = None; import warehouse.loader.{name}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "MissingExtra: the package 'torch' is not installed. Do: pip install 'ml-warehouse[torch]'." in done.stderr
+    assert (
+        f"MissingExtra: the package {name!r} is not installed. Do: pip install 'ml-warehouse[{name}]'." in done.stderr
+    )

@@ -130,6 +130,25 @@ class Loader:
         yield from delivered(self.course, made, self.counters, threads=threads, ahead=ahead)
         self.course.turn()
 
+    def read(
+        self,
+        numbers: Numbers,
+        *,
+        boundaries: bool = False,
+        positions: bool = False,
+        loss_mask: bool = False,
+        source_ids: bool = False,
+    ) -> Batch:
+        """The samples of these numbers (int64[rows]), in that order: of the split, whatever the epoch's own is.
+
+        Nothing is counted as consumed. Raises IndexError for a number outside the split; -1 is its last sample.
+        """
+        total = self.course.total
+        if numbers.size and not -total <= numbers.min() <= numbers.max() < total:
+            raise IndexError(f"samples {numbers.min()} to {numbers.max()} of a split of {total}")
+        wanted = self._reader.ready(Wanted(boundaries, positions, loss_mask, source_ids))
+        return self._made(np.where(numbers < 0, numbers + total, numbers), 0, wanted=wanted, slots=None)
+
     def _made(self, numbers: Numbers, slot: int, *, wanted: Wanted, slots: Slots | None) -> Batch:
         return self._reader.read(numbers, np.zeros_like(numbers), wanted=wanted, slots=slots, slot=slot)
 

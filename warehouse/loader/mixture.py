@@ -142,6 +142,7 @@ class MixedCourse:
         seed: int,
     ) -> None:
         self.orders, self.sizes, self.batch, self.seed = tuple(orders), tuple(sizes), batch, seed
+        self.world, self.rank = world, rank
         self.consumed, self.phases = 0, tuple(phases)
         self._stretches = planned(phases, sizes)
         self._ahead = Ahead(batch, batch // world, rank)
