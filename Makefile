@@ -68,7 +68,7 @@ LOCKED := uv pip compile --universal --generate-hashes --no-header --no-annotate
 
 lock:
 	$(LOCKED) --extra all --extra adbc --extra dev --extra pdf --extra remote --extra sign pyproject.toml -o requirements.lock
-	printf '%s\n' accelerate datasets lightgbm litdata 'mosaicml-streaming>=0.13' psutil pytest scipy torchdata transformers | \
+	printf '%s\n' accelerate datasets 'datatrove>=0.10,<0.11' lightgbm litdata 'mosaicml-streaming>=0.13' psutil pytest scipy torchdata transformers | \
 	  $(LOCKED) --extra torch --extra jax \
 	  --excludes tests/frameworks/excludes.txt --overrides tests/frameworks/overrides.txt pyproject.toml - -o requirements-frameworks.lock
 
