@@ -244,7 +244,7 @@ def read_table_manifest(folder: Path) -> TableManifest:
     if found.kind == SAMPLES:
         raise FormatError(
             f"{folder} holds samples of any columns, no rows of one width",
-            do="read its splits with a reader of MDS, such as streaming.StreamingDataset",
+            do="read it with RecordLoader, or with a reader of MDS, such as streaming.StreamingDataset",
         )
     return found
 

@@ -24,8 +24,8 @@ from warehouse.answers.proof import readable
 from warehouse.datasets import Release, TableManifest, TableRecipe, export_table, load_recipe, read_row, rebuild, verify
 from warehouse.datasets import samples as mds
 from warehouse.datasets.table_recipe import SAMPLE_TARGETS, resolved_table
-from warehouse.errors import FormatError, IntegrityError, RecipeError
-from warehouse.loader import TableLoader, pull
+from warehouse.errors import FormatError, IntegrityError, NotFound, RecipeError
+from warehouse.loader import RecordLoader, TableLoader, pull
 from warehouse.manifest import CARDS, read_manifest
 
 SELECT = """SELECT range AS number, 'page ' || range || ' ünï' AS caption, md5(range::VARCHAR)::BLOB AS image,
@@ -168,6 +168,24 @@ def test_a_release_of_samples_verifies_and_comes_out_the_same_again(make: Make) 
         verify(release.path)
 
 
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_record_loader_gives_every_sample_of_a_release_once_by_its_id(make: Make, split: str) -> None:
+    release = make()
+    loader = RecordLoader(release.path, split=split, batch=4, drop_last=False)
+    rows = selected()
+    for batch in loader.batches():
+        for number, record in zip(batch.samples, batch.records, strict=True):
+            row = rows.pop(record["number"])
+            assert (record["caption"], record["image"], record["sound"]) == (row["caption"], row["image"], row["sound"])
+            assert read_row(release.path, split, int(number))["number"] == row["number"]
+    assert len(rows) == 90 - release.manifest.splits[split].samples
+    assert loader.state()["dataset"] == release.id
+    with (release.path / split / "index.json").open("ab") as index:
+        index.write(b" ")
+    with pytest.raises(IntegrityError, match=rf"{split}/index\.json: "):
+        RecordLoader(release.path, split=split, batch=4)
+
+
 @LEFT_OPEN
 def test_each_target_has_the_bytes_of_every_sample(make: Make) -> None:
     release, expected = make(replace(RECIPE, targets=SAMPLE_TARGETS)), selected()
@@ -198,6 +216,8 @@ def test_samples_are_found_by_their_texts_and_no_row_loader_takes_them(make: Mak
     part = pull(release.path, tmp_path / "part", splits=("train",), rank=1, world=3)
     held = sorted(path.name for path in (tmp_path / "part" / "train").iterdir())
     assert held == ["shard.00001.mds"] and part.id.endswith("1of3")
+    with pytest.raises(NotFound, match="holds a part of a release"):
+        RecordLoader(part.path, batch=4)
 
 
 def test_cards_of_samples_state_columns_licences_and_whom_to_name(make: Make) -> None:

@@ -15,81 +15,26 @@ from pathlib import Path
 import numpy as np
 
 from warehouse.errors import UsageError
-from warehouse.loader.course import Course, Numbers, State, check_shape, unlike
-from warehouse.loader.delivery import Counters, check_threads, delivered
+from warehouse.loader.course import Numbers
+from warehouse.loader.delivery import check_threads, delivered
+from warehouse.loader.epochs import Epochs
 from warehouse.loader.foreign import is_foreign, open_foreign
 from warehouse.loader.foreign.samples import FixedReader
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
 from warehouse.manifest import Manifest, read_manifest
 
 
-class Loader:
+class Loader(Epochs):
     """Iterates an epoch of a split; when it ends, the next iteration is the next epoch.
 
     path: a release's folder, or another project's data set of samples that are all the same number of tokens, such as
     ``mds:FOLDER`` (warehouse.loader.foreign).
-    batch is the global one: each of ``world`` ranks gets batch / world rows a step. With drop_last the last partial
-    batch is left out; else ranks share it, in order, and some may get fewer rows or none.
-    checked: compare each block with its hash at first touch.
+    Options, and where it stands: ``Epochs``.
     """
 
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        split: str = "train",
-        batch: int,
-        world: int = 1,
-        rank: int = 0,
-        seed: int = 0,
-        epoch: int = 0,
-        drop_last: bool = True,
-        checked: bool = True,
-    ) -> None:
-        check_shape(batch, world, rank)
-        self._reader, identity = _opened(path, split, checked=checked)
-        self.course = Course(
-            identity,
-            split,
-            self._reader.sizes[0],
-            batch=batch,
-            world=world,
-            rank=rank,
-            seed=seed,
-            epoch=epoch,
-            drop_last=drop_last,
-        )
-        self.counters = Counters()
-
-    @classmethod
-    def resume(
-        cls,
-        path: Path | str,
-        state: State,
-        *,
-        batch: int,
-        world: int = 1,
-        rank: int = 0,
-        drop_last: bool = True,
-        checked: bool = True,
-    ) -> Loader:
-        """A loader that goes on where ``state`` was taken, with any batch and world. Raises StateError if it cannot."""
-        try:
-            loader = cls(
-                path,
-                split=state["split"],
-                batch=batch,
-                world=world,
-                rank=rank,
-                seed=state["seed"],
-                epoch=state["epoch"],
-                drop_last=drop_last,
-                checked=checked,
-            )
-        except (KeyError, TypeError):
-            raise unlike(state) from None
-        loader.restore(state)
-        return loader
+    def _open(self, path: Path | str, split: str, *, checked: bool) -> tuple[str, int]:
+        self._reader, dataset = _opened(path, split, checked=checked)
+        return dataset, self._reader.sizes[0]
 
     @property
     def manifest(self) -> Manifest:
@@ -97,10 +42,6 @@ class Loader:
         if isinstance(self._reader, FixedReader):
             raise UsageError(f"the manifest of {self._reader.location}", allowed="that of a release")
         return self._reader.parts[0][1]
-
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self.course)
 
     def __iter__(self) -> Iterator[Tokens]:
         """This rank's rows of each remaining global batch of the epoch: [rows, sequence_length], a fresh array each."""
@@ -156,14 +97,6 @@ class Loader:
     def source_names(self) -> tuple[str, ...]:
         """What the numbers of ``Batch.source_ids`` stand for."""
         return self._reader.source_names
-
-    def state(self) -> State:
-        """Where the epoch stands: five small values, equal on every rank; store it beside the model."""
-        return self.course.state()
-
-    def restore(self, state: State) -> None:
-        """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
-        self.course.restore(state)
 
 
 def _opened(path: Path | str, split: str, *, checked: bool) -> tuple[TokenReader | FixedReader, str]:

@@ -1,8 +1,8 @@
 """Batches of records, dictionaries of whatever a sample holds, in the same exact global order as tokens.
 
-For other projects' data sets whose samples are no fixed number of tokens: texts, features, images, documents. A sample
-is decoded when its batch is made, and not before. Lost against ``Loader``: Python touches every value, some 5 to 20 us
-a sample, where tokens are gathered at once.
+For releases of samples, and other projects' data sets whose samples are no fixed number of tokens: texts, features,
+images, documents. A sample is decoded when its batch is made, and not before. Lost against ``Loader``: Python touches
+every value, some 5 to 20 us a sample, where tokens are gathered at once.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from warehouse.errors import UsageError
-from warehouse.loader.course import Course, Numbers, State, check_shape, unlike
-from warehouse.loader.delivery import Counters, check_threads, delivered
+from warehouse.loader.course import Numbers
+from warehouse.loader.delivery import check_threads, delivered
+from warehouse.loader.epochs import Epochs
 from warehouse.loader.foreign import Record, is_foreign, open_foreign
 from warehouse.loader.foreign.samples import Value
+from warehouse.loader.shards import refuse_unknown_split
+from warehouse.manifest import SAMPLES, Manifest, check_file, read_any, refuse_part
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,78 +41,16 @@ class RecordBatch:
         return sum(_size(value) for record in self.records for value in record.values())
 
 
-class RecordLoader:
-    """Iterates an epoch of another project's data set as records; options and state are those of ``Loader``.
+class RecordLoader(Epochs):
+    """Iterates an epoch of a release of samples, or another project's data set, as records; options as of ``Loader``.
 
-    path: as ``warehouse.loader.foreign`` says, ``webdataset:FOLDER`` and so on.
+    path: the folder of the release, or as ``warehouse.loader.foreign`` says, ``webdataset:FOLDER`` and so on.
     """
 
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        split: str = "train",
-        batch: int,
-        world: int = 1,
-        rank: int = 0,
-        seed: int = 0,
-        epoch: int = 0,
-        drop_last: bool = True,
-        checked: bool = True,
-    ) -> None:
-        check_shape(batch, world, rank)
-        if not is_foreign(path):
-            raise UsageError(
-                f"{path} as records", allowed="mds:, litdata:, megatron:, webdataset: and parquet:",
-                do="open a release with Loader or TableLoader",
-            )  # fmt: skip
-        self.opened = open_foreign(path, split, checked=checked)
-        self.course = Course(
-            self.opened.identity,
-            split,
-            self.opened.records.total,
-            batch=batch,
-            world=world,
-            rank=rank,
-            seed=seed,
-            epoch=epoch,
-            drop_last=drop_last,
-        )
-        self.counters = Counters()
-
-    @classmethod
-    def resume(
-        cls,
-        path: Path | str,
-        state: State,
-        *,
-        batch: int,
-        world: int = 1,
-        rank: int = 0,
-        drop_last: bool = True,
-        checked: bool = True,
-    ) -> RecordLoader:
-        """A loader that goes on where ``state`` was taken, with any batch and world. Raises StateError if it cannot."""
-        try:
-            loader = cls(
-                path,
-                split=state["split"],
-                batch=batch,
-                world=world,
-                rank=rank,
-                seed=state["seed"],
-                epoch=state["epoch"],
-                drop_last=drop_last,
-                checked=checked,
-            )
-        except (KeyError, TypeError):
-            raise unlike(state) from None
-        loader.restore(state)
-        return loader
-
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self.course)
+    def _open(self, path: Path | str, split: str, *, checked: bool) -> tuple[str, int]:
+        dataset = "" if is_foreign(path) else _samples(Path(path), split)
+        self.opened = open_foreign(f"mds:{path}" if dataset else path, split, checked=checked)
+        return dataset or self.opened.identity, self.opened.records.total
 
     def __iter__(self) -> Iterator[tuple[Record, ...]]:
         """This rank's records of each remaining global batch of the epoch."""
@@ -124,13 +65,20 @@ class RecordLoader:
     def _made(self, numbers: Numbers, _: int) -> RecordBatch:
         return RecordBatch(numbers, tuple(self.opened.records.read(numbers)))
 
-    def state(self) -> State:
-        """Where the epoch stands: five small values, equal on every rank; store it beside the model."""
-        return self.course.state()
 
-    def restore(self, state: State) -> None:
-        """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
-        self.course.restore(state)
+def _samples(folder: Path, split: str) -> str:
+    """The id of a release of samples, whose shards are MDS, after comparing the index of the split with its hash."""
+    manifest = read_any(folder)
+    if isinstance(manifest, Manifest) or manifest.kind != SAMPLES:
+        raise UsageError(
+            f"{folder} as records",
+            allowed="a release of samples; mds:, litdata:, megatron:, webdataset:, parquet:",
+            do="open tokens with Loader, rows of a table with TableLoader",
+        )
+    refuse_part(folder)
+    refuse_unknown_split(folder, manifest, split)
+    check_file(folder, manifest.files[f"{split}/index.json"])
+    return manifest.id
 
 
 def _size(value: Value) -> int:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.loader.course import Course, State, check_shape, unlike
-from warehouse.loader.delivery import Counters, check_threads, delivered
+from warehouse.loader.delivery import check_threads, delivered
+from warehouse.loader.epochs import Epochs
 from warehouse.loader.shards import open_rows
 from warehouse.manifest import TableManifest, read_table_manifest
 
@@ -40,72 +40,14 @@ class RowBatch:
         return sum(values.nbytes for values in self.columns.values())
 
 
-class TableLoader:
+class TableLoader(Epochs):
     """Iterates an epoch of a split of a table release; options and state are those of ``Loader``."""
 
-    def __init__(
-        self,
-        path: Path | str,
-        *,
-        split: str = "train",
-        batch: int,
-        world: int = 1,
-        rank: int = 0,
-        seed: int = 0,
-        epoch: int = 0,
-        drop_last: bool = True,
-        checked: bool = True,
-    ) -> None:
-        check_shape(batch, world, rank)
+    def _open(self, path: Path | str, split: str, *, checked: bool) -> tuple[str, int]:
         self.folder, self.manifest = Path(path), read_table_manifest(Path(path))
         self.dtype = row_dtype(self.manifest)
         self._rows = open_rows(self.folder, self.manifest, split, self.dtype, checked=checked)
-        self.course = Course(
-            self.manifest.id,
-            split,
-            self._rows.total,
-            batch=batch,
-            world=world,
-            rank=rank,
-            seed=seed,
-            epoch=epoch,
-            drop_last=drop_last,
-        )
-        self.counters = Counters()
-
-    @classmethod
-    def resume(
-        cls,
-        path: Path | str,
-        state: State,
-        *,
-        batch: int,
-        world: int = 1,
-        rank: int = 0,
-        drop_last: bool = True,
-        checked: bool = True,
-    ) -> TableLoader:
-        """A loader that goes on where ``state`` was taken, with any batch and world. Raises StateError if it cannot."""
-        try:
-            loader = cls(
-                path,
-                split=state["split"],
-                batch=batch,
-                world=world,
-                rank=rank,
-                seed=state["seed"],
-                epoch=state["epoch"],
-                drop_last=drop_last,
-                checked=checked,
-            )
-        except (KeyError, TypeError):
-            raise unlike(state) from None
-        loader.restore(state)
-        return loader
-
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self.course)
+        return self.manifest.id, self._rows.total
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
         """This rank's rows of each remaining global batch of the epoch, as columns."""
@@ -121,14 +63,6 @@ class TableLoader:
         rows = np.empty(numbers.size, self.dtype)
         self._rows.gather(numbers, rows)
         return row_batch(self.manifest, numbers, rows)
-
-    def state(self) -> State:
-        """Where the epoch stands: five small values, equal on every rank; store it beside the model."""
-        return self.course.state()
-
-    def restore(self, state: State) -> None:
-        """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
-        self.course.restore(state)
 
 
 def row_batch(manifest: TableManifest, numbers: npt.NDArray[np.int64], rows: npt.NDArray[np.void]) -> RowBatch:
