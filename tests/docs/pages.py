@@ -97,7 +97,7 @@ def run(page: Path, folder: Path, binaries: Path, store: Mapping[str, str]) -> l
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     outputs = re.split(rf"\n?{MARK} (\d+)\n", ended.stdout)
