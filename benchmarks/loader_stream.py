@@ -32,14 +32,13 @@ from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "tests"))
-from stores import served  # noqa: E402 # after the path is known
-from written_release import write_release  # noqa: E402
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from stores import served
+from written_release import write_release
 
-from warehouse.loader import Fetching, Loader, StreamingLoader, Window  # noqa: E402
-from warehouse.loader.windows import Runs, Windows  # noqa: E402
-from warehouse.manifest import FileEntry  # noqa: E402
+from warehouse.loader import Fetching, Loader, StreamingLoader, Window
+from warehouse.loader.windows import Runs, Windows
+from warehouse.manifest import FileEntry
 
 LENGTH, BATCH, ROUNDS = 1024, 64, 5
 SHARD = 4096
@@ -149,7 +148,7 @@ def from_store(folder: Path, release: Path) -> dict[str, float]:
     (folder / "s3").mkdir()
     with served(folder / "s3") as buckets:
         bucket = buckets.made({f"made/{path.name}": path.read_bytes() for path in release.iterdir()})
-        environment = {**os.environ, **buckets.environ, "PYTHONPATH": str(HERE.parent)}
+        environment = {**os.environ, **buckets.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
         def first(batch: int) -> float:
             command = [sys.executable, "-c", FIRST, f"s3://{bucket}/made", str(batch)]

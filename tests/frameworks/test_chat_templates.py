@@ -15,7 +15,7 @@ from warehouse.manifest import read_manifest
 
 transformers = pytest.importorskip("transformers", reason="needs transformers: make test-frameworks")
 
-from sent_chats import sent  # noqa: E402
+from sent_chats import sent
 
 
 @pytest.fixture(scope="module")

@@ -16,21 +16,21 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch: make test-frameworks")
 
-import psutil  # noqa: E402
-from scipy import stats  # noqa: E402
+import psutil
+from scipy import stats
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 sys.path += [str(EXAMPLES), str(EXAMPLES / "container")]
 
-import curated_against_raw  # noqa: E402
-import gpt  # noqa: E402
-import train  # noqa: E402
-import train_forecast  # noqa: E402
-import train_gpt  # noqa: E402
+import curated_against_raw
+import gpt
+import train
+import train_forecast
+import train_gpt
 
-from warehouse.errors import CheckFailed, UsageError  # noqa: E402
-from warehouse.loader import Loader  # noqa: E402
-from warehouse.manifest import read_manifest  # noqa: E402
+from warehouse.errors import CheckFailed, UsageError
+from warehouse.loader import Loader
+from warehouse.manifest import read_manifest
 
 STEPS, KILLED_AT = 25, 13
 

@@ -17,12 +17,12 @@ from written_release import write_release
 
 jax = pytest.importorskip("jax", reason="needs jax: make test-frameworks")
 
-from jax.sharding import NamedSharding, PartitionSpec  # noqa: E402
+from jax.sharding import NamedSharding, PartitionSpec
 
-from warehouse.errors import UsageError  # noqa: E402
-from warehouse.loader import Loader, Mixture, Source  # noqa: E402
-from warehouse.loader.jax import laid_out, rows_of  # noqa: E402
-from warehouse.loader.labels import IGNORED  # noqa: E402
+from warehouse.errors import UsageError
+from warehouse.loader import Loader, Mixture, Source
+from warehouse.loader.jax import laid_out, rows_of
+from warehouse.loader.labels import IGNORED
 
 jax.config.update("jax_num_cpu_devices", 4)
 MESHES = {

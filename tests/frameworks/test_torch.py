@@ -16,12 +16,12 @@ from written_release import write_release, write_rows
 
 torch = pytest.importorskip("torch", reason="needs torch: make test-frameworks")
 
-from torch.utils.data import DataLoader  # noqa: E402
-from torchdata.stateful_dataloader import StatefulDataLoader  # noqa: E402
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
 
-from warehouse.errors import StateError, UsageError  # noqa: E402
-from warehouse.loader import Loader, Mixture, Phase, Source, TableLoader  # noqa: E402
-from warehouse.loader.torch import (  # noqa: E402
+from warehouse.errors import StateError, UsageError
+from warehouse.loader import Loader, Mixture, Phase, Source, TableLoader
+from warehouse.loader.torch import (
     IGNORED,
     ReleaseDataset,
     mixture_dataset,

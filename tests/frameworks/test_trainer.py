@@ -13,11 +13,11 @@ transformers = pytest.importorskip("transformers", reason="needs transformers: m
 
 sys.path.append(str(Path(__file__).parents[2] / "examples"))
 
-import train_with_trainer  # noqa: E402
+import train_with_trainer
 
-from warehouse.loader import Loader  # noqa: E402
-from warehouse.loader.torch import token_dataset  # noqa: E402
-from warehouse.manifest import read_manifest  # noqa: E402
+from warehouse.loader import Loader
+from warehouse.loader.torch import token_dataset
+from warehouse.manifest import read_manifest
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 STEPS, STOP = 19, 8
