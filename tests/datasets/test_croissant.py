@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import absl.logging
 import mlcroissant
 import numpy as np
 import pandas as pd
@@ -20,6 +22,9 @@ from test_masks import spans_of
 from warehouse import query
 from warehouse.datasets import Release, TableRecipe, export_table
 from warehouse.datasets.credits import Credits
+
+# mlcroissant loads absl, whose handler closes the stream that it found, here pytest's, when logging is set up anew.
+absl.logging.get_absl_handler().python_handler.stream = sys.__stderr__
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:ConjunctiveGraph is deprecated"),  # rdflib's own parser of JSON-LD uses it
