@@ -203,7 +203,7 @@ def test_a_resolved_recipe_of_rows_is_the_same_recipe(tmp_path: Path) -> None:
     ("text", "message"),
     [
         (GOOD + "sequence_length: 4\n", r"mine\.yaml:4: unknown key 'sequence_length'"),
-        (GOOD.replace("table", "rows"), r"mine\.yaml:1: kind is 'rows'. Allowed: tokens, table, chat"),
+        (GOOD.replace("table", "rows"), r"mine\.yaml:1: kind is 'rows'. Allowed: tokens, chat, table, samples"),
         (GOOD.replace("key: [a]\n", ""), r"mine\.yaml:1: no key"),
         (GOOD.replace("[a]", "[a, a]"), r"mine\.yaml:3: key is \['a', 'a'\]"),
         (GOOD + "split_by: time\n", r"mine\.yaml:4: split_by time without time"),

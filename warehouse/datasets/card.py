@@ -66,8 +66,10 @@ def _croissant(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -
 
 
 def _records(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> Iterator[Node]:
-    about = "The documents of the release, in the order of its shards; their texts are not among the columns."
-    yield record_set("documents", [DOCUMENTS], documents.schema, about=about, key=["doc_id"])
+    texts = "with their messages" if manifest.chat else "their texts are not among the columns"
+    about = f"The {_things(manifest)} of the release, in the order of its shards; {texts}."
+    key = [name for name in ("doc_id", "copy") if name in documents.column_names]
+    yield record_set("documents", [DOCUMENTS], documents.schema, about=about, key=key)
     if "parquet" in recipe.targets:
         files = [f"targets/parquet/data/{name}-*.parquet" for name in manifest.splits]
         schema = parquet.schema(manifest.dtype, manifest.sequence_length)
@@ -81,10 +83,11 @@ def _records(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> 
 def _responsible(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Any]:
     """The terms of RAI 1.0 of which the manifest knows something."""
     sources = ", ".join(manifest.composition["source"])
-    times = pc.min_max(documents["known_at"]).as_py()
+    times = pc.min_max(documents["known_at"]).as_py().values()
+    what = f"{_things(manifest).capitalize()} of the sources {sources}"
     return {
-        "dataCollection": f"Documents of the sources {sources}; {manifest.synthetic_share:.2%} of the text synthetic.",
-        "dataCollectionTimeFrame": [times[end].isoformat() for end in ("min", "max")],
+        "dataCollection": f"{what}; {manifest.synthetic_share:.2%} of the text synthetic.",
+        "dataCollectionTimeFrame": [time.isoformat() for time in times if time is not None],
         "dataPreprocessingProtocol": [*_handled(manifest, recipe)],
         "personalSensitiveInformation": [_sentence(_masks(manifest))],
     }
