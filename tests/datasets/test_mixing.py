@@ -142,7 +142,7 @@ def test_processes_batches_and_the_order_of_sql_change_no_byte_and_a_rebuild_giv
     assert len(two.run["pids"]) == 2 and os.getpid() not in two.run["pids"]
     first, second = contents(one), contents(two)
     assert {name for name, value in first.items() if second[name] != value} == {
-        *("recipe/recipe.yaml", "recipe/select.sql", "manifest.json", "README.md")
+        *("recipe/recipe.yaml", "recipe/select.sql", "manifest.json", "README.md", "croissant.json")
     }
     assert first.keys() == second.keys() and one.manifest.mixture == two.manifest.mixture
     assert verify(one.path).id == rebuild(one.path, world.snapshot, batch_rows=11).id == one.id

@@ -105,7 +105,7 @@ def test_the_state_of_another_index_is_refused(tmp_path: Path) -> None:
 def test_what_opens_as_the_other_kind_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"hold n \(int\), text \(str\).*RecordLoader"):
         Loader(mds_records(tmp_path / "records"), batch=4)
-    with pytest.raises(UsageError, match="Loader or TableLoader"):
+    with pytest.raises(UsageError, match="open tokens with Loader, rows of a table with TableLoader"):
         RecordLoader(write_release(tmp_path / "release", (40,)), batch=4)
     loader = Loader(mds_tokens(tmp_path / "tokens"), batch=4)
     with pytest.raises(UsageError, match="export a release"):
