@@ -224,7 +224,7 @@ def test_a_state_of_another_order_is_refused(made: Path, straddling: Path) -> No
         seen(state, [0], total=TOTAL, batch=8)
     for nonsense in ({"nonsense": 1}, {**state, "window": 7}, Loader(made, batch=8).state()):
         with pytest.raises(StateError, match="pass what"):
-            StreamingLoader.resume(made, nonsense, batch=8)  # type: ignore[arg-type]
+            StreamingLoader.resume(made, nonsense, batch=8)
 
 
 @pytest.mark.parametrize(("batch", "world", "drop_last"), [(8, 2, True), (6, 3, False), (5, 1, False)])
