@@ -1,6 +1,7 @@
 """Releases of data sets: one asset a recipe, made from the published snapshot and the versions it pins."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
 from warehouse import curation, datasets, features, publish
 from warehouse.contracts import Snapshot
-from warehouse.datasets import Chat, DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
+from warehouse.datasets import Basis, Chat, DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
 from warehouse.datasets.licences import UNKNOWN
 from warehouse.energy import rate
 from warehouse.errors import NotFound, RecipeError
@@ -42,30 +43,42 @@ class ExportConfig(dg.Config):
 def export(project: Project, recipe: DatasetRecipe, *, env: str, processes: int, run_id: str) -> Release[Manifest]:
     """A release of ``recipe`` from what the environment's snapshot pins: its models, and the documents' version."""
     with publish.connect_current(project.published, env) as con:
-        inputs = fetch_all(con, "SELECT table_name, version FROM meta.inputs ORDER BY table_name")
-        if "documents" not in dict(inputs):
-            raise NotFound("the published snapshot holds no documents", do="run a source of documents, then publish")
-        repository, pinned = Repository(project.root), dict(inputs)
-        documents = repository.snapshot("documents", version=pinned["documents"])
-        spans = repository.snapshot("pii", version=pinned["pii"]) if "pii" in pinned else None
-        with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
-            return datasets.export(
-                recipe,
-                con=con,
-                snapshot_documents=documents,
-                snapshot_pii=spans,
-                overlap=_overlap(repository, pinned),
-                inputs=inputs,
-                datasets=project.datasets,
-                signing_key=project.signing_key,
-                created_at=datetime.now(UTC),
-                run_id=run_id,
-                checks=publish.checks(con),
-                processes=processes,
-                model_fingerprints=_fingerprints(con),
-                at=rate(project),
-                progress=lambda _, done, total: _show(bar, done, total),
-            )
+        return of_documents(project, recipe, basis(project, con, run_id), processes=processes)
+
+
+def basis(project: Project, con: Connection, run_id: str) -> Basis:
+    """What a release is made from: the snapshot that ``con`` reads."""
+    return Basis(
+        con=con,
+        inputs=dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs")),
+        checks=publish.checks(con),
+        model_fingerprints=dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL")),
+        datasets=project.datasets,
+        created_at=datetime.now(UTC),
+        run_id=run_id,
+        at=rate(project),
+        signing_key=project.signing_key,
+    )
+
+
+def of_documents(project: Project, recipe: DatasetRecipe, stated: Basis, *, processes: int) -> Release[Manifest]:
+    """A release of documents. Raises NotFound where the snapshot has none."""
+    pinned = stated.inputs
+    if "documents" not in pinned:
+        raise NotFound("the published snapshot holds no documents", do="run a source of documents, then publish")
+    repository = Repository(project.root)
+    documents = repository.snapshot("documents", version=pinned["documents"])
+    spans = repository.snapshot("pii", version=pinned["pii"]) if "pii" in pinned else None
+    with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
+        return datasets.export(
+            recipe,
+            stated,
+            snapshot_documents=documents,
+            snapshot_pii=spans,
+            overlap=_overlap(repository, pinned),
+            processes=processes,
+            progress=lambda _, done, total: _show(bar, done, total),
+        )
 
 
 def _overlap(repository: Repository, pinned: Mapping[str, int]) -> Overlap | None:
@@ -90,32 +103,30 @@ def export_table(
     Raises NotFound for a feature set that has no rows yet, RecipeError where a benchmark would go out.
     """
     repository = Repository(project.root)
-    stored = [_stored(repository, made) for made in read]
-    with publish.connect_current(project.published, env, memory_limit=project.memory_limit, also=stored) as con:
-        inputs = dict(fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
-        names = _below(con, {*read_by(recipe), *(name for made in read for name in reads(made))})
-        _refuse_benchmarks(recipe, names)
-        return datasets.export_table(
-            recipe,
-            con=con,
-            inputs=list((inputs | {snapshot.table: snapshot.version for snapshot in stored}).items()),
-            datasets=project.datasets,
-            signing_key=project.signing_key,
-            created_at=datetime.now(UTC),
-            run_id=run_id,
-            checks=publish.checks(con),
-            model_fingerprints=_fingerprints(con),
-            at=rate(project),
-            attached=dict(
-                file for made, snapshot in zip(read, stored, strict=True) for file in _defined(con, made, snapshot)
-            ),
-            licences={
-                source.name: source.licence or UNKNOWN
-                for source in map(load_source, project.files("recipes/sources", "*.yaml"))
-                if f"repository.{source.table}" in names
-            },
-            drawn=_drawn(names),
-        )
+    stored = {made: _stored(repository, made) for made in read}
+    limit, also = project.memory_limit, list(stored.values())
+    with publish.connect_current(project.published, env, memory_limit=limit, also=also) as con:
+        return of_rows(project, recipe, basis(project, con, run_id), stored)
+
+
+def of_rows(
+    project: Project, recipe: TableRecipe, stated: Basis, stored: Mapping[FeatureSet, Snapshot]
+) -> Release[TableManifest]:
+    """A release of rows. stored: the rows of feature sets that it reads beside the snapshot."""
+    con = stated.con
+    names = _below(con, {*read_by(recipe), *(name for made in stored for name in reads(made))})
+    _refuse_benchmarks(recipe, names)
+    return datasets.export_table(
+        recipe,
+        replace(stated, inputs={**stated.inputs, **{each.table: each.version for each in stored.values()}}),
+        attached=dict(file for made, snapshot in stored.items() for file in _defined(con, made, snapshot)),
+        licences={
+            source.name: source.licence or UNKNOWN
+            for source in map(load_source, project.files("recipes/sources", "*.yaml"))
+            if f"repository.{source.table}" in names
+        },
+        drawn=_drawn(names),
+    )
 
 
 def export_chat(
@@ -126,25 +137,22 @@ def export_chat(
     Raises RecipeError where a benchmark would go out.
     """
     with publish.connect_current(project.published, env, memory_limit=project.memory_limit) as con:
-        names = _below(con, read_by(recipe))
-        _refuse_benchmarks(recipe, names)
-        with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
-            return datasets.export_chat(
-                recipe,
-                chat,
-                con=con,
-                inputs=fetch_all(con, "SELECT table_name, version FROM meta.inputs ORDER BY table_name"),
-                datasets=project.datasets,
-                signing_key=project.signing_key,
-                created_at=datetime.now(UTC),
-                run_id=run_id,
-                checks=publish.checks(con),
-                model_fingerprints=_fingerprints(con),
-                at=rate(project),
-                drawn=_drawn(names),
-                processes=processes,
-                progress=lambda _, done, total: _show(bar, done, total),
-            )
+        return of_conversations(recipe, chat, basis(project, con, run_id), processes=processes)
+
+
+def of_conversations(recipe: DatasetRecipe, chat: Chat, stated: Basis, *, processes: int) -> Release[Manifest]:
+    """A release of conversations. Raises as ``export_chat``."""
+    names = _below(stated.con, read_by(recipe))
+    _refuse_benchmarks(recipe, names)
+    with tqdm(desc=recipe.name, unit="shard", disable=None, delay=2) as bar:
+        return datasets.export_chat(
+            recipe,
+            chat,
+            stated,
+            drawn=_drawn(names),
+            processes=processes,
+            progress=lambda _, done, total: _show(bar, done, total),
+        )
 
 
 def _refuse_benchmarks(recipe: DatasetRecipe | TableRecipe, names: set[str]) -> None:
@@ -154,10 +162,6 @@ def _refuse_benchmarks(recipe: DatasetRecipe | TableRecipe, names: set[str]) -> 
 
 def _drawn(names: set[str]) -> set[str]:
     return {name for name in names if name.startswith(DRAWN) and name != f"repository.{STATEMENTS}"}
-
-
-def _fingerprints(con: Connection) -> dict[str, str]:
-    return dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
 
 
 def read_by(recipe: DatasetRecipe | TableRecipe) -> set[str]:
@@ -200,8 +204,7 @@ def _show(bar: "tqdm[NoReturn]", done: int, total: int) -> None:
 
 def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[str, FeatureSet]) -> dg.AssetsDefinition:
     """The asset ``datasets/<name>`` of a data set of rows, after the feature sets that its select reads."""
-    names = read_by(recipe)
-    read = [_known(known, recipe, name.removeprefix(CATALOG)) for name in sorted(names) if name.startswith(CATALOG)]
+    read = features_of(recipe, known)
 
     @dg.asset(
         key=dg.AssetKey(["datasets", recipe.name]),
@@ -220,6 +223,12 @@ def table_dataset_asset(project: Project, recipe: TableRecipe, known: Mapping[st
         )
 
     return _release
+
+
+def features_of(recipe: TableRecipe, known: Mapping[str, FeatureSet]) -> list[FeatureSet]:
+    """The feature sets that a data set of rows reads. Raises RecipeError for one that is not known."""
+    names = sorted(name.removeprefix(CATALOG) for name in read_by(recipe) if name.startswith(CATALOG))
+    return [_known(known, recipe, name) for name in names]
 
 
 def _known(known: Mapping[str, FeatureSet], recipe: TableRecipe, name: str) -> FeatureSet:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from tiny_world import KNOWN, texts
+from tiny_world import basis, texts
 
 from warehouse import query
 from warehouse.datasets import Chat, DatasetRecipe, Manifest, Release, Train, export_chat
@@ -51,15 +51,7 @@ def export(
 ) -> Release[Manifest]:
     """A release of ``recipe`` from a table ``chats`` of these rows."""
     assert recipe.chat is not None
-    defaults: dict[str, Any] = {"inputs": [("chats", 3)], "checks": [], "model_fingerprints": {}}
     with query.connect() as con:
         con.register("chats", pa.Table.from_pylist(list(rows), schema=SCHEMA))
-        return export_chat(
-            recipe,
-            recipe.chat,
-            con=con,
-            datasets=folder / out,
-            created_at=KNOWN,
-            run_id="run",
-            **(defaults | options),
-        )
+        stated, rest = basis(con, folder / out, {"inputs": {"chats": 3}, "model_fingerprints": {}} | options)
+        return export_chat(recipe, recipe.chat, stated, **rest)

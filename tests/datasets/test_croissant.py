@@ -18,9 +18,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from test_masks import spans_of
+from tiny_world import export_rows
 
 from warehouse import query
-from warehouse.datasets import Release, TableRecipe, export_table
+from warehouse.datasets import Release, TableRecipe
 from warehouse.datasets.credits import Credits
 
 # mlcroissant loads absl, whose handler closes the stream that it found, here pytest's, when logging is set up anew.
@@ -51,18 +52,8 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Release:
     recipe = TableRecipe(
         "rows", COLUMNS, ("number",), splits=(("train", 0.6), ("test", 0.4)), shards=2, credits=CREDITS
     )
-    with query.connect() as con:
-        return export_table(
-            recipe,
-            con=con,
-            datasets=tmp_path_factory.mktemp("rows"),
-            created_at=datetime(2026, 1, 1, tzinfo=UTC),
-            run_id="run",
-            inputs=[("t", 1)],
-            checks=[],
-            model_fingerprints={},
-            licences={"shops": "CC-BY-4.0", "owners": "unknown"},
-        )
+    licences = {"shops": "CC-BY-4.0", "owners": "unknown"}
+    return export_rows(recipe, tmp_path_factory.mktemp("rows"), licences=licences)
 
 
 def opened(release: Release, caplog: pytest.LogCaptureFixture) -> mlcroissant.Dataset:

@@ -7,7 +7,7 @@ import json
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ import pytest
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_world import export_rows
 
 from warehouse import query
 from warehouse.answers.proof import readable
-from warehouse.datasets import Release, TableManifest, TableRecipe, export_table, load_recipe, read_row, rebuild, verify
+from warehouse.datasets import Release, TableManifest, TableRecipe, load_recipe, read_row, rebuild, verify
 from warehouse.datasets import samples as mds
 from warehouse.datasets.table_recipe import SAMPLE_TARGETS, resolved_table
 from warehouse.errors import FormatError, IntegrityError, NotFound, RecipeError
@@ -47,10 +48,7 @@ Make = Callable[..., Release[TableManifest]]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def made(recipe: TableRecipe = RECIPE, *, out: str = "out") -> Release[TableManifest]:
-        stated: dict[str, Any] = {"inputs": [("t", 1)], "checks": [], "model_fingerprints": {}, "run_id": "run"}
-        at = datetime(2026, 1, 1, tzinfo=UTC)
-        with query.connect() as con:
-            return export_table(recipe, con=con, datasets=tmp_path / out, created_at=at, **stated)
+        return export_rows(recipe, tmp_path / out)
 
     return made
 

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_world import export_rows
 
 from warehouse import query
-from warehouse.datasets import Release, TableManifest, TableRecipe, export_table, load_recipe, read_row, rebuild, verify
+from warehouse.datasets import Release, TableManifest, TableRecipe, load_recipe, read_row, rebuild, verify
 from warehouse.datasets.rows import encode, layout, releasable
 from warehouse.datasets.table_recipe import resolved_table
 from warehouse.errors import CheckFailed, IntegrityError, RecipeError
@@ -46,9 +47,7 @@ Make = Callable[..., Release[TableManifest]]
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     def made(recipe: TableRecipe = RECIPE, *, out: str = "out", **options: Any) -> Release[TableManifest]:
-        stated: dict[str, Any] = {"inputs": [("t", 1)], "checks": [], "model_fingerprints": {}} | options
-        with query.connect() as con:
-            return export_table(recipe, con=con, datasets=tmp_path / out, created_at=BEGAN, run_id="run", **stated)
+        return export_rows(recipe, tmp_path / out, **options)
 
     return made
 

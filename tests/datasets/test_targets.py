@@ -21,11 +21,10 @@ import pytest
 import webdataset
 import xxhash
 import yaml
-from tiny_world import KNOWN, RECIPE, World, row, write_world
+from tiny_world import RECIPE, World, export_rows, row, write_world
 
-from warehouse import query
 from warehouse.contracts import Snapshot
-from warehouse.datasets import Manifest, Release, TableRecipe, export_table, read_manifest, rebuild, verify
+from warehouse.datasets import Manifest, Release, TableRecipe, read_manifest, rebuild, verify
 from warehouse.datasets.recipe import TARGETS
 from warehouse.datasets.targets import TargetTask, parquet
 from warehouse.datasets.targets import write_targets as write
@@ -239,16 +238,9 @@ FROM range(40)"""
 ROWS = TableRecipe("rows", SELECT, ("number",), splits=(("train", 0.7), ("test", 0.3)), shards=2)
 
 
-def export_rows(folder: Path, recipe: TableRecipe) -> Any:
-    with query.connect() as con:
-        return export_table(
-            recipe, con=con, datasets=folder, created_at=KNOWN, run_id="r", inputs=[], checks=[], model_fingerprints={}
-        )
-
-
 @LEFT_OPEN
 def test_rows_go_out_as_jsonl_and_webdataset_too(tmp_path: Path) -> None:
-    made = export_rows(tmp_path, replace(ROWS, targets=("jsonl", "webdataset")))
+    made = export_rows(replace(ROWS, targets=("jsonl", "webdataset")), tmp_path)
     for split in ("train", "test"):
         tables = [pq.read_table(made.path / shard.parquet) for shard in made.manifest.splits[split].shards]
         expected = [
@@ -270,7 +262,7 @@ def test_rows_go_out_as_jsonl_and_webdataset_too(tmp_path: Path) -> None:
 def test_an_infinite_number_has_no_json_and_is_refused_with_its_place(tmp_path: Path) -> None:
     recipe = replace(ROWS, select="SELECT 1 AS number, 'inf'::DOUBLE AS much", targets=("jsonl",), at="rows.yaml:3")
     with pytest.raises(RecipeError, match=r"rows\.yaml:3: a row holds inf.*numbers that JSON has"):
-        export_rows(tmp_path, recipe)
+        export_rows(recipe, tmp_path)
 
 
 def test_members_made_at_once_are_those_that_tarfile_writes(tmp_path: Path, world: World) -> None:

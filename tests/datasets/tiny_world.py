@@ -6,7 +6,7 @@ A module of its own, for a test that pickles a world into another process.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,16 @@ import pyarrow.parquet as pq
 
 from warehouse import query
 from warehouse.contracts import DOCUMENTS, Snapshot, content_hash, doc_id
-from warehouse.datasets import DatasetRecipe, Release, Train, export
+from warehouse.datasets import (
+    Basis,
+    DatasetRecipe,
+    Release,
+    TableManifest,
+    TableRecipe,
+    Train,
+    export,
+    export_table,
+)
 
 KNOWN = datetime(2025, 1, 1, tzinfo=UTC)
 SELECT = "SELECT doc_id FROM curation.decisions WHERE rule_set = 'house' AND kept"
@@ -72,24 +81,29 @@ class World:
     rows: list[dict[str, Any]]
 
     def export(self, recipe: DatasetRecipe = RECIPE, *, out: str = "out", **options: Any) -> Release:
-        con = connection(self.snapshot)
-        defaults: dict[str, Any] = {
-            "inputs": [("documents", 3)],
-            "checks": [],
-            "model_fingerprints": {"curation.decisions": "f"},
-        }
-        try:
-            return export(
-                recipe,
-                con=con,
-                snapshot_documents=self.snapshot,
-                datasets=self.folder / out,
-                created_at=KNOWN,
-                run_id="run",
-                **(defaults | options),
-            )
-        finally:
-            con.close()
+        with connection(self.snapshot) as con:
+            stated, rest = basis(con, self.folder / out, options)
+            return export(recipe, stated, snapshot_documents=self.snapshot, **rest)
+
+
+def basis(con: query.Connection, datasets: Path, options: dict[str, Any]) -> tuple[Basis, dict[str, Any]]:
+    """A basis of some of the options where they state one, and the other options."""
+    stated: dict[str, Any] = {
+        "inputs": {"documents": 3},
+        "checks": [],
+        "model_fingerprints": {"curation.decisions": "f"},
+    }
+    stated |= {"datasets": datasets, "created_at": KNOWN, "run_id": "run"}
+    names = {each.name for each in fields(Basis)}
+    mine = {name: value for name, value in options.items() if name in names}
+    return Basis(con=con, **(stated | mine)), {name: options[name] for name in options.keys() - mine.keys()}
+
+
+def export_rows(recipe: TableRecipe, datasets: Path, **options: Any) -> Release[TableManifest]:
+    """A release of rows, of a SELECT that reads no table."""
+    with query.connect() as con:
+        stated, rest = basis(con, datasets, {"inputs": {"t": 1}, "model_fingerprints": {}} | options)
+        return export_table(recipe, stated, **rest)
 
 
 def connection(snapshot: Snapshot) -> query.Connection:

@@ -13,12 +13,10 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "datasets"))
 
-from tiny_world import KNOWN, RECIPE, row, write_world
+from tiny_world import KNOWN, RECIPE, export_rows, row, write_world
 
-from warehouse import query
 from warehouse.datasets.recipe import Given, Train
 from warehouse.datasets.table_recipe import TableRecipe
-from warehouse.datasets.tables import export_table
 
 ALL = "SELECT doc_id FROM repository.documents"
 LONG = f"{ALL} WHERE strlen(text) > 400"
@@ -49,11 +47,7 @@ def main(folder: Path) -> None:
         recipe = replace(RECIPE, name=name, select=select, tokenizer=tokenizer, sequence_length=128, seed=seed)
         made = world.export(recipe)
         tokenizer = Given(made.path / "recipe" / "tokenizer.json")
-    with query.connect() as con:
-        export_table(
-            ROWS, con=con, datasets=folder / "out", created_at=KNOWN + timedelta(days=1), run_id="run",
-            inputs=[("t", 1)], checks=[], model_fingerprints={},
-        )  # fmt: skip
+    export_rows(ROWS, folder / "out", created_at=KNOWN + timedelta(days=1))
 
 
 if __name__ == "__main__":

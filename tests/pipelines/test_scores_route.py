@@ -19,7 +19,7 @@ import test_pairs
 from pipelines.scores import Bound, Outcome, bind_score, score, score_assets, train
 from warehouse.contracts import DOCUMENTS, content_hash, doc_id
 from warehouse.curation import load_score
-from warehouse.datasets import export, load_recipe
+from warehouse.datasets import Basis, export, load_recipe
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.models import load_models
 from warehouse.project import Project, builtin_folder, load, prepare
@@ -216,9 +216,10 @@ def test_a_model_of_a_release_names_it_and_waits_while_it_is_not_there(memory_fo
     with connect() as con:
         attach_repository(con, [documents])
         release = export(
-            load_recipe(project.folder / "good.yaml"), con=con, snapshot_documents=documents, datasets=project.datasets,
-            inputs=[("documents", 0)], checks=[], model_fingerprints={}, created_at=NOW, run_id="r",
-        )  # fmt: skip
+            load_recipe(project.folder / "good.yaml"),
+            Basis(con, {"documents": 0}, [], {}, project.datasets, NOW, "r"),
+            snapshot_documents=documents,
+        )
     row = trained(project, stated).row
     assert json.loads(row["inputs"]) == {"documents": 0, "good@1": release.id}
     scored(project)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from warehouse.datasets import DatasetRecipe, Manifest, run_select, selected
 from warehouse.errors import RecipeError
 from warehouse.project import Project
-from warehouse.publish import Published, connect_current, connect_generation, generations, made_of
+from warehouse.publish import connect_current, connect_file, generation_of, generations
 from warehouse.query import Connection, fetch_all, relations
 from warehouse.repository import Repository, keyed_hash
 
@@ -56,20 +56,14 @@ class Asked:
 @contextmanager
 def selected_from(project: Project, env: str, manifest: Manifest, *, or_current: bool) -> Iterator[Asked]:
     """The snapshot that a release was selected from; where it is gone the current one, or none."""
-    found = _generation(project, env, manifest)
+    found = generation_of(project.published, env, manifest.inputs, manifest.model_fingerprints)
     with ExitStack() as stack:
         if found is not None:
-            yield Asked(stack.enter_context(connect_generation(found)), True)
+            yield Asked(stack.enter_context(connect_file(found.path, root=project.root)), True)
         elif or_current and generations(project.published, env):
             yield Asked(stack.enter_context(connect_current(project.published, env)), False)
         else:
             yield Asked(None, False)
-
-
-def _generation(project: Project, env: str, manifest: Manifest) -> Published | None:
-    """The newest generation of the release's table versions and models."""
-    wanted = dict(manifest.inputs), dict(manifest.model_fingerprints)
-    return next((each for each in reversed(generations(project.published, env)) if made_of(each) == wanted), None)
 
 
 def absences(asked: Asked, project: Project, recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Why]:

@@ -9,6 +9,7 @@ import click
 
 from warehouse.cli import place, table
 from warehouse.cli.holding import Asked, say_holding
+from warehouse.cli.runs import reselected
 from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,31 +20,55 @@ if TYPE_CHECKING:
 SHOWN = 20  # objects of a traced row
 
 
-@click.command("verify")
+STORED, SELECT = "stored", "select"
+
+
+class _Verify(click.Command):
+    """``--rebuild`` alone takes no value, so that the release may follow it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"--rebuild={STORED}" if each == "--rebuild" else each for each in args])
+
+
+@click.command("verify", cls=_Verify)
 @click.argument("release", metavar="NAME[@V]|PATH")
-@click.option("--rebuild", is_flag=True, help="Also make it again from the stored texts and compare every byte.")
+@click.option(
+    "--rebuild",
+    type=click.Choice([STORED, SELECT]),
+    metavar="[=select]",
+    help="Also make it again from the stored texts, =select from what it was selected from, and compare every byte.",
+)
 @click.option("--key", type=click.Path(path_type=Path), metavar="PEM", help="Public key that must have signed it.")
 @place.as_json
 @place.placed
-def verify_verb(release: str, rebuild: bool, key: Path | None, json_: bool) -> None:
-    """Every hash of a release; with --rebuild every byte, made again.
+def verify_verb(release: str, rebuild: str | None, key: Path | None, json_: bool) -> None:
+    """Every hash of a release; with --rebuild every byte, made again, with =select the selection too.
 
     \b
     Example:
       warehouse verify example@1 --rebuild
+      warehouse verify example@1 --rebuild=select
     """
     from warehouse.datasets import verify
 
     path = folder_of(release)
     found = verify(path, key=key)
-    again = _rebuilt(path) if rebuild else None
+    again = _rebuilt(path) if rebuild == STORED else None
+    selected = reselected(path) if rebuild == SELECT else None
     if json_:
-        return place.print_json({"verified": found, "rebuilt": again})
+        return place.print_json({"verified": found, "rebuilt": again, "reselected": selected})
     click.echo(f"{path}: {found.files} files, {table.size(found.bytes)}, every hash is right; id {found.id}")
     if key:
         click.echo(f"signed by {key}")
     if again:
         click.echo(f"made again: {again.files} files, {table.size(again.bytes)}, every byte is the same")
+    if selected:
+        origin = f"generation {selected.generation}" if selected.generation else "its models, built on its tables again"
+        same = selected.same
+        click.echo(
+            f"selected again from {origin}: {same.files} files, {table.size(same.bytes)}, every byte is the same"
+        )
+    return None
 
 
 def folder_of(release: str) -> Path:

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ from warehouse.cli.failures import close_match
 from warehouse.errors import CheckFailed, UsageError, WarehouseError
 
 if TYPE_CHECKING:
+    from pipelines.reselect import Reselected
     from pipelines.run import Materialised, Outcome
     from warehouse.project import Project
 
@@ -85,6 +87,13 @@ def retry_rejects(project: Project, source: str) -> None:
     _say_ingested(source, outcome)
     counts = next(asset.metadata for asset in outcome.assets if asset.name == f"sources/{source}")
     click.echo(f"rejects that were read now: {counts.get('rejects_read_now', 0):,}")
+
+
+def reselected(release: Path) -> Reselected:
+    """Select again what the release in a folder was selected from, and compare every byte."""
+    from pipelines.reselect import reselect
+
+    return reselect(place.project(), release, env=place.environment())
 
 
 @click.command("run")

@@ -2,21 +2,21 @@
 
     recipe -> select -> leave out -> freeze -> mix -> tokenise and pack each shard -> describe -> one rename
 
-``export``, ``export_chat`` and ``export_table`` make one, ``verify`` and ``rebuild`` check one, ``trace`` leads from a
-sample to its documents and ``holding`` back, and ``list_releases`` and ``resolve`` find them. ``warehouse.loader``
-reads them.
+``export``, ``export_chat`` and ``export_table`` make one of a ``Basis``, ``verify``, ``rebuild`` and ``verify_same``
+check one, ``trace`` leads from a sample to its documents and ``holding`` back, and ``list_releases`` and ``resolve``
+find them. ``warehouse.loader`` reads them.
 """
 
 from warehouse.datasets.chat import export_chat
 from warehouse.datasets.conversations import selected
 from warehouse.datasets.decontamination import Overlap
 from warehouse.datasets.holding import Piece, holding
-from warehouse.datasets.integrity import Verified, rebuild, verify
+from warehouse.datasets.integrity import Verified, rebuild, verify, verify_same
 from warehouse.datasets.kinds import load_recipe
 from warehouse.datasets.lineage import Segment, trace, vocabulary_of
 from warehouse.datasets.mixture import Mixture
 from warehouse.datasets.recipe import Chat, DatasetRecipe, Given, Train
-from warehouse.datasets.release import Release, export
+from warehouse.datasets.release import Basis, Release, export
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.selection import run_select
 from warehouse.datasets.shelf import Listed, list_releases, named, resolve, revoke, versions_of
@@ -26,6 +26,7 @@ from warehouse.manifest import Manifest, TableManifest, read_any, read_manifest
 
 __all__ = [
     "DOCUMENTS",
+    "Basis",
     "Chat",
     "DatasetRecipe",
     "Given",
@@ -57,6 +58,7 @@ __all__ = [
     "selected",
     "trace",
     "verify",
+    "verify_same",
     "versions_of",
     "vocabulary_of",
 ]

@@ -28,7 +28,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 def describe(
     made: Rendered,
     *,
-    inputs: Sequence[tuple[str, int]],
+    inputs: Mapping[str, int],
     checks: Sequence[Check],
     model_fingerprints: Mapping[str, str],
     contamination: Mapping[str, Any] = NOTHING,
@@ -53,7 +53,7 @@ def describe(
         documents=made.documents.num_rows,
         synthetic_share=round(synthetic_share(made.documents), 6),
         composition={name: _composition(made.documents, name) for name in DIMENSIONS},
-        inputs=dict(sorted(inputs)),
+        inputs=dict(sorted(inputs.items())),
         model_fingerprints=dict(sorted(model_fingerprints.items())),
         checks=summary(checks),
         pii=masks.summary(made.recipe, made.documents),

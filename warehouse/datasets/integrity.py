@@ -1,4 +1,4 @@
-"""Whether a release is what it says: every hash, or made again and compared byte for byte."""
+"""Whether a release is what it says: every hash, or made or selected again and compared byte for byte."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from warehouse.manifest import (
     BLOCK_BYTES,
     CARDS,
     NAME,
+    AnyManifest,
     FileEntry,
     TableManifest,
     check_file,
@@ -83,9 +84,40 @@ def rebuild(
             _render_rows(path, manifest, Path(folder))
         else:
             _render_tokens(path, documents, Path(folder), processes=processes, batch_rows=batch_rows, progress=progress)
-        content = [entry for entry in manifest.files.values() if entry.path not in CARDS]
-        for entry in content:
-            _compare(path, Path(folder), entry)
+        return _same(path, Path(folder), manifest)
+
+
+def verify_same(path: Path, again: Path) -> Verified:
+    """Compare a release with one that was selected again by the same recipe, each byte of what its id covers.
+
+    Raises IntegrityError that says what is selected otherwise, or names the first byte that differs.
+    """
+    manifest = read_any(path)
+    held, came = _selected(path, manifest), _selected(again, read_any(again))
+    if held != came:
+        more, fewer = sorted(came - held), sorted(held - came)
+        raise IntegrityError(
+            f"the select gives {len(more):,} more and {len(fewer):,} fewer than were released, "
+            f"such as {', '.join([*more, *fewer][:3])}",
+            allowed="the same selection",
+            do="look whether it depends on chance or the day (random(), now(), LIMIT without ORDER BY), "
+            "or whether the code changed since (manifest.json, code)",
+        )
+    return _same(path, again, manifest)
+
+
+def _selected(path: Path, manifest: AnyManifest) -> set[str]:
+    """Names of all documents or conversations, or keys of all rows."""
+    if not isinstance(manifest, TableManifest):
+        return set(pq.read_table(path / DOCUMENTS, columns=["doc_id"])["doc_id"].to_pylist())
+    keys = read_rows(path, manifest).select(list(manifest.key)).to_pylist()
+    return {" ".join(map(str, key.values())) for key in keys}
+
+
+def _same(path: Path, folder: Path, manifest: AnyManifest) -> Verified:
+    content = [entry for entry in manifest.files.values() if entry.path not in CARDS]
+    for entry in content:
+        _compare(path, folder, entry)
     return _verified(path, manifest.id, content)
 
 
@@ -112,6 +144,8 @@ def _verified(path: Path, identity: str, files: list[FileEntry]) -> Verified:
 
 
 def _compare(path: Path, folder: Path, entry: FileEntry) -> None:
+    if not (folder / entry.path).is_file():
+        raise IntegrityError(f"{entry.path} is not made again", allowed="the same files", path=entry.path)
     again = hash_file(folder, entry.path)
     if again.sha256 == entry.sha256:
         return

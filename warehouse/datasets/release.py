@@ -54,8 +54,28 @@ class Release(Generic[Kind]):
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What releases are made from, and where they go.
+
+    con: a connection to a published snapshot; inputs: its tables with their Delta versions; checks: that it passed;
+    datasets: the folder of all data sets; at: what energy is counted at in run.json, which None leaves out;
+    signing_key: PEM file of the private key that signs the manifest.
+    """
+
+    con: query.Connection
+    inputs: Mapping[str, int]
+    checks: Sequence[Check]
+    model_fingerprints: Mapping[str, str]
+    datasets: Path
+    created_at: datetime
+    run_id: str
+    at: Rate | None = None
+    signing_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Draft(Generic[Kind]):
-    """A release whose content files are written: its manifest, the texts of CARDS, and what run.json will say."""
+    """A release whose content files are written: its manifest, the texts of CARDS, and what run.json will say more."""
 
     manifest: Kind
     cards: Mapping[str, str]
@@ -64,33 +84,23 @@ class Draft(Generic[Kind]):
 
 def export(
     recipe: DatasetRecipe,
+    basis: Basis,
     *,
-    con: query.Connection,
     snapshot_documents: Snapshot,
-    inputs: Sequence[tuple[str, int]],
-    datasets: Path,
-    created_at: datetime,
-    run_id: str,
-    checks: Sequence[Check],
-    model_fingerprints: Mapping[str, str],
-    at: Rate | None = None,
+    snapshot_pii: Snapshot | None = None,
+    overlap: Overlap | None = None,
     processes: int = 1,
     batch_rows: int = 4096,
     progress: Progress | None = None,
-    snapshot_pii: Snapshot | None = None,
-    overlap: Overlap | None = None,
-    signing_key: Path | None = None,
 ) -> Release[Manifest]:
-    """Make a release of ``recipe`` from the published snapshot ``con`` and the pinned documents.
+    """Make a release of ``recipe`` from a published snapshot and the documents that it pins.
 
-    at: what its energy is counted at in run.json; None leaves it out.
     snapshot_pii: the pinned spans of personal data, where the recipe masks some; overlap: with benchmarks, where it
-    keeps them out; signing_key: PEM file of the private key that signs the manifest.
-    Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is refused, NotFound
-    for documents that the pinned tables lack, Busy while another process exports this data set, StorageFull.
+    keeps them out. Raises CheckFailed for a failed check or too much synthetic text, RecipeError for a select that is
+    refused, NotFound for documents that the pinned tables lack, Busy while another process exports this data set,
+    StorageFull.
     """
-    refuse_failed(checks)
-    before = time.perf_counter(), cpu_seconds()
+    con, home = basis.con, basis.datasets / recipe.name
 
     def make(folder: Path) -> Draft[Manifest]:
         search = overlap.search() if overlap and recipe.lines and recipe.contamination else None
@@ -108,14 +118,14 @@ def export(
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
-            earlier=earlier_of(datasets / recipe.name),
+            earlier=earlier_of(home),
             vocabulary=mixed.vocabulary,
         )
         manifest = describe(
             made,
-            inputs=inputs,
-            checks=checks,
-            model_fingerprints=model_fingerprints,
+            inputs=basis.inputs,
+            checks=basis.checks,
+            model_fingerprints=basis.model_fingerprints,
             contamination=cleaned.verdict,
             lines=edited.verdict,
             timing=timing.summary(recipe, cleaned.selection.num_rows, frozen.num_rows),
@@ -123,10 +133,9 @@ def export(
         )
         counted = {"count_cpu_s": round(mixed.cpu_s, 3)} if mixed.groups else {}
         run = {**rendering_facts(made, batch_rows=batch_rows, processes=processes), **counted}
-        facts = run_facts(before, created_at=created_at, run_id=run_id, at=at)
-        return Draft(manifest, cards(manifest, recipe, made.documents), {**facts, **run})
+        return Draft(manifest, cards(manifest, recipe, made.documents), run)
 
-    return shelve(datasets / recipe.name, make, signing_key)
+    return shelve(basis, recipe.name, make)
 
 
 def earlier_of(home: Path) -> Path | None:
@@ -136,12 +145,15 @@ def earlier_of(home: Path) -> Path | None:
     return there.path if there and all((there.path / name).is_file() for name in there.manifest.files) else None
 
 
-def shelve(home: Path, make: Callable[[Path], Draft[Kind]], signing_key: Path | None) -> Release[Kind]:
-    """What ``make`` writes into an empty folder, shown as the next version of ``home``; a live equal one stays alone.
+def shelve(basis: Basis, name: str, make: Callable[[Path], Draft[Kind]]) -> Release[Kind]:
+    """What ``make`` writes into an empty folder, shown as the next version of ``name``; a live equal one stays alone.
     Either is signed where there is a key.
 
-    Raises Busy while another process exports this data set, StorageFull.
+    Raises CheckFailed unless every check held, Busy while another process exports this data set, StorageFull.
     """
+    _refuse_failed(basis.checks)
+    home, signing_key = basis.datasets / name, basis.signing_key
+    before = time.perf_counter(), cpu_seconds()
     if signing_key is not None:
         signature.sign(b"", signing_key)  # a key that cannot sign is told before the work
     with shelf.building(home) as folder:
@@ -149,15 +161,16 @@ def shelve(home: Path, make: Callable[[Path], Draft[Kind]], signing_key: Path | 
         for there in shelf.versions_of(home):
             if there.state == "live" and there.id == draft.manifest.id:
                 shelf.sign(there.path, signing_key)
-                return Release(home.name, there.version, there.path, cast("Kind", there.manifest), False, there.run)
+                return Release(name, there.version, there.path, cast("Kind", there.manifest), False, there.run)
         manifest = _seal(draft, folder)
-        (folder / shelf.RUN).write_text(json.dumps(draft.run, indent=1) + "\n", "utf-8")
+        run = {**_run_facts(before, basis), **draft.run}
+        (folder / shelf.RUN).write_text(json.dumps(run, indent=1) + "\n", "utf-8")
         shelf.sign(folder, signing_key)
         version = shelf.place(folder, home)
-    return Release(home.name, version, home / str(version), manifest, True, draft.run)
+    return Release(name, version, home / str(version), manifest, True, run)
 
 
-def refuse_failed(checks: Sequence[Check]) -> None:
+def _refuse_failed(checks: Sequence[Check]) -> None:
     """Raise CheckFailed, naming the first, unless every check held."""
     failed = [check for check in checks if not check.success]
     if failed:
@@ -181,15 +194,15 @@ def _seal(draft: Draft[Kind], folder: Path) -> Kind:
     return sealed
 
 
-def run_facts(before: tuple[float, float], *, created_at: datetime, run_id: str, at: Rate | None) -> dict[str, Any]:
+def _run_facts(before: tuple[float, float], basis: Basis) -> dict[str, Any]:
     """What differs from run to run: time, cost and energy since ``before`` (wall, CPU seconds), and where it ran."""
     cpu_s = round(cpu_seconds() - before[1], 3)
     return {
-        "created_at": created_at.isoformat(),
-        "run_id": run_id,
+        "created_at": basis.created_at.isoformat(),
+        "run_id": basis.run_id,
         "wall_s": round(time.perf_counter() - before[0], 3),
         "cpu_s": cpu_s,
-        **(asdict(at.used(cpu_s)) if at else {}),
+        **(asdict(basis.at.used(cpu_s)) if basis.at else {}),
         "exporter_pid": os.getpid(),
         "python": platform.python_version(),
         "machine": platform.machine(),

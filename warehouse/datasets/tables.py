@@ -9,10 +9,8 @@ of all), so one row less changes one shard. Lost: the whole selection is held in
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,11 +22,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from warehouse import __version__, query
-from warehouse.contracts import Check, digest
+from warehouse.contracts import digest
 from warehouse.datasets import samples
 from warehouse.datasets.description import content_files, summary
 from warehouse.datasets.lineage import locate
-from warehouse.datasets.release import Draft, Release, cpu_seconds, refuse_failed, run_facts, shelve
+from warehouse.datasets.release import Basis, Draft, Release, shelve
 from warehouse.datasets.rows import encode, layout, releasable
 from warehouse.datasets.selection import hashes, run_select, split_of
 from warehouse.datasets.shards import write_parquet
@@ -36,7 +34,6 @@ from warehouse.datasets.table_card import table_cards
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
 from warehouse.datasets.targets import RowTask, SampleTask, write_row_targets, write_sample_targets
 from warehouse.datasets.timing import cut
-from warehouse.energy import Rate
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.manifest import (
     SAMPLES,
@@ -75,37 +72,26 @@ class TableRendered:
 
 def export_table(
     recipe: TableRecipe,
+    basis: Basis,
     *,
-    con: query.Connection,
-    inputs: Sequence[tuple[str, int]],
-    datasets: Path,
-    created_at: datetime,
-    run_id: str,
-    checks: Sequence[Check],
-    model_fingerprints: Mapping[str, str],
-    at: Rate | None = None,
     attached: Mapping[str, str] | None = None,
     drawn: Collection[str] = (),
     licences: Mapping[str, str] | None = None,
-    signing_key: Path | None = None,
 ) -> Release[TableManifest]:
-    """Make a release of the rows that ``recipe`` selects from ``con``.
+    """Make a release of the rows that ``recipe`` selects.
 
     attached: further files of its folder recipe/, name to text (the definitions of feature sets). drawn: tables of
     synthetic rows that the SELECT reads, which it must then mark. licences: what the recipes of the sources that it
-    reads state, by name. at, signing_key, and what it raises: as ``export``.
+    reads state, by name. What it raises: as ``export``.
     """
-    refuse_failed(checks)
-    before = time.perf_counter(), cpu_seconds()
 
     def make(folder: Path) -> Draft[TableManifest]:
-        rows = select_rows(recipe, con, drawn=drawn)
+        rows = select_rows(recipe, basis.con, drawn=drawn)
         made = render_table(recipe, rows, folder=folder, attached=attached or {})
-        manifest = replace(_described(recipe, made, inputs, checks, model_fingerprints), licences=dict(licences or {}))
-        run = run_facts(before, created_at=created_at, run_id=run_id, at=at)
-        return Draft(manifest, table_cards(manifest, recipe, rows), run)
+        manifest = replace(_described(recipe, made, basis), licences=dict(licences or {}))
+        return Draft(manifest, table_cards(manifest, recipe, rows), {})
 
-    return shelve(datasets / recipe.name, make, signing_key)
+    return shelve(basis, recipe.name, make)
 
 
 def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection[str] = ()) -> pa.Table:
@@ -283,13 +269,7 @@ def _span(recipe: TableRecipe, rows: pa.Table) -> tuple[str | None, str | None]:
     return first, last
 
 
-def _described(
-    recipe: TableRecipe,
-    made: TableRendered,
-    inputs: Sequence[tuple[str, int]],
-    checks: Sequence[Check],
-    model_fingerprints: Mapping[str, str],
-) -> TableManifest:
+def _described(recipe: TableRecipe, made: TableRendered, basis: Basis) -> TableManifest:
     files = content_files(made.folder)
     return TableManifest(
         schema_version=SCHEMA_VERSION,
@@ -305,9 +285,9 @@ def _described(
         seed=recipe.seed,
         splits=made.splits,
         synthetic_share=made.synthetic_share,
-        inputs=dict(sorted(inputs)),
-        model_fingerprints=dict(sorted(model_fingerprints.items())),
-        checks=summary(checks),
+        inputs=dict(sorted(basis.inputs.items())),
+        model_fingerprints=dict(sorted(basis.model_fingerprints.items())),
+        checks=summary(basis.checks),
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
         code={"warehouse": __version__, "pyarrow": pa.__version__},
         files=files,

@@ -1,7 +1,7 @@
 """What analysts read: immutable database files, switched whole, readable while the pipeline writes."""
 
-from warehouse.publish.meta import checks, snapshots
-from warehouse.publish.reading import connect_current, connect_generation, made_of, only_reads
+from warehouse.publish.meta import checks, snapshots, write_meta
+from warehouse.publish.reading import connect_current, connect_file, generation_of, only_reads
 from warehouse.publish.switching import (
     CURRENT,
     KEEP,
@@ -24,11 +24,11 @@ __all__ = [
     "building",
     "checks",
     "connect_current",
-    "connect_generation",
+    "connect_file",
     "current",
     "discard",
+    "generation_of",
     "generations",
-    "made_of",
     "only_reads",
     "pinned",
     "publish",
@@ -36,4 +36,5 @@ __all__ = [
     "remove_before",
     "snapshots",
     "storage_errors",
+    "write_meta",
 ]

@@ -13,7 +13,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from warehouse import mirror, query
 from warehouse.contracts import Snapshot
 from warehouse.errors import FormatError, NotFound, UsageError
 from warehouse.publish.meta import MACROS, snapshots
-from warehouse.publish.switching import Published, current
+from warehouse.publish.switching import Published, current, generations
 
 ATTACHED = "wh"
 _TRIES = 20
@@ -77,34 +77,65 @@ def connect_current(
     file is attached as ``wh``, read-only and the default (a cursor() of the connection must say USE wh again). Raises
     NotFound where nothing is published, FormatError where the file is of another DuckDB.
     """
-    return _reading(lambda con: _attached(con, published, env), threads=threads, memory_limit=memory_limit, also=also)
+    return _reading(
+        lambda con: _attached(con, published, env),
+        published.parent,
+        threads=threads,
+        memory_limit=memory_limit,
+        also=also,
+    )
 
 
-def connect_generation(generation: Published) -> query.Connection:
-    """As ``connect_current``, of one generation that is kept. Raises NotFound where it was deleted meanwhile."""
-    return _reading(lambda con: _opened(con, generation))
+def connect_file(
+    path: Path, *, root: Path, memory_limit: str | None = None, also: Sequence[Snapshot] = ()
+) -> query.Connection:
+    """As ``connect_current``, of one generation that is kept, or of a file that was built and is never switched in.
+
+    root: the data root. Raises NotFound where it is not there, or was deleted meanwhile.
+    """
+    return _reading(lambda con: _opened(con, path), root, memory_limit=memory_limit, also=also)
 
 
-def made_of(generation: Published) -> tuple[dict[str, int], dict[str, str]]:
-    """The tables of a generation with their Delta versions, and its models with their fingerprints."""
+def generation_of(
+    published: Path,
+    env: str,
+    inputs: Mapping[str, int],
+    fingerprints: Mapping[str, str],
+    *,
+    beside: Collection[str] = (),
+) -> Published | None:
+    """The newest generation kept that was made from these versions of tables by these models; None where none is.
+
+    beside: tables of which the version does not count, as they are read beside the snapshot.
+    """
+    wanted = inputs.keys() - set(beside)
+    for each in reversed(generations(published, env)):
+        tables, models = _made_of(each.path)
+        held = tables.keys() - set(beside)
+        if held == wanted and all(tables[name] == inputs[name] for name in wanted) and models == dict(fingerprints):
+            return each
+    return None
+
+
+def _made_of(path: Path) -> tuple[dict[str, int], dict[str, str]]:
+    """The tables of a published file with their Delta versions, and its models with their fingerprints."""
     with query.connect() as con:
-        _opened(con, generation)
-        inputs = query.fetch_all(con, "SELECT table_name, version FROM meta.inputs")
-        return dict(inputs), dict(
-            query.fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL")
-        )
+        _opened(con, path)
+        tables = dict(query.fetch_all(con, "SELECT table_name, version FROM meta.inputs"))
+        models = dict(query.fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
+        return tables, models
 
 
-def _opened(con: query.Connection, generation: Published) -> Published:
+def _opened(con: query.Connection, path: Path) -> None:
     try:
-        query.attach_file(con, mirror.fetch(generation.path), ATTACHED)
+        query.attach_file(con, mirror.fetch(path), ATTACHED)
     except query.Error:
-        raise NotFound(f"{generation.path} is no longer there or cannot be opened") from None
-    return generation
+        raise NotFound(f"{path} is no longer there or cannot be opened") from None
 
 
 def _reading(
-    attached: Callable[[query.Connection], Published],
+    attached: Callable[[query.Connection], None],
+    root: Path,
     *,
     threads: int | None = None,
     memory_limit: str | None = None,
@@ -112,8 +143,8 @@ def _reading(
 ) -> query.Connection:
     con = query.connect(threads=threads, memory_limit=memory_limit)
     try:
-        found = attached(con)
-        pinned = [*snapshots(con, found.path.parent.parent.parent), *also]
+        attached(con)
+        pinned = [*snapshots(con, root), *also]
         query.attach_repository(con, pinned)
         con.execute(f"SET temp_directory = {query.literal(_spill_folder())}")
         query.lock_down(con, [name for snapshot in pinned for name in snapshot.files])
@@ -131,13 +162,13 @@ def _spill_folder() -> str:
     return f"{tempfile.gettempdir()}/warehouse-spill-{os.getpid()}-{secrets.token_hex(8)}"
 
 
-def _attached(con: query.Connection, published: Path, env: str) -> Published:
+def _attached(con: query.Connection, published: Path, env: str) -> None:
     """Attach the current file; again if publishers replaced and deleted it between reading its name and opening it."""
     for _ in range(_TRIES):
         found = current(published, env)
         try:
             query.attach_file(con, found.path, ATTACHED)
-            return found
+            return
         except query.Error as error:
             if found.path.exists():
                 said = str(error).partition("\n")[0]
