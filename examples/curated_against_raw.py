@@ -1,7 +1,7 @@
 """Does curation help? The same GPT on as many tokens of two releases, measured on text that neither trained on.
 
-    warehouse export demo_raw && warehouse export demo_unseen
-    cd .warehouse/datasets && python ../../examples/curated_against_raw.py demo_corpus/1 demo_raw/1 demo_unseen/1
+    warehouse export demo_small && warehouse export demo_raw && warehouse export demo_unseen
+    cd .warehouse/datasets && python ../../examples/curated_against_raw.py demo_small/1 demo_raw/1 demo_unseen/1
 
 raw holds the same documents without the rules. Unseen is the validation split of a release that takes one document of
 each cluster of near duplicates, whatever the rules say of it: clusters are dealt to splits by name, share and seed, so

@@ -1,6 +1,6 @@
 """Train a small GPT in PyTorch on a release: bits per byte of text that it never saw, before and after.
 
-    python examples/train_gpt.py .warehouse/datasets/demo_corpus/1
+    python examples/train_gpt.py .warehouse/datasets/demo_small/1
 
 The environment is that of ``make test-frameworks``. Measured figures: docs/training.md.
 """

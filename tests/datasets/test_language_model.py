@@ -40,7 +40,7 @@ def test_training_lowers_bits_per_byte_and_repeats_exactly(
     assert model.train(made[1].path, steps=1, seed=2).after != first.after
 
 
-def test_a_model_that_knows_nothing_costs_log2_of_the_vocabulary_a_token_over_all_text_bytes(
+def test_a_model_that_knows_nothing_costs_log2_of_the_choices_a_token_over_all_text_bytes(
     model: ModuleType, made: tuple[Any, Release], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model, "HELD_OUT", 1 << 40)
@@ -50,7 +50,11 @@ def test_a_model_that_knows_nothing_costs_log2_of_the_vocabulary_a_token_over_al
     measured = list(model.held_out_tokens(made[1].path, "validation"))
     assert sum(targets.size for _, targets in measured) == split.tokens
     bytes_of = model.byte_lengths(made[1].path, manifest, "validation")
-    expected = split.tokens * math.log2(manifest.vocab_size) / split.text_bytes
+    classes = -(-manifest.vocab_size // model.CLASS)
+    sizes = [min(model.CLASS, manifest.vocab_size - first) for first in range(0, manifest.vocab_size, model.CLASS)]
+    costs = [math.log2(classes * sizes[token // model.CLASS]) for _, targets in measured for token in targets]
+    assert classes > 1 and len(costs) == split.tokens
+    expected = sum(costs) / split.text_bytes
     assert model.bits_per_byte(nothing, measured, bytes_of) == pytest.approx(expected)
 
 
@@ -58,6 +62,7 @@ def test_the_gradients_are_those_of_the_loss(model: ModuleType, monkeypatch: pyt
     """Against central differences of the loss in double precision."""
     monkeypatch.setattr(model, "WIDTH", 3)
     monkeypatch.setattr(model, "HIDDEN", 5)
+    monkeypatch.setattr(model, "CLASS", 4)
     chance = np.random.default_rng(0)
     weights = {name: value.astype(np.float64) for name, value in model.initial(11, 0).items()}
     contexts, targets = chance.integers(0, 11, (20, model.CONTEXT)), chance.integers(0, 11, 20)
