@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,10 +34,13 @@ def write_release(
     name: str = "made",
     pad: int = 1,
     sources: tuple[str, ...] = (),
+    pieces: Callable[[int], Sequence[int]] = lambda _: (5,),
+    masked: bool = False,
 ) -> Path:
-    """Shards of ``sizes`` samples; sample i holds i in its first two tokens and pieces of 5 and length - 5 tokens.
+    """Shards of ``sizes`` samples; sample i holds i in its first two tokens.
 
-    sources: where there are any, the first piece of sample i is of number i mod their count, the second is none.
+    pieces: lengths of all pieces of sample i but the last; sources: where there are any, piece k of sample i is of
+    number i + k mod their count, and the last is none; masked: every shard has a mask, of random bits.
     """
     folder.mkdir(parents=True)
     shards, files, number = [], {}, 0
@@ -45,17 +49,24 @@ def write_release(
         rows = np.arange(size * length, dtype="<u2").reshape(size, length) % 251
         rows[:, 0], rows[:, 1] = divmod(np.arange(number, number + size), 1 << 16)
         (folder / f"{stem}.bin").write_bytes(rows.astype("<u2").tobytes())
-        lengths = np.tile(np.array([5, length - 5], "<i4"), size)
+        ends = [(*before, length - sum(before)) for before in map(pieces, range(number, number + size))]
+        counts = np.array([len(each) for each in ends], "<i8")
+        lengths = np.array([each for sample in ends for each in sample], "<i4")
         pointers = (np.cumsum(lengths) - lengths).astype("<i8") * 2
-        header = b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 8, 2 * size, size + 1)
-        firsts = np.arange(0, 2 * size + 1, 2, dtype="<i8")
+        firsts = np.concatenate([[0], np.cumsum(counts)]).astype("<i8")
+        header = b"MMIDIDX\0\0" + struct.pack("<QBQQ", 1, 8, lengths.size, size + 1)
         (folder / f"{stem}.idx").write_bytes(header + lengths.tobytes() + pointers.tobytes() + firsts.tobytes())
         made = Shard(f"{stem}.bin", f"{stem}.idx", "none", size, size * length, 0, 0)
         if sources:
-            ids = np.full((size, 2), 0xFFFF, "<u2")
-            ids[:, 0] = np.arange(number, number + size) % len(sources)
-            (folder / f"{stem}.sources").write_bytes(ids.tobytes())
+            ids = np.arange(lengths.size) + np.repeat(np.arange(number, number + size) - firsts[:-1], counts)
+            ids %= len(sources)
+            ids[firsts[1:] - 1] = 0xFFFF
+            (folder / f"{stem}.sources").write_bytes(ids.astype("<u2").tobytes())
             made = replace(made, sources=f"{stem}.sources")
+        if masked:
+            bits = np.random.default_rng(shard).integers(0, 256, (size, -(-length // 8)), np.uint8)
+            (folder / f"{stem}.mask").write_bytes(bits.tobytes())
+            made = replace(made, mask=f"{stem}.mask")
         files |= {path: hash_file(folder, path) for path in made.loaded}
         shards.append(made)
         number += size

@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from warehouse.datasets import Chat, Given, Manifest, Release, rebuild, trace, verify
 from warehouse.errors import CheckFailed, IntegrityError, RecipeError
-from warehouse.loader import Loader, Mixture, Source, pull
+from warehouse.loader import Loader, Mixture, Source, StreamingLoader, pull
 from warehouse.manifest import CARDS
 
 Rows = list[dict[str, Any]]
@@ -142,7 +142,7 @@ def test_a_conversation_less_changes_one_shard_and_another_template_all(
     assert moved.manifest.sources == ("other",) and moved.run["reused_shards"] < len(shards)
 
 
-def masks(loader: Loader | Mixture) -> Iterator[tuple[int, int, list[bool]]]:
+def masks(loader: Loader | Mixture | StreamingLoader) -> Iterator[tuple[int, int, list[bool]]]:
     """Of the next 300 batches or the epoch."""
     for batch in islice(loader.batches(loss_mask=True), 300):
         assert batch.loss_mask is not None
@@ -159,13 +159,11 @@ def stored(release: Made, split: str = "train") -> list[list[bool]]:
 
 
 def test_a_loader_gives_the_mask_that_is_stored(made: Made, tmp_path: Path, chats: Rows) -> None:
-    expected = stored(made)
-    found = {sample: mask for _, sample, mask in masks(Loader(made.path, batch=2, drop_last=False))}
-    assert [found[sample] for sample in range(len(expected))] == expected
-    odd = export(tmp_path, chats, replace(RECIPE, sequence_length=250))
-    expected = stored(odd)
-    found = {sample: mask for _, sample, mask in masks(Loader(odd.path, batch=2, drop_last=False))}
-    assert [found[sample] for sample in range(len(expected))] == expected
+    for release in (made, export(tmp_path, chats, replace(RECIPE, sequence_length=250))):
+        expected = stored(release)
+        for kind in (Loader, StreamingLoader):
+            found = {sample: mask for _, sample, mask in masks(kind(release.path, batch=2, drop_last=False))}
+            assert [found[sample] for sample in range(len(expected))] == expected
 
 
 def test_in_a_mixture_documents_are_learnt_whole_and_conversations_where_they_say(

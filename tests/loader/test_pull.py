@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +20,7 @@ from file_server import Fault, FileServer, files_served
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from killing import with_tests
+from streams import LENGTH
 from written_release import write_release, write_rows
 
 from warehouse.errors import (
@@ -38,36 +38,6 @@ from warehouse.loader import origin as origins
 from warehouse.loader import pulling as pulls
 from warehouse.loader.pulling import offered, pull
 from warehouse.manifest import BLOCK_BYTES, check_file, content_id, decode, encode, read_any, read_manifest, seal
-
-LENGTH = 1 << 14
-"""Tokens of a sample: 32 of them are a block."""
-SIZES = (96, 0, 33, 64)
-"""Samples of each shard: of 3, 0, 1 and a bit, and 2 blocks."""
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(origins, "WAIT_S", 0.001)
-    monkeypatch.setattr(origins, "LONGEST_WAIT_S", 0.01)
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """``<datasets>/made/1``: a release of several blocks a shard, and files in folders."""
-    return write_release(tmp_path_factory.mktemp("datasets") / "made" / "1", SIZES, length=LENGTH)
-
-
-@pytest.fixture
-def datasets(large: Path, tmp_path: Path) -> Path:
-    """The same on a shelf that a test may change."""
-    shutil.copytree(large.parent, tmp_path / "datasets" / "made")
-    return tmp_path / "datasets"
-
-
-@pytest.fixture
-def server(datasets: Path) -> Iterator[FileServer]:
-    with files_served(datasets) as found:
-        yield found
 
 
 def contents(folder: Path) -> dict[str, bytes]:

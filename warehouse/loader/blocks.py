@@ -1,6 +1,7 @@
 """Blocks of a release by file and number: from a disk that keeps some of them, else from its origin; all checked.
 
-The disk keeps a fixed choice, as many as it may: first the indexes, then runs in a permuted order. Every epoch needs
+The disk keeps a fixed choice, as many as it may: first what lies beside
+the samples, then runs in a permuted order. Every epoch needs
 every run once, in another order, so a cache that let the oldest go would lose each before it is needed again; this one
 has its share of every epoch. Blocks lie where they lie in the release's own files, sparse ones; the hash tells a block
 from a hole, so a kill leaves nothing to mend, and ranks of a machine share a folder without asking each other.
@@ -9,10 +10,9 @@ from a hole, so a kill leaves nothing to mend, and ranks of a machine share a fo
 from __future__ import annotations
 
 import os
-import struct
 import threading
 from collections.abc import Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,17 +20,11 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from warehouse.errors import FormatError, WarehouseError
 from warehouse.loader.arriving import Arrivals, consecutive, length
 from warehouse.loader.permutation import permuted
 from warehouse.loader.pulling import room
-from warehouse.loader.shards import HEADER, Boundaries
 from warehouse.loader.windows import Runs
 from warehouse.manifest import BLOCK_BYTES, FileEntry
-
-INDEX_BLOCKS = 64
-"""Blocks of indexes that are held in memory."""
-PREAMBLE = struct.Struct("<QQ")  # pieces, samples + 1: bytes 18 to 34 of a Megatron index
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +63,15 @@ class Disk:
 
 
 def chosen(
-    runs: Runs, indexes: tuple[FileEntry, ...], *, most_bytes: int, name: str
+    runs: Runs, beside: tuple[FileEntry, ...], *, most_bytes: int, name: str
 ) -> dict[str, npt.NDArray[np.bool_]]:
     """Which blocks of a split's files are kept in ``most_bytes``: of each file, bool of each block.
 
-    name: of the release; every process that has the same arguments chooses the same. A block that two runs share counts
-    for both.
+    beside: files that come first, each whole or not at all; name: of the release. Every process that has the same
+    arguments chooses the same. A block that two runs share counts for both.
     """
     found, left = {}, most_bytes
-    for entry in indexes:
+    for entry in beside:
         found[entry.path] = np.full(len(entry.blocks), left >= entry.bytes)
         left -= entry.bytes if left >= entry.bytes else 0
     first, last, held = runs.spans()
@@ -121,45 +115,3 @@ class Blocks:
             self.fetched += len(block)
         if self.disk is not None:
             self.disk.write(entry, number, block)
-
-
-@dataclass(slots=True)
-class Indexes:
-    """Boundaries of runs, of Megatron indexes of which only the needed blocks come; INDEX_BLOCKS of them stay."""
-
-    blocks: Blocks
-    held: dict[tuple[str, int], Future[bytes]] = field(default_factory=dict)
-    turn: threading.Lock = field(default_factory=threading.Lock)
-
-    def boundaries(self, entry: FileEntry, first: int, last: int) -> Boundaries:
-        """Of a shard's samples first to last - 1: lengths of their pieces, and the first piece of each, from 0 on."""
-        head = self._bytes(entry, 0, 34)
-        if head[: len(HEADER)] != HEADER:
-            raise FormatError(f"{entry.path} does not start as a Megatron index", allowed="MMIDIDX version 1")
-        pieces, _ = PREAMBLE.unpack(head[18:])
-        samples = 34 + 12 * pieces
-        firsts = np.frombuffer(self._bytes(entry, samples + 8 * first, samples + 8 * (last + 1)), "<i8")
-        begin, end = 34 + 4 * int(firsts[0]), 34 + 4 * int(firsts[-1])
-        return Boundaries(np.frombuffer(self._bytes(entry, begin, end), "<i4"), firsts - firsts[0])
-
-    def _bytes(self, entry: FileEntry, start: int, stop: int) -> bytes:
-        numbers = range(start // BLOCK_BYTES, -(-stop // BLOCK_BYTES))
-        found = b"".join(self._block(entry, number) for number in numbers)
-        return found[start - numbers.start * BLOCK_BYTES : stop - numbers.start * BLOCK_BYTES]
-
-    def _block(self, entry: FileEntry, number: int) -> bytes:
-        """A block that one thread asks for while the others wait: they share what befalls it, the next asks anew."""
-        key = (entry.path, number)
-        with self.turn:
-            known = self.held.pop(key, None)
-            future = self.held[key] = known or Future()
-            while len(self.held) > INDEX_BLOCKS:
-                del self.held[next(iter(self.held))]
-        if known is None:
-            try:
-                future.set_result(self.blocks.read(entry, range(number, number + 1)))
-            except (WarehouseError, CancelledError) as error:
-                future.set_exception(error)
-                with self.turn:
-                    self.held.pop(key, None)
-        return future.result()

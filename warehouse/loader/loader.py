@@ -20,6 +20,7 @@ from warehouse.loader.delivery import check_threads, delivered
 from warehouse.loader.epochs import Epochs
 from warehouse.loader.foreign import is_foreign, open_foreign
 from warehouse.loader.foreign.samples import FixedReader
+from warehouse.loader.splits import MappedSplits
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
 from warehouse.manifest import Manifest, read_manifest
 
@@ -41,7 +42,7 @@ class Loader(Epochs):
         """What the release says of itself. Raises UsageError for another project's data set, which has none."""
         if isinstance(self._reader, FixedReader):
             raise UsageError(f"the manifest of {self._reader.location}", allowed="that of a release")
-        return self._reader.parts[0][1]
+        return self._reader.manifests[0]
 
     def __iter__(self) -> Iterator[Tokens]:
         """This rank's rows of each remaining global batch of the epoch: [rows, sequence_length], a fresh array each."""
@@ -105,4 +106,4 @@ def _opened(path: Path | str, split: str, *, checked: bool) -> tuple[TokenReader
         opened = open_foreign(path, split, checked=checked)
         return FixedReader(opened), opened.identity
     manifest = read_manifest(Path(path))
-    return TokenReader([(Path(path), manifest, split)], checked=checked), manifest.id
+    return TokenReader([manifest], MappedSplits([(Path(path), manifest, split)], checked=checked)), manifest.id

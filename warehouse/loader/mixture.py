@@ -25,6 +25,7 @@ from warehouse.loader.course import Ahead, Numbers, check_shape, order_key
 from warehouse.loader.delivery import Counters, check_threads, delivered
 from warehouse.loader.interleaving import WHOLE, counts, dealt, tempered, whole_shares
 from warehouse.loader.permutation import permuted
+from warehouse.loader.splits import MappedSplits
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
 from warehouse.manifest import Manifest, read_manifest
 
@@ -125,10 +126,11 @@ def placed(stretches: Sequence[Stretch], positions: Numbers) -> tuple[Numbers, N
 class MixedCourse:
     """The way of one rank through a mixture; ``consumed`` samples are behind it, of all ranks together. It has no end.
 
-    orders: data set and split of each source; sizes: its samples.
+    orders: data set and split of each source; sizes: its samples; stride: as of ``Course``.
     """
 
     unfinished = True
+    stride = 1
 
     def __init__(
         self,
@@ -160,7 +162,11 @@ class MixedCourse:
 
     def advance(self) -> None:
         """Count the batch at ``consumed`` as handed out."""
-        self.consumed += self.batch
+        self.skip(self.stride)
+
+    def skip(self, steps: int) -> None:
+        """Count so many batches as handed out."""
+        self.consumed += steps * self.batch
 
     def numbers(self) -> tuple[Numbers, Numbers]:
         """Sample numbers, and the source of each, of this rank's part of the global batch at ``consumed``."""
@@ -249,7 +255,7 @@ class Mixture:
         check_shape(batch, world, rank)
         parts = [(Path(source.path), read_manifest(Path(source.path)), source.split) for source in sources]
         orders = _orders([(manifest, split) for _, manifest, split in parts])
-        self._reader = TokenReader(parts, checked=checked)
+        self._reader = TokenReader([manifest for _, manifest, _ in parts], MappedSplits(parts, checked=checked))
         self.sources, self.sizes, self.counters = tuple(sources), self._reader.sizes, Counters()
         if not all(self.sizes):
             raise UsageError(f"{self.sources[self.sizes.index(0)]} has 0 samples", allowed="1 or more")

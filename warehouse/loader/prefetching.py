@@ -10,52 +10,43 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from copy import copy
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any
 
 import numpy as np
 
-from warehouse.loader.blocks import Blocks, Indexes
+from warehouse.loader.beside import NOTHING, Alongside, Needed
+from warehouse.loader.blocks import Blocks
 from warehouse.loader.course import Course, Numbers
-from warehouse.loader.shards import Array, Boundaries
+from warehouse.loader.held import Arrived, Held, HeldMasks
+from warehouse.loader.parts import Parts
+from warehouse.loader.shards import Boundaries, SourceIds, sourceless
 from warehouse.loader.windows import Runs
-from warehouse.manifest import BLOCK_BYTES, FileEntry
+from warehouse.manifest import BLOCK_BYTES
 
 STEPS = 8
 """That are planned at each step at most: the first batch waits for no plan of thousands."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """Bytes of a run's samples, and their boundaries where those are wanted."""
-
-    data: memoryview
-    bounds: Boundaries | None
-
-
 @dataclass(slots=True)
 class Fetch:
-    """What a thread does for a run. index: of each shard; pieces: whether boundaries are wanted."""
+    """What a thread does for a run. needed: beside its samples."""
 
     runs: Runs
     blocks: Blocks
-    indexes: Indexes
-    index: dict[str, FileEntry]
-    pieces: bool = False
+    alongside: Alongside
+    needed: Needed = NOTHING
 
     def run(self, number: int) -> Arrived:
         """The run, every block of it checked."""
         run = self.runs[number]
         before = run.start - run.blocks.start * BLOCK_BYTES
         data = memoryview(self.blocks.read(run.entry, run.blocks))[before : before + run.stop - run.start]
-        if not self.pieces:
-            return Arrived(data, None)
         first, last = run.start // self.runs.row_bytes, run.stop // self.runs.row_bytes
-        return Arrived(data, self.indexes.boundaries(self.index[run.entry.path], first, last))
+        return Arrived(data, self.alongside.read(run.entry.path, first, last, self.needed))
 
 
 Task = tuple[int, Future[Arrived]]
@@ -111,79 +102,6 @@ def _serve(tasks: SimpleQueue[Task | None], fetch: Callable[[int], Arrived]) -> 
                 future.set_exception(error)
 
 
-class Held:
-    """The samples of the runs that are in memory; see ``Rows``. form: dtype and shape of a sample; slots: runs."""
-
-    def __init__(self, runs: Runs, form: tuple[np.dtype[Any], tuple[int, ...]], slots: int) -> None:
-        self.runs, self.dtype, self.shape = runs, *form
-        self.rows = int(np.diff(runs.edges).max(initial=0))
-        self.slots = slots
-        self.pool = np.empty((slots * self.rows, *self.shape), self.dtype)
-        self.bounds: dict[int, Boundaries] = {}
-        self._slot: dict[int, int] = {}
-        self._due: dict[int, int] = {}
-
-    def __contains__(self, run: int) -> bool:
-        return run in self._slot
-
-    def __len__(self) -> int:
-        return len(self.runs)
-
-    def __getitem__(self, run: int) -> Boundaries:
-        """Boundaries of a run that is here."""
-        return self.bounds[run]
-
-    @property
-    def total(self) -> int:
-        """Samples of the split."""
-        return self.runs.total
-
-    def located(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
-        """The run of each sample and its place there."""
-        return self.runs.located(numbers)
-
-    def gather(self, numbers: Numbers, out: Array) -> None:
-        """Copy the samples ``numbers``, whose runs are here, into the rows of ``out``."""
-        owner, within = self.located(numbers)
-        slots = np.array([self._slot[run] for run in owner.tolist()], np.int64)
-        self.pool.take(slots * self.rows + within, axis=0, out=out, mode="clip")
-
-    def plan(self, run: int, step: int) -> bool:
-        """Whether the run is here; it is needed at this step of those that were ever planned."""
-        self._due[run] = step
-        return run in self._slot
-
-    def put(self, run: int, arrived: Arrived, needed: set[int]) -> None:
-        """Place a run, in the slot of one that is not ``needed`` where all are taken."""
-        slot = self._freed(needed) if len(self._slot) == self.slots else len(self._slot)
-        self._slot[run] = slot
-        room = self.pool[slot * self.rows : (slot + 1) * self.rows].view(np.uint8).reshape(-1)
-        room[: len(arrived.data)] = arrived.data
-        if arrived.bounds is not None:
-            self.bounds[run] = arrived.bounds
-
-    def clear(self) -> None:
-        """Let all go."""
-        self._slot.clear()
-        self._due.clear()
-        self.bounds.clear()
-
-    def _freed(self, needed: set[int]) -> int:
-        others = [run for run in self._slot if run not in needed]
-        if not others:
-            return self._more()
-        victim = min(others, key=lambda run: self._due.get(run, 0))
-        self._due.pop(victim, None)
-        self.bounds.pop(victim, None)
-        return self._slot.pop(victim)
-
-    def _more(self) -> int:
-        """Another slot, for a batch that lies in more runs than there are slots."""
-        self.pool = np.concatenate([self.pool, np.empty((self.rows, *self.shape), self.dtype)])
-        self.slots += 1
-        return self.slots - 1
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """What is due at a place of the course: this rank's samples, and the runs that hold them."""
@@ -228,12 +146,13 @@ class Feed:
         self._fill(after, steps=STEPS)
         return step.numbers, stalled
 
-    def boundaries(self) -> Held:
-        """Of each run that is in memory; from now on runs come with theirs."""
-        self.reset()
-        self.held.clear()
-        self.threads.fetch.pieces = True
-        return self.held
+    def need(self, needed: Needed) -> None:
+        """From now on runs come with this beside their samples, too; those that are in memory come again."""
+        fetch = self.threads.fetch
+        if fetch.needed | needed != fetch.needed:
+            self.reset()
+            self.held.clear()
+            fetch.needed |= needed
 
     def reset(self) -> None:
         """Forget what was asked for."""
@@ -261,3 +180,46 @@ class Feed:
 
     def _enough(self, plan: Course) -> bool:
         return len(self._steps) * plan.share >= self._rows or len(self._coming) >= self._runs
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedSplit:
+    """A split as ``TokenReader`` takes it, its parts the runs that are in memory. where: it lies, for errors."""
+
+    feed: Feed
+    where: str
+
+    @property
+    def samples(self) -> Held:
+        """Of the runs in memory."""
+        return self.feed.held
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Samples of the split."""
+        return (self.feed.held.total,)
+
+    @property
+    def boundaries(self) -> Mapping[int, Boundaries]:
+        """Of each run in memory."""
+        return self.feed.held.bounds
+
+    @property
+    def sources(self) -> Mapping[int, SourceIds]:
+        """Of each run in memory."""
+        return self.feed.held.sources
+
+    @property
+    def masks(self) -> tuple[HeldMasks | None]:
+        """Of the runs in memory; None where the release has none."""
+        return (HeldMasks(self.feed.held) if self._parts.masks else None,)
+
+    def ready(self, *, pieces: bool, sources: bool, mask: bool) -> None:
+        """See ``Splits``; nothing is fetched here."""
+        if sources and not self._parts.sources:
+            raise sourceless(self.where)
+        self.feed.need(Needed(pieces, sources, mask and bool(self._parts.masks)))
+
+    @property
+    def _parts(self) -> Parts:
+        return self.feed.threads.fetch.alongside.parts

@@ -28,17 +28,22 @@ from warehouse.manifest import (
 )
 
 Array = npt.NDArray[Any]
+SourceIds = npt.NDArray[np.uint16]
 
 HEADER = b"MMIDIDX\0\0" + (1).to_bytes(8, "little")
 
 
-class Rows(Protocol):
+class Gathered(Protocol):
+    """Values of a split's samples, all of one width; ``gather`` copies those of ``numbers`` into the rows of out."""
+
+    def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None: ...
+
+
+class Rows(Gathered, Protocol):
     """The samples of a split, numbered from 0; ``located`` gives the part that holds each, and its place there."""
 
     @property
     def total(self) -> int: ...
-
-    def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None: ...
 
     def located(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
 
@@ -174,9 +179,7 @@ def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[A
     return Mapped(entry, rows, flat)
 
 
-def open_sources(
-    folder: Path, manifest: Manifest, split: str, numbers: npt.NDArray[np.uint16]
-) -> tuple[npt.NDArray[np.uint16], ...]:
+def open_sources(folder: Path, manifest: Manifest, split: str, numbers: SourceIds) -> tuple[SourceIds, ...]:
     """The source of each piece of each shard that has samples, after checking the whole file (2 bytes a piece).
 
     numbers: uint16[65,536], what each number of this release is called by. Raises FormatError for a release that was
@@ -186,14 +189,19 @@ def open_sources(
     for shard in manifest.splits[split].shards:
         if shard.samples:
             if not shard.sources:
-                raise FormatError(
-                    f"{folder} names no source of its pieces",
-                    allowed="a release with sources, which releases have since they are written beside the index",
-                    do="export it again, or go without source_ids",
-                )
+                raise sourceless(folder)
             check_file(folder, manifest.files[shard.sources])
             found.append(numbers[np.fromfile(folder / shard.sources, "<u2")])
     return tuple(found)
+
+
+def sourceless(where: Path | str) -> FormatError:
+    """The error for a release that was made without sources."""
+    return FormatError(
+        f"{where} names no source of its pieces",
+        allowed="a release with sources, which releases have since they are written beside the index",
+        do="export it again, or go without source_ids",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +210,6 @@ class Boundaries:
 
     lengths: npt.NDArray[np.int32]
     firsts: npt.NDArray[np.int64]
-
-
-class Bounds(Protocol):
-    """The boundaries of each part of the samples that ``Rows.located`` names."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: int, /) -> Boundaries: ...
 
 
 def open_boundaries(folder: Path, manifest: Manifest, split: str) -> tuple[Boundaries, ...]:

@@ -26,13 +26,15 @@ import numpy as np
 
 from warehouse.errors import FormatError, UsageError
 from warehouse.loader.arriving import Arrivals
-from warehouse.loader.blocks import Blocks, Disk, Indexes, chosen
+from warehouse.loader.beside import Alongside
+from warehouse.loader.blocks import Blocks, Disk, chosen
 from warehouse.loader.cache import claimed
 from warehouse.loader.course import Course, Numbers, State, check_shape, unlike
 from warehouse.loader.delivery import Counters, Sized
+from warehouse.loader.held import Held
 from warehouse.loader.offering import Offer, offered
 from warehouse.loader.parts import Parts, of_tokens, sized
-from warehouse.loader.prefetching import Feed, Fetch, Held, Threads, step_of
+from warehouse.loader.prefetching import Feed, Fetch, StreamedSplit, Threads, step_of
 from warehouse.loader.rows import Array, RowBatch, row_batch, row_dtype
 from warehouse.loader.shards import refuse_unknown_split
 from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
@@ -131,7 +133,7 @@ class Streaming(ABC, Generic[Kind]):
         )
         self._closing = ExitStack()
         self._blocks = Blocks(Arrivals(offer), self._disk(parts, fetching))
-        threads = Threads(Fetch(self.runs, self._blocks, Indexes(self._blocks), parts.index), fetching.threads)
+        threads = Threads(Fetch(self.runs, self._blocks, Alongside(self._blocks, parts)), fetching.threads)
         self._held = Held(self.runs, (parts.dtype, parts.shape), self._slots())
         self._feed = Feed(self._held, threads, ahead=fetching.ahead_bytes)
         self._closing.callback(threads.close)
@@ -249,11 +251,11 @@ class Streaming(ABC, Generic[Kind]):
     def _disk(self, parts: Parts, fetching: Fetching) -> Disk | None:
         if fetching.cache is None:
             return None
-        most, indexes = fetching.cache_bytes, tuple(parts.index.values())
+        most = fetching.cache_bytes
         name = f"{self.manifest.id}.{self.course.split}.{self.window.run}.{most}"
-        size = min(sum(entry.bytes for entry in (*indexes, *(entry for entry, _ in parts.shards))), most)
+        size = min(sum(entry.bytes for entry in (*parts.beside, *(entry for entry, _ in parts.shards))), most)
         folder = self._closing.enter_context(claimed(fetching.cache, name, size, most_bytes=most))
-        return Disk(folder, chosen(self.runs, indexes, most_bytes=most, name=name))
+        return Disk(folder, chosen(self.runs, parts.beside, most_bytes=most, name=name))
 
 
 class StreamingLoader(Streaming[Manifest]):
@@ -269,18 +271,28 @@ class StreamingLoader(Streaming[Manifest]):
 
     @cached_property
     def _reader(self) -> TokenReader:
-        part = (Path(self._blocks.arrivals.offer.origin.shown), self.manifest, self.course.split)
-        return TokenReader([part], checked=True, opened=(self._held, self._feed.boundaries))
+        return TokenReader([self.manifest], StreamedSplit(self._feed, self._blocks.arrivals.offer.origin.shown))
+
+    @property
+    def source_names(self) -> tuple[str, ...]:
+        """What the numbers of ``Batch.source_ids`` stand for."""
+        return self._reader.source_names
 
     def __iter__(self) -> Iterator[Tokens]:
         """This rank's rows of each remaining global batch of the epoch: [rows, sequence_length], a fresh array each."""
         return (batch.tokens for batch in self.batches())
 
     def batches(
-        self, *, boundaries: bool = False, positions: bool = False, loss_mask: bool = False, reuse: bool = False
+        self,
+        *,
+        boundaries: bool = False,
+        positions: bool = False,
+        loss_mask: bool = False,
+        source_ids: bool = False,
+        reuse: bool = False,
     ) -> Iterator[Batch]:
-        """As ``Loader.batches``; boundaries, positions and loss mask need blocks of the indexes too."""
-        wanted = self._reader.ready(Wanted(boundaries, positions, loss_mask))
+        """As ``Loader.batches``; of the files beside the shards the blocks come that are needed."""
+        wanted = self._reader.ready(Wanted(boundaries, positions, loss_mask, source_ids))
         slots: Slots | None = [None] if reuse else None
 
         def made(numbers: Numbers) -> Batch:
@@ -300,7 +312,7 @@ class StreamingTableLoader(Streaming[TableManifest]):
         refuse_unknown_split(offer.origin.shown, manifest, split)
         shards = [shard for shard in manifest.splits[split].shards if shard.samples]
         held = [(manifest.files[shard.data], shard.samples) for shard in shards]
-        return manifest, sized(Parts(held, {}, row_dtype(manifest)))
+        return manifest, sized(Parts(held, row_dtype(manifest)))
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
         """This rank's rows of each remaining global batch of the epoch, as columns."""

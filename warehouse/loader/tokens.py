@@ -8,25 +8,21 @@ boundaries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.errors import UsageError
 from warehouse.loader.course import Numbers
-from warehouse.loader.shards import Bounds, Rows, joined, open_boundaries, open_masks, open_samples, open_sources
-from warehouse.manifest import NO_SOURCE, Manifest
+from warehouse.loader.shards import SourceIds
+from warehouse.loader.splits import Splits, source_names
+from warehouse.manifest import Manifest
 
 Tokens = npt.NDArray[Any]
-SourceIds = npt.NDArray[np.uint16]
 Slots = list[Tokens | None]
-Opened = tuple[Rows, Callable[[], Bounds]]
-"""The samples of a split, and what opens their boundaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +60,8 @@ class Wanted:
     loss_mask: bool = False
     source_ids: bool = False
 
-    @property
-    def pieces(self) -> bool:
-        """Whether the lengths of pieces are needed."""
-        return self.boundaries or self.positions or self.loss_mask or self.source_ids
+
+PLAIN = Wanted()
 
 
 def room(slots: Slots | None, slot: int, shape: tuple[int, int], dtype: np.dtype[Any]) -> Tokens:
@@ -81,66 +75,40 @@ def room(slots: Slots | None, slot: int, shape: tuple[int, int], dtype: np.dtype
 
 
 class TokenReader:
-    """The samples of several splits of releases with one dtype and sequence length. Raises as open_samples.
+    """The samples of one or several splits of releases with one dtype and sequence length.
 
-    opened: those of one part that are not mapped from files.
+    manifests: of the release of each split.
     """
 
-    def __init__(
-        self, parts: Sequence[tuple[Path, Manifest, str]], *, checked: bool, opened: Opened | None = None
-    ) -> None:
-        self.parts = tuple(parts)
-        self.samples, self.sizes, self._bounds = _mapped(self.parts, checked) if opened is None else _alone(*opened)
-        self.dtype, self.length = np.dtype(parts[0][1].dtype), parts[0][1].sequence_length
+    def __init__(self, manifests: Sequence[Manifest], splits: Splits) -> None:
+        self.manifests, self.sizes, self._splits = tuple(manifests), splits.sizes, splits
+        self.dtype, self.length = np.dtype(manifests[0].dtype), manifests[0].sequence_length
         self._before = np.cumsum([0, *self.sizes[:-1]], dtype=np.int64)
-        self._pads = np.array([manifest.pad_id for _, manifest, _ in parts])
-        self._boundaries: Bounds = ()
-        self._sources: tuple[SourceIds, ...] = ()
-        self._mapped = opened is None
-        self._masks = [open_masks(*part, checked=checked) for part in parts] if self._mapped else []
+        self._pads = np.array([manifest.pad_id for manifest in manifests])
 
     def ready(self, wanted: Wanted) -> Wanted:
-        """What to pass to ``read``; the first time that it needs the files beside the shards they are hashed.
-
-        Raises UsageError for what is not streamed.
-        """
-        if not self._mapped:
-            self._refuse_far(wanted)
-        if wanted.pieces and not self._boundaries:
-            self._boundaries = self._bounds()
-        if wanted.source_ids and not self._sources:
-            self._sources = tuple(ids for part in self.parts for ids in open_sources(*part, self._numbers(part[1])))
+        """What to pass to ``read``; the first time that it needs the files beside the shards they are hashed."""
+        self._splits.ready(pieces=self._pieced(wanted), sources=wanted.source_ids, mask=wanted.loss_mask)
         return wanted
-
-    def _refuse_far(self, wanted: Wanted) -> None:
-        folder, manifest, _ = self.parts[0]
-        if wanted.source_ids or (wanted.loss_mask and manifest.chat):
-            raise UsageError(
-                f"{'source ids' if wanted.source_ids else 'the loss mask of conversations'} of {folder}, streamed",
-                allowed="tokens, boundaries, positions, and the loss mask of documents",
-                do="pull the release, and open the copy with Loader",
-            )
 
     @property
     def source_names(self) -> tuple[str, ...]:
-        """The sources of all releases, each once, in the order in which the releases name them."""
-        return tuple(dict.fromkeys(name for _, manifest, _ in self.parts for name in manifest.sources))
+        """What the numbers of ``Batch.source_ids`` stand for."""
+        return source_names(self.manifests)
 
-    def _numbers(self, manifest: Manifest) -> SourceIds:
-        """The place in ``source_names`` of each number of a release: uint16[65,536]."""
-        places = {name: place for place, name in enumerate(self.source_names)}
-        numbers = np.full(NO_SOURCE + 1, NO_SOURCE, np.uint16)
-        numbers[: len(manifest.sources)] = [places[name] for name in manifest.sources]
-        return numbers
+    def _pieced(self, wanted: Wanted) -> bool:
+        """Whether the lengths of pieces are needed: for a loss mask only where none is stored."""
+        unmasked = wanted.loss_mask and any(mask is None for mask in self._splits.masks)
+        return wanted.boundaries or wanted.positions or wanted.source_ids or unmasked
 
     def read(self, numbers: Numbers, sources: Numbers, *, wanted: Wanted, slots: Slots | None, slot: int) -> Batch:
         """The samples of their sources as a batch; slots: its tokens lie in this one of them."""
         before = self._before[sources] + numbers
         tokens = room(slots, slot, (numbers.size, self.length), self.dtype)
-        self.samples.gather(before, tokens)
-        if not wanted.pieces:
+        self._splits.samples.gather(before, tokens)
+        if wanted == PLAIN:
             return Batch(numbers, tokens, sources)
-        places = self._places(before)
+        places = self._places(before) if self._pieced(wanted) else []
         lengths, counts = self._lengths(places)
         return Batch(
             numbers,
@@ -149,45 +117,35 @@ class TokenReader:
             _cu_seqlens(lengths, counts, self.length) if wanted.boundaries else (),
             _positions(lengths, tokens.shape) if wanted.positions else None,
             self._learnt(numbers, sources, lengths, counts, tokens) if wanted.loss_mask else None,
-            tuple(self._sources[shard][pieces] for shard, pieces in places) if wanted.source_ids else (),
+            tuple(self._splits.sources[part][pieces] for part, pieces in places) if wanted.source_ids else (),
         )
 
     def _learnt(
         self, numbers: Numbers, sources: Numbers, lengths: npt.NDArray[np.int32], counts: Numbers, tokens: Tokens
     ) -> npt.NDArray[np.bool_]:
-        mask = _unpadded(lengths, tokens, np.repeat(self._pads[sources], counts))
-        for part, bits in enumerate(self._masks):
+        pads = np.repeat(self._pads[sources], counts) if counts.size else None
+        mask = np.empty(tokens.shape, np.bool_) if pads is None else _unpadded(lengths, tokens, pads)
+        for split, bits in enumerate(self._splits.masks):
             if bits is not None:
-                rows = np.flatnonzero(sources == part)
-                packed = np.empty((rows.size, bits.row_bytes), np.uint8)
+                rows = np.flatnonzero(sources == split)
+                packed = np.empty((rows.size, -(-self.length // 8)), np.uint8)
                 bits.gather(numbers[rows], packed)
                 mask[rows] = np.unpackbits(packed, axis=1, count=self.length, bitorder="little").view(np.bool_)
         return mask
 
     def _places(self, numbers: Numbers) -> list[tuple[int, slice]]:
-        """For each row its shard, and where its pieces stand among those of the shard."""
+        """For each row its part, and where its pieces stand among those of the part."""
         found = []
-        for shard, row in zip(*(each.tolist() for each in self.samples.located(numbers)), strict=True):
-            firsts = self._boundaries[shard].firsts
-            found.append((shard, slice(int(firsts[row]), int(firsts[row + 1]))))
+        for part, row in zip(*(each.tolist() for each in self._splits.samples.located(numbers)), strict=True):
+            firsts = self._splits.boundaries[part].firsts
+            found.append((part, slice(int(firsts[row]), int(firsts[row + 1]))))
         return found
 
     def _lengths(self, places: list[tuple[int, slice]]) -> tuple[npt.NDArray[np.int32], Numbers]:
         """Lengths of the pieces of all rows, one row after the other, and how many pieces each row has."""
-        found = [np.empty(0, np.int32), *(self._boundaries[shard].lengths[pieces] for shard, pieces in places)]
+        bounds = self._splits.boundaries
+        found = [np.empty(0, np.int32), *(bounds[part].lengths[pieces] for part, pieces in places)]
         return np.concatenate(found), np.array([len(lengths) for lengths in found[1:]], np.int64)
-
-
-def _mapped(
-    parts: Sequence[tuple[Path, Manifest, str]], checked: bool
-) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
-    samples = [open_samples(folder, manifest, split, checked=checked) for folder, manifest, split in parts]
-    sizes = tuple(part.total for part in samples)
-    return joined(samples), sizes, lambda: [bounds for part in parts for bounds in open_boundaries(*part)]
-
-
-def _alone(samples: Rows, bounds: Callable[[], Bounds]) -> tuple[Rows, tuple[int, ...], Callable[[], Bounds]]:
-    return samples, (samples.total,), bounds
 
 
 def _cu_seqlens(lengths: npt.NDArray[np.int32], counts: Numbers, length: int) -> tuple[npt.NDArray[np.int32], ...]:

@@ -15,7 +15,7 @@ from warehouse.errors import UsageError
 from warehouse.loader.course import Numbers
 from warehouse.loader.foreign.places import Bytes, Location, unsound
 from warehouse.loader.shards import Mapped, Samples
-from warehouse.loader.tokens import Batch, Slots, Wanted, room
+from warehouse.loader.tokens import PLAIN, Batch, Slots, Wanted, room
 from warehouse.manifest import FileEntry
 
 Value = bytes | str | int | float | bool | Decimal | None | npt.NDArray[Any] | Sequence["Value"] | Mapping[str, "Value"]
@@ -144,7 +144,7 @@ class FixedReader:
 
     def ready(self, wanted: Wanted) -> Wanted:
         """The same. Raises UsageError for what only a release holds."""
-        if wanted.pieces:
+        if wanted != PLAIN:
             raise UsageError(
                 f"boundaries, positions, a loss mask or source ids of {self.location}",
                 allowed="tokens alone: the format says nothing of documents within a sample",
