@@ -10,12 +10,14 @@ first, or instead of a known version, is a conditional PUT (If-None-Match, If-Ma
 from __future__ import annotations
 
 import http
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -193,6 +195,12 @@ class Store:
     def _told(self, key: str) -> Iterator[None]:
         """The library's errors as ours; its messages hold addresses, never credentials."""
         place = f"{self.url}/{key}" if key else self.url
+        if _asking() != os.getpid():
+            raise UsageError(
+                f"{place} is asked for in a process that was forked after another request, which would wait for ever",
+                allowed="requests in processes of their own",
+                do="start it by spawn: DataLoader(..., multiprocessing_context='spawn')",
+            )
         try:
             yield
         except (errors.AlreadyExistsError, errors.NotModifiedError):
@@ -224,6 +232,12 @@ class Store:
 
     def _no_bucket(self) -> InputError:
         return InputError(f"{self.url} cannot be reached: no such bucket", do="check the name")
+
+
+@cache
+def _asking() -> int:
+    """The process of the first request: obstore's threads begin there, and do not pass a fork."""
+    return os.getpid()
 
 
 def _entry(found: Any) -> Entry:

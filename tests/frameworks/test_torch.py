@@ -7,7 +7,6 @@ import pickle
 from copy import deepcopy
 from functools import partial
 from itertools import islice, pairwise
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from written_release import write_release, write_rows
 torch = pytest.importorskip("torch", reason="needs torch: make test-frameworks")
 
 from torch.utils.data import DataLoader
+from torch_loops import loader_of, of_world, seen
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from warehouse.errors import StateError, UsageError
@@ -52,18 +52,10 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_release(tmp_path_factory.mktemp("torch") / "other", (21,), name="other")
 
 
-def seen(batches) -> list[list[int]]:
-    return [batch["samples"].tolist() for batch in batches]
-
-
 def twin(release: Path, epochs: int = 1, **options) -> list[list[int]]:
     """The sample numbers of the plain loader's batches, epoch after epoch."""
     loader = Loader(release, **options)
     return [batch.samples.tolist() for _ in range(epochs) for batch in loader.batches()]
-
-
-def loader_of(data, workers: int, **options) -> DataLoader:
-    return DataLoader(data, batch_size=None, num_workers=workers, **options)
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
@@ -139,7 +131,7 @@ def test_what_cannot_be_exact_is_refused(release, tmp_path):
     data = token_dataset(release, batch=8)
     with pytest.raises(UsageError, match="batch_size=None"):
         next(tracked(DataLoader(data, batch_size=4)))
-    with pytest.raises(UsageError, match="token_dataset, mixture_dataset or row_dataset"):
+    with pytest.raises(UsageError, match="token_dataset, stream_dataset, mixture_dataset or row_dataset"):
         next(tracked(DataLoader([1, 2], batch_size=None)))
     with pytest.raises(UsageError, match="both, or neither"):
         token_dataset(release, batch=8, world=2)
@@ -215,36 +207,6 @@ def test_rows_are_the_table_loaders(tmp_path):
         for name, values in plain.columns.items():
             assert np.array_equal(batch["columns"][name].numpy(), values, equal_nan=True)
         assert np.array_equal(batch["valid"]["number"].numpy(), plain.valid["number"])
-
-
-def of_rank(rank: int, *, world: int, store: Path, dataset, steps: int, state, sent) -> None:
-    """What a process of a torch.distributed group gets in ``steps`` steps from ``state``, and what all agree on."""
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
-    data = dataset()
-    if state:
-        data.load_state_dict(state)
-    found = seen(islice(tracked(loader_of(data, 2)), steps))
-    states = [None] * world
-    torch.distributed.all_gather_object(states, data.state_dict())
-    torch.distributed.destroy_process_group()
-    sent.put((rank, found, states))
-
-
-def of_world(world: int, store: Path, dataset, steps: int, state=None) -> tuple[list[list[int]], dict]:
-    """The global batches that ``world`` processes get together, and the state that they end in."""
-    context = multiprocessing.get_context("fork")
-    sent = context.SimpleQueue()
-    shared = {"world": world, "store": store, "dataset": dataset, "steps": steps, "state": state, "sent": sent}
-    ranks = [context.Process(target=of_rank, args=(rank,), kwargs=shared) for rank in range(world)]
-    for process in ranks:
-        process.start()
-    parts = sorted((sent.get() for _ in ranks), key=itemgetter(0))
-    for process in ranks:
-        process.join()
-    assert all(each == parts[0][2][0] for _, _, states in parts for each in states)
-    steps_of = zip(*(found for _, found, _ in parts), strict=True)
-    return [[number for part in step for number in part] for step in steps_of], parts[0][2][0]
 
 
 def test_two_processes_share_the_global_batches_and_four_go_on(release, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -40,3 +42,23 @@ def test_a_store_that_is_gone_is_one_error(s3: Any, bucket: str, monkeypatch: py
         between.faults = lambda _, target: Answer(503) if target.endswith(".bin") else None
         with pytest.raises(NetworkError, match=r"\.bin cannot be reached"):
             numbers(batches)
+
+
+FORKED = """
+import os, sys
+from warehouse.errors import UsageError
+from warehouse.loader import StreamingLoader
+StreamingLoader(sys.argv[1], batch=8)
+if child := os.fork():
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+try:
+    StreamingLoader(sys.argv[1], batch=8)
+except UsageError as error:
+    os._exit("multiprocessing_context='spawn'" in str(error))
+"""
+
+
+def test_a_process_that_was_forked_after_a_request_is_told_to_be_spawned(s3: Any, bucket: str) -> None:
+    """obstore's threads do not pass a fork: without a word it would wait for ever."""
+    command = [sys.executable, "-c", FORKED, f"s3://{bucket}/data/made/1"]
+    assert subprocess.run(command, check=False, timeout=60).returncode == 1

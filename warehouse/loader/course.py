@@ -96,7 +96,8 @@ class Course:
 
     batch is the global one; with drop_last the last partial batch is left out, else ranks share it, in order, and some
     may get fewer samples or none. order: another than the exact shuffle, that of ``window``: blocks, run, lanes; lanes
-    are what its ranks take, see ``arranged``.
+    are what its ranks take, see ``arranged``. stride: batches that ``advance`` passes, for one of so many that share a
+    rank's steps.
     """
 
     dataset: str
@@ -111,6 +112,7 @@ class Course:
     consumed: int = 0
     order: Order | None = None
     window: list[int] | None = None
+    stride: int = 1
     _ahead: Ahead = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -149,7 +151,11 @@ class Course:
 
     def advance(self) -> None:
         """Count the batch at ``consumed`` as handed out."""
-        self.consumed = min(self.consumed + self.batch, self.total)
+        self.skip(self.stride)
+
+    def skip(self, steps: int) -> None:
+        """Count so many batches as handed out."""
+        self.consumed = min(self.consumed + steps * self.batch, self.total)
 
     def turn(self) -> None:
         """Go to the beginning of the next epoch."""

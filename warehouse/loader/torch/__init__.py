@@ -1,8 +1,8 @@
 """Releases in PyTorch: the loader's own batches as tensors, in the same exact global order, with any number of workers.
 
 Every batch carries the state in which training stands once it is used, so a resume is exact whatever workers had
-fetched, into any world. ``token_dataset``, ``mixture_dataset`` and ``row_dataset`` are of that kind (``iterable``),
-``sample_dataset`` gives samples by number (``samples``). Extra ``torch``::
+fetched, into any world. ``token_dataset``, ``stream_dataset``, ``mixture_dataset`` and ``row_dataset`` are of that kind
+(``iterable``), ``sample_dataset`` gives samples by number (``samples``). Extra ``torch``::
 
     data = token_dataset("datasets/corpus/1", batch=512, labels=True)  # rank and world: torch.distributed's
     loader = DataLoader(data, batch_size=None, num_workers=4, pin_memory=True)
@@ -15,20 +15,17 @@ Won: no index, no sampler, no copy of the data. Lost: each worker hashes the blo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from warehouse.errors import MissingExtra, UsageError
-from warehouse.loader.labels import IGNORED, ends_of, labels_of
+from warehouse.loader.labels import IGNORED
 from warehouse.loader.loader import Loader
 from warehouse.loader.mixture import Mixture, Phase, Source
 from warehouse.loader.rows import TableLoader
-from warehouse.loader.tokens import Batch
+from warehouse.loader.streaming import Fetching, StreamingLoader
+from warehouse.loader.windows import Window
 
 try:
     import torch
@@ -38,8 +35,9 @@ except ModuleNotFoundError as error:
         f"the package {error.name!r} is not installed", do="pip install 'ml-warehouse[torch]'"
     ) from error
 
-from warehouse.loader.torch.iterable import ReleaseDataset, Tensors, tracked
+from warehouse.loader.torch.iterable import ReleaseDataset, tracked
 from warehouse.loader.torch.samples import SampleDataset
+from warehouse.loader.torch.tensors import Form, row_tensors
 
 
 def token_dataset(
@@ -69,9 +67,35 @@ def token_dataset(
     """
     shape = _shape(batch, world, rank)
     opened = partial(Loader, path, split=split, seed=seed, epoch=epoch, drop_last=drop_last, checked=checked, **shape)
-    return ReleaseDataset(
-        opened, partial(_tokens, dtype=dtype, labels=labels, boundaries=boundaries, source_ids=source_ids)
-    )
+    return ReleaseDataset(opened, Form(dtype, labels, boundaries, source_ids).tensors)
+
+
+def stream_dataset(
+    location: Path | str,
+    *,
+    split: str = "train",
+    batch: int,
+    world: int | None = None,
+    rank: int | None = None,
+    seed: int = 0,
+    epoch: int = 0,
+    drop_last: bool = True,
+    window: Window | None = None,
+    fetching: Fetching | None = None,
+    dtype: torch.dtype | None = torch.int64,
+    labels: bool = False,
+    boundaries: bool = False,
+    source_ids: bool = False,
+) -> ReleaseDataset:
+    """Batches of a token release that stays where it lies, in a stream's order: else as token_dataset.
+
+    A stream has threads of its own and needs no workers: W workers fetch a block W times, unless ``fetching`` has a
+    cache that holds it. Raises as StreamingLoader does.
+    """
+    shape = _shape(batch, world, rank)
+    streamed = partial(StreamingLoader, location, window=window, fetching=fetching)
+    opened = partial(streamed, split=split, seed=seed, epoch=epoch, drop_last=drop_last, **shape)
+    return ReleaseDataset(opened, Form(dtype, labels, boundaries, source_ids).tensors)
 
 
 def mixture_dataset(
@@ -94,9 +118,7 @@ def mixture_dataset(
     """
     shape = _shape(batch, world, rank)
     opened = partial(Mixture, tuple(sources), phases=tuple(phases), seed=seed, checked=checked, **shape)
-    return ReleaseDataset(
-        opened, partial(_mixed, dtype=dtype, labels=labels, boundaries=boundaries, source_ids=source_ids)
-    )
+    return ReleaseDataset(opened, Form(dtype, labels, boundaries, source_ids).mixed)
 
 
 def sample_dataset(
@@ -136,7 +158,7 @@ def row_dataset(
     opened = partial(
         TableLoader, path, split=split, seed=seed, epoch=epoch, drop_last=drop_last, checked=checked, **shape
     )
-    return ReleaseDataset(opened, _rows)
+    return ReleaseDataset(opened, row_tensors)
 
 
 def _shape(batch: int, world: int | None, rank: int | None) -> dict[str, int]:
@@ -148,57 +170,6 @@ def _shape(batch: int, world: int | None, rank: int | None) -> dict[str, int]:
     return {"batch": batch, "world": world, "rank": rank}
 
 
-def _tokens(
-    loader: Loader | Mixture, *, dtype: torch.dtype | None, labels: bool, boundaries: bool, source_ids: bool
-) -> Iterator[Tensors]:
-    return (made for made, _ in _read(loader, dtype=dtype, labels=labels, boundaries=boundaries, source_ids=source_ids))
-
-
-def _mixed(
-    loader: Mixture, *, dtype: torch.dtype | None, labels: bool, boundaries: bool, source_ids: bool
-) -> Iterator[Tensors]:
-    for made, batch in _read(loader, dtype=dtype, labels=labels, boundaries=boundaries, source_ids=source_ids):
-        yield {**made, "sources": torch.from_numpy(batch.sources)}
-
-
-def _read(
-    loader: Loader | Mixture, *, dtype: torch.dtype | None, labels: bool, boundaries: bool, source_ids: bool
-) -> Iterator[tuple[Tensors, Batch]]:
-    for batch in loader.batches(boundaries=labels or boundaries, loss_mask=labels, source_ids=source_ids):
-        tokens = torch.from_numpy(batch.tokens)
-        made: Tensors = {
-            "samples": torch.from_numpy(batch.samples),
-            "tokens": tokens if dtype is None else tokens.to(dtype),
-        }
-        if labels or boundaries:
-            ends = ends_of(batch)
-            made |= {"labels": torch.from_numpy(labels_of(batch, ends))} if labels else {}
-            made |= _cu_seqlens(ends) if boundaries else {}
-        if source_ids:
-            made["source_ids"] = torch.from_numpy(np.concatenate(batch.source_ids).astype(np.int32))
-        yield made, batch
-
-
-def _cu_seqlens(ends: npt.NDArray[np.int64]) -> Tensors:
-    """As flash_attn's variable-length attention takes them."""
-    return {"cu_seqlens": torch.from_numpy(ends.astype(np.int32)), "max_seqlen": int(np.diff(ends).max(initial=0))}
-
-
-def _rows(loader: TableLoader) -> Iterator[Tensors]:
-    for batch in loader.batches():
-        columns = {name: _column(values) for name, values in batch.columns.items()}
-        valid = {name: torch.from_numpy(there) for name, there in batch.valid.items()}
-        yield {"samples": torch.from_numpy(batch.samples), "columns": columns, "valid": valid}
-
-
-def _column(values: npt.NDArray[Any]) -> torch.Tensor:
-    if values.dtype.kind == "M":
-        return torch.from_numpy(values.view(np.int64))
-    if values.dtype.kind == "S":
-        return torch.from_numpy(values.view(np.uint8).reshape(values.size, values.dtype.itemsize))
-    return torch.from_numpy(values)
-
-
 __all__ = [
     "IGNORED",
     "ReleaseDataset",
@@ -206,6 +177,7 @@ __all__ = [
     "mixture_dataset",
     "row_dataset",
     "sample_dataset",
+    "stream_dataset",
     "token_dataset",
     "tracked",
 ]

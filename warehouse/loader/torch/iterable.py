@@ -1,12 +1,14 @@
 """A loader's batches as an IterableDataset, exact at any number of workers, resumable from what was handed out.
 
 Worker w of W takes steps w, w + W, w + 2W... of its rank and ``DataLoader`` asks its workers in turn, so what comes out
-is the loader's order. Every batch carries the state in which training stands once it is used.
+is the loader's order. Every batch carries the state in which training stands once it is used. A stream is opened in
+each worker: its threads and connections do not pass a fork.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from typing import Any, cast
@@ -19,12 +21,14 @@ from warehouse.loader.course import Course, State
 from warehouse.loader.loader import Loader
 from warehouse.loader.mixture import MixedCourse, Mixture, MixtureState
 from warehouse.loader.rows import TableLoader
+from warehouse.loader.streaming import Streaming, StreamingLoader
+from warehouse.loader.torch.tensors import Tensors
 
 WORKERS = 1024
 """Workers of a DataLoader at most."""
+ALLOWED = "token_dataset, stream_dataset, mixture_dataset or row_dataset"
 
-Tensors = dict[str, Any]
-AnyLoader = Loader | TableLoader | Mixture
+AnyLoader = Loader | TableLoader | Mixture | StreamingLoader
 AnyState = State | MixtureState
 
 
@@ -39,7 +43,7 @@ class ReleaseDataset(IterableDataset):
 
     def __init__(self, opened: Callable[[], AnyLoader], read: Callable[[Any], Iterator[Tensors]]) -> None:
         self.opened, self.read = opened, read
-        self.loader = opened()
+        self._open()
         self._place: AnyState = self.loader.state()
         self._times = 1  # how often the place was set
         room = 1024 + 32 * len(json.dumps(self._place))  # a mixture's counts grow from 1 digit to 19
@@ -61,6 +65,8 @@ class ReleaseDataset(IterableDataset):
     def __iter__(self) -> Iterator[Tensors]:
         """The batches of this process: all of the rank's, or in a worker of a DataLoader every W-th."""
         worker = get_worker_info()
+        if isinstance(self.loader, Streaming) and self._process != os.getpid():
+            self._open()
         if worker and self._went:  # a new worker has the place from its birth
             self._times, self._place = json.loads(self._shared.numpy().tobytes().rstrip(b"\0"))
         self._went = worker is not None
@@ -105,20 +111,22 @@ class ReleaseDataset(IterableDataset):
 
     def _all(self) -> Iterator[Tensors]:
         for tensors in self.read(self.loader):
-            self._place = _after(self.loader)
+            self._place = _after(self.loader.course)
             self.publish()
             yield {**tensors, "state": self._place}
 
     def _part(self, number: int, workers: int) -> Iterator[Tensors]:
-        """Every ``workers``-th batch from ``number`` on; the others are skipped without reading."""
+        """Every ``workers``-th batch from ``number`` on; the others are passed over without reading."""
         self._refuse_again(number)
         course = self.loader.course
-        _skip(course, number)
+        course.skip(number)
+        course.stride, passed = workers, copy(course)
         for tensors in self.read(self.loader):
-            state, own = _after(self.loader), copy(course)
-            _skip(own, workers - 1 - number)
+            passed.skip(1)
+            state, own = _after(passed), copy(passed)
+            own.skip(workers - 1 - number)
             self._own = own.state()
-            _skip(course, workers - 1)
+            passed.skip(workers - 1)
             yield {**tensors, "state": state}
 
     def _refuse_again(self, number: int) -> None:
@@ -136,7 +144,10 @@ class ReleaseDataset(IterableDataset):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.loader = self.opened()
+        self._open()
+
+    def _open(self) -> None:
+        self.loader, self._process = self.opened(), os.getpid()
 
 
 def tracked(loader: DataLoader | ReleaseDataset) -> Iterator[Tensors]:
@@ -147,7 +158,7 @@ def tracked(loader: DataLoader | ReleaseDataset) -> Iterator[Tensors]:
     """
     data = loader if isinstance(loader, ReleaseDataset) else loader.dataset
     if not isinstance(data, ReleaseDataset):
-        raise UsageError(f"a loader of {type(data).__name__}", allowed="token_dataset, mixture_dataset or row_dataset")
+        raise UsageError(f"a loader of {type(data).__name__}", allowed=ALLOWED)
     if loader is not data and loader.batch_size is not None:
         raise UsageError(
             f"a DataLoader with batch_size {loader.batch_size}",
@@ -167,13 +178,8 @@ def _restore(loader: AnyLoader, state: AnyState) -> None:
     loader.restore(cast(Any, state))
 
 
-def _after(loader: AnyLoader) -> AnyState:
+def _after(course: Course | MixedCourse) -> AnyState:
     """The state after the batch just read: the next epoch's start after the last one."""
-    if isinstance(loader, Mixture) or loader.course.unfinished:
-        return loader.state()
-    return {**loader.state(), "epoch": loader.course.epoch + 1, "samples": 0}
-
-
-def _skip(course: Course | MixedCourse, steps: int) -> None:
-    for _ in range(steps):
-        course.advance()
+    if isinstance(course, MixedCourse) or course.unfinished:
+        return course.state()
+    return {**course.state(), "epoch": course.epoch + 1, "samples": 0}
