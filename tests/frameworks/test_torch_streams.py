@@ -34,7 +34,7 @@ WINDOW = Window(4, 1, 2)
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """193 samples in four blocks and more, with masks and sources."""
+    """193 samples in four blocks, with masks and sources."""
     folder = tmp_path_factory.mktemp("torch") / "1"
     pieces = {"length": LENGTH, "pieces": lambda number: [100] * (number % 4)}
     return write_release(folder, (96, 0, 33, 64), sources=("web", "code"), masked=True, **pieces)

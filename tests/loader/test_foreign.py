@@ -26,7 +26,7 @@ from written_foreign import RECORDS, ROWS, TEXTS, TOKENS, mds_records, mds_token
 from written_release import write_release
 
 from warehouse.errors import FormatError, IntegrityError, NotFound, StateError, UsageError, WarehouseError
-from warehouse.loader import Loader, Mixture, Phase, RecordLoader, Source
+from warehouse.loader import Loader, RecordLoader
 from warehouse.loader.foreign import open_foreign
 from warehouse.loader.foreign.samples import ShardRows
 
@@ -112,8 +112,6 @@ def test_what_opens_as_the_other_kind_is_said(tmp_path: Path) -> None:
         next(loader.batches(loss_mask=True))
     with pytest.raises(UsageError, match="manifest"):
         _ = loader.manifest
-    with pytest.raises(NotFound, match="no manifest"):
-        Mixture([Source(f"mds:{tmp_path / 'tokens'}")], phases=[Phase(weights=(1,))], batch=4)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,13 @@ from warehouse.loader.cache import cached
 from warehouse.loader.course import State
 from warehouse.loader.delivery import Counters
 from warehouse.loader.loader import Loader
-from warehouse.loader.mixture import Mixture, MixtureState, Phase, Source
+from warehouse.loader.mixture import Mixture, MixtureState, Phase
 from warehouse.loader.offering import offered
 from warehouse.loader.permutation import permuted
 from warehouse.loader.pulling import Pulled, pull
 from warehouse.loader.records import RecordBatch, RecordLoader
 from warehouse.loader.rows import RowBatch, TableLoader
+from warehouse.loader.several import Source
 from warehouse.loader.streaming import Coming, Fetching, StreamingLoader, StreamingTableLoader
 from warehouse.loader.tokens import Batch
 from warehouse.loader.windows import Window

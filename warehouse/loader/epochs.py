@@ -10,7 +10,25 @@ from warehouse.loader.course import Course, State, check_shape, unlike
 from warehouse.loader.delivery import Counters
 
 
-class Epochs(ABC):
+class Resumable:
+    """What goes through epochs by a course, and on from where it stands."""
+
+    course: Course
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch."""
+        return len(self.course)
+
+    def state(self) -> State:
+        """Where the epoch stands: some small values, equal on every rank; store it beside the model."""
+        return self.course.state()
+
+    def restore(self, state: State) -> None:
+        """Go on where ``state`` was taken. Raises StateError for another data set, split, seed or window."""
+        self.course.restore(state)
+
+
+class Epochs(Resumable, ABC):
     """Epochs of a split in an exact global order, one after the other.
 
     batch is the global one: each of ``world`` ranks gets batch / world samples a step. With drop_last the last partial
@@ -79,15 +97,3 @@ class Epochs(ABC):
             raise unlike(state) from None
         loader.restore(state)
         return loader
-
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self.course)
-
-    def state(self) -> State:
-        """Where the epoch stands: five small values, equal on every rank; store it beside the model."""
-        return self.course.state()
-
-    def restore(self, state: State) -> None:
-        """Go on where ``state`` was taken. Raises StateError for another data set, split or seed."""
-        self.course.restore(state)

@@ -1,4 +1,4 @@
-"""Batches of several releases or splits in shares that may change: each source in its own exact order, none repeated.
+"""Batches of several sources in shares that may change: each in its own exact order, none repeated.
 
 A global position p belongs to one source by the closed form of ``interleaving``, and is that source's c-th sample, c
 being how many positions before p were its own: sample c mod n of its epoch c // n, in the order that ``Loader`` has
@@ -15,27 +15,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 
-from warehouse.errors import FormatError, StateError, UsageError
+from warehouse.errors import StateError, UsageError
 from warehouse.loader.course import Ahead, Numbers, check_shape, order_key
 from warehouse.loader.delivery import Counters, check_threads, delivered
 from warehouse.loader.interleaving import WHOLE, counts, dealt, tempered, whole_shares
 from warehouse.loader.permutation import permuted
-from warehouse.loader.splits import MappedSplits
-from warehouse.loader.tokens import Batch, Slots, TokenReader, Tokens, Wanted
-from warehouse.manifest import Manifest, read_manifest
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A release, by path, and the split that is taken of it."""
-
-    path: Path | str
-    split: str = "train"
+from warehouse.loader.several import Source, open_several
+from warehouse.loader.tokens import Batch, Slots, Tokens, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +228,7 @@ class Mixture:
     """Iterates without end over several sources; what it shares with ``Loader`` means the same.
 
     ``change`` gives other phases for what is ahead, at any step; ``taken`` counts what each source gave. Raises
-    UsageError for a source given twice, FormatError for releases of other tokens, and as Loader.
+    UsageError for a source given twice, FormatError for sources of other tokens, and as Loader.
     """
 
     def __init__(
@@ -253,9 +243,7 @@ class Mixture:
         checked: bool = True,
     ) -> None:
         check_shape(batch, world, rank)
-        parts = [(Path(source.path), read_manifest(Path(source.path)), source.split) for source in sources]
-        orders = _orders([(manifest, split) for _, manifest, split in parts])
-        self._reader = TokenReader([manifest for _, manifest, _ in parts], MappedSplits(parts, checked=checked))
+        self._reader, orders = open_several(sources, checked=checked)
         self.sources, self.sizes, self.counters = tuple(sources), self._reader.sizes, Counters()
         if not all(self.sizes):
             raise UsageError(f"{self.sources[self.sizes.index(0)]} has 0 samples", allowed="1 or more")
@@ -329,24 +317,6 @@ class Mixture:
     def restore(self, state: MixtureState) -> None:
         """Go on where ``state`` was taken. Raises StateError for other data sets, splits, their order or seed."""
         self.course.restore(state)
-
-
-def _orders(parts: Sequence[tuple[Manifest, str]]) -> tuple[tuple[str, str], ...]:
-    """Data set and split of each source. Raises UsageError if one is there twice, FormatError for unlike tokens."""
-    found = tuple((manifest.id, split) for manifest, split in parts)
-    if not found or len(set(found)) < len(found):
-        raise UsageError(
-            f"{len(set(found))} different data sets and splits in {len(found)} sources", allowed="each once"
-        )
-    kinds = [(manifest.dtype, manifest.sequence_length, manifest.tokenizer_sha256) for manifest, _ in parts]
-    for kind, (manifest, _) in zip(kinds, parts, strict=True):
-        if kind != kinds[0]:
-            raise FormatError(
-                f"{manifest.name} has {kind[0]}[{kind[1]}] of tokenizer {kind[2]:.8}",
-                allowed=f"{kinds[0][0]}[{kinds[0][1]}] of tokenizer {kinds[0][2]:.8}, as {parts[0][0].name}",
-                do="export both with one tokenizer and sequence_length",
-            )
-    return found
 
 
 def _unlike(state: object) -> StateError:

@@ -31,6 +31,7 @@ from warehouse.loader.blocks import Blocks, Disk, chosen
 from warehouse.loader.cache import claimed
 from warehouse.loader.course import Course, Numbers, State, check_shape, unlike
 from warehouse.loader.delivery import Counters, Sized
+from warehouse.loader.epochs import Resumable
 from warehouse.loader.held import Held
 from warehouse.loader.offering import Offer, offered
 from warehouse.loader.parts import Parts, of_tokens, sized
@@ -90,7 +91,7 @@ class Coming:
     blocks: tuple[tuple[str, int], ...]
 
 
-class Streaming(ABC, Generic[Kind]):
+class Streaming(Resumable, ABC, Generic[Kind]):
     """What streamed loaders of any kind of release share.
 
     location: as of ``pull``: a folder or URL (http, https, s3, gs, az, abfs), or ``channel:NAME``. window: what samples
@@ -179,10 +180,6 @@ class Streaming(ABC, Generic[Kind]):
         loader.restore(state)
         return loader
 
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self.course)
-
     def __enter__(self) -> Self:
         return self
 
@@ -199,14 +196,6 @@ class Streaming(ABC, Generic[Kind]):
     def memory_bytes(self) -> int:
         """Of blocks that may be held, without those of ``ahead_bytes``."""
         return int(self._held.pool.nbytes)
-
-    def state(self) -> State:
-        """Where the epoch stands: some small values, equal on every rank; store it beside the model."""
-        return self.course.state()
-
-    def restore(self, state: State) -> None:
-        """Go on where ``state`` was taken. Raises StateError for another data set, split, seed or window."""
-        self.course.restore(state)
 
     def comes_next(self, steps: int) -> Iterator[Coming]:
         """What the next steps of this epoch will give, computed; nothing is fetched."""

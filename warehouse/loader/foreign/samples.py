@@ -138,7 +138,7 @@ class FixedReader:
                 allowed="in a Loader samples that are all the same number of tokens",
                 do="open it with RecordLoader",
             )
-        self.location, self.rows = opened.location, opened.fixed.rows
+        self.location, self.identity, self.rows = opened.location, opened.identity, opened.fixed.rows
         self.dtype, self.length, self.sizes = opened.fixed.dtype, opened.fixed.length, (self.rows.total,)
         self.source_names: tuple[str, ...] = ()
 

@@ -22,8 +22,9 @@ from pathlib import Path
 from warehouse.errors import MissingExtra, UsageError
 from warehouse.loader.labels import IGNORED
 from warehouse.loader.loader import Loader
-from warehouse.loader.mixture import Mixture, Phase, Source
+from warehouse.loader.mixture import Mixture, Phase
 from warehouse.loader.rows import TableLoader
+from warehouse.loader.several import Source
 from warehouse.loader.streaming import Fetching, StreamingLoader
 from warehouse.loader.windows import Window
 
