@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from streams import data_asked, opened
 from written_release import write_release
 
 from warehouse.errors import FormatError, IntegrityError
-from warehouse.loader import Fetching, StreamingLoader
-from warehouse.manifest import BLOCK_BYTES, read_manifest
+from warehouse.loader import Fetching, Loader, StreamingLoader
+from warehouse.manifest import BLOCK_BYTES, content_id, encode, hash_file, read_manifest, seal
 
 LENGTH = 16_380
 """Tokens of a sample: their bits are no whole bytes, and a sample may lie in two blocks."""
@@ -132,3 +133,27 @@ def test_a_release_without_sources_says_so_and_one_without_masks_is_learnt_but_f
             next(loader.batches(source_ids=True))
         batch = next(loader.batches(loss_mask=True))
         assert batch.loss_mask is not None and batch.loss_mask.all()
+
+
+def test_a_cache_keeps_what_lies_beside_the_samples_too(noted_server: FileServer, tmp_path: Path) -> None:
+    fetching, found = Fetching(cache=tmp_path, cache_bytes=64 << 20), []
+    for _ in range(2):
+        noted_server.asked.clear()
+        with opened(f"{noted_server.url}/1", fetching=fetching) as loader:
+            found.append(given(loader))
+    assert found[0] == found[1]
+    assert {each.path for each in noted_server.asked} <= {"1/manifest.json", "1/manifest.sig", "1/revoked.json"}
+
+
+@pytest.mark.parametrize("loader", [Loader, StreamingLoader])
+def test_a_mask_of_another_size_than_its_samples_is_refused(
+    loader: type[Loader | StreamingLoader], tmp_path: Path
+) -> None:
+    path, name = write_release(tmp_path / "1", (40,), masked=True), "train-00000-of-00001.mask"
+    (path / name).write_bytes((path / name).read_bytes()[:-1])
+    manifest = read_manifest(path)
+    files = {**manifest.files, name: hash_file(path, name)}
+    forged = replace(manifest, files=files, id=content_id(files.values()), seal="")
+    (path / "manifest.json").write_bytes(encode(replace(forged, seal=seal(forged))))
+    with pytest.raises(IntegrityError, match=r"\.mask: 79 bytes for 40 samples of 2 bytes"):
+        loader(path, batch=8)

@@ -68,7 +68,8 @@ class Alongside:
     def read(self, data: str, first: int, last: int, needed: Needed) -> Beside:
         """What is needed of samples first to last - 1 of the shard with this file of data."""
         bounds, begin = self._boundaries(self.parts.index[data], first, last) if needed.pieces else (None, 0)
-        sources = self._sources(data, begin, begin + bounds.lengths.size) if bounds and needed.sources else None
+        end = begin + (0 if bounds is None else bounds.lengths.size)
+        sources = self._sources(data, begin, end) if needed.sources else None
         return Beside(bounds, sources, self._mask(data, first, last) if needed.mask else None)
 
     def _boundaries(self, entry: FileEntry, first: int, last: int) -> tuple[Boundaries, int]:

@@ -1,10 +1,10 @@
 """Blocks of a release by file and number: from a disk that keeps some of them, else from its origin; all checked.
 
-The disk keeps a fixed choice, as many as it may: first what lies beside
-the samples, then runs in a permuted order. Every epoch needs
-every run once, in another order, so a cache that let the oldest go would lose each before it is needed again; this one
-has its share of every epoch. Blocks lie where they lie in the release's own files, sparse ones; the hash tells a block
-from a hole, so a kill leaves nothing to mend, and ranks of a machine share a folder without asking each other.
+The disk keeps a fixed choice, as many as it may: first what lies beside the samples, then runs in a permuted order.
+Every epoch needs every run once, in another order, so a cache that let the oldest go would lose each before it is
+needed again; this one has its share of every epoch. Blocks lie where they lie in the release's own files, sparse ones;
+the hash tells a block from a hole, so a kill leaves nothing to mend, and ranks of a machine share a folder without
+asking each other.
 """
 
 from __future__ import annotations

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from warehouse.loader.course import State, unlike
-from warehouse.loader.shards import SourceIds
+from warehouse.loader.shards import SourceIds, refuse_size
 from warehouse.loader.splits import numbered
 from warehouse.loader.windows import Runs, Window, Windows
-from warehouse.manifest import FileEntry, Manifest, damaged
+from warehouse.manifest import FileEntry, Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,7 @@ def _of_all(manifest: Manifest, paths: Mapping[str, str]) -> dict[str, FileEntry
 def sized(parts: Parts) -> Parts:
     """The same. Raises IntegrityError for a file of samples, or of their masks, that has other bytes than these."""
     for entry, samples in parts.shards:
-        _refuse_size(entry, samples, parts.row_bytes)
+        refuse_size(entry, samples, parts.row_bytes)
         if entry.path in parts.masks:
-            _refuse_size(parts.masks[entry.path], samples, parts.mask_bytes)
+            refuse_size(parts.masks[entry.path], samples, parts.mask_bytes)
     return parts
-
-
-def _refuse_size(entry: FileEntry, samples: int, width: int) -> None:
-    if entry.bytes != samples * width:
-        raise damaged(entry, f"{entry.bytes} bytes for {samples} samples of {width} bytes")

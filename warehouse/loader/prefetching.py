@@ -1,9 +1,8 @@
 """Runs of a release brought into memory before their samples are due: in threads, of a bounded size, in order of need.
 
 What is due is computed, step by step, by a copy of the course that goes ahead, at most ``ahead`` bytes of samples or of
-runs on their way. Runs lie in slots of one array; when all are taken, the one whose last use lies furthest back, as far
-as is planned, makes room. No lock is needed: threads only fetch, the main thread alone places, takes and counts. A
-thread ends with its loader, and never keeps the process from ending.
+runs on their way. No lock is needed: threads only fetch, the main thread alone places, takes and counts. A thread ends
+with its loader, and never keeps the process from ending.
 """
 
 from __future__ import annotations

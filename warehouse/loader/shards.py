@@ -169,7 +169,14 @@ def _opened(
     return Samples(mapped, checked=checked)
 
 
+def refuse_size(entry: FileEntry, samples: int, width: int) -> None:
+    """Raise IntegrityError for a file that has other bytes than so many samples of ``width`` bytes."""
+    if entry.bytes != samples * width:
+        raise damaged(entry, f"{entry.bytes} bytes for {samples} samples of {width} bytes")
+
+
 def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[Any], tuple[int, ...]]) -> Mapped:
+    refuse_size(entry, samples, form[0].itemsize * int(np.prod(form[1], dtype=np.int64)))
     path = folder / entry.path
     size = path.stat().st_size if path.is_file() else -1
     if size != entry.bytes:
