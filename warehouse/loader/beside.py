@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 import threading
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.errors import FormatError, WarehouseError
+from warehouse.errors import FormatError
 from warehouse.loader.blocks import Blocks
 from warehouse.loader.parts import Parts
 from warehouse.loader.shards import HEADER, Boundaries, SourceIds
@@ -117,8 +117,9 @@ class Alongside:
         if known is None:
             try:
                 future.set_result(self.blocks.read(entry, range(number, number + 1)))
-            except (WarehouseError, CancelledError) as error:
+            except BaseException as error:
                 future.set_exception(error)
                 with self.turn:
                     self.held.pop(key, None)
+                raise
         return future.result()
