@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_world import texts, write_world
 
 from warehouse.answers.holding import Job, find_holding, read_state
 from warehouse.datasets import DatasetRecipe, Release, holding, trace
@@ -22,8 +23,11 @@ def places(piece: Any) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("packing", ["best_fit", "concatenate"])
-def test_every_piece_of_every_sample_is_held_once_and_no_other(world: Any, recipe: DatasetRecipe, packing: str) -> None:
-    release = world.export(replace(recipe, packing=packing))
+def test_every_piece_of_every_sample_is_held_once_and_no_other(
+    tmp_path: Path, make_row: Any, recipe: DatasetRecipe, packing: str
+) -> None:
+    rows = [make_row(number, text) for number, text in enumerate(texts(12))]
+    release = write_world(tmp_path, rows).export(replace(recipe, packing=packing))
     traced = defaultdict(list)
     for name, split in release.manifest.splits.items():
         for sample in range(split.samples):

@@ -23,6 +23,7 @@ from typing import Any, Literal, cast
 import yaml
 
 from warehouse.errors import RecipeError
+from warehouse.recipes import plain, root_of
 
 Kind = Literal["table", "view"]
 
@@ -95,8 +96,8 @@ def read_header(path: Path) -> Header:
 def _mapping(path: Path, text: str, first: int) -> tuple[dict[str, Any], dict[str, int]]:
     """The YAML's values, and the line of each key (those of ``columns`` as ``columns.<name>``)."""
     try:
-        node = yaml.compose(text, yaml.CSafeLoader)
-        values = yaml.load(text, yaml.CSafeLoader)
+        node = root_of(text)
+        values = plain(node)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = first + (mark.line if mark else 0)

@@ -19,6 +19,7 @@ import yaml
 
 from warehouse.contracts import EVOLVE, Contract, Freshness, Keyed
 from warehouse.errors import RecipeError
+from warehouse.recipes import root_of
 from warehouse.stores import SCHEMES, is_store
 
 READER_NAMES = (
@@ -263,7 +264,7 @@ def is_bookkeeping(path: str) -> bool:
 def load_source(path: Path) -> Source:
     """The source that ``path`` states. Raises RecipeError, which begins ``file:line:``, for whatever is wrong in it."""
     try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+        root = root_of(path.read_text("utf-8"))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise RecipeError(f"{path}:{line}: {error.problem}", allowed="YAML", do="correct that line") from None
