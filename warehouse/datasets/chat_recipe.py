@@ -56,7 +56,7 @@ def _template(stated: Stated, key: Keys) -> tuple[str, str, tuple[str, ...]]:
 _OWN = tuple(field.name for field in fields(Chat) if field.name not in ("template", "called"))
 _SHARED = (
     *("name", "description", "select", "splits", "tokenizer", "sequence_length"),
-    *("packing", "shards", "seed", "max_synthetic_share", "credits"),
+    *("packing", "shards", "seed", "max_synthetic_share", "targets", "credits"),
 )
 
 CHAT_KEYS: Mapping[str, Check] = {
