@@ -204,8 +204,9 @@ def _mixture(manifest: Manifest) -> Iterator[str]:
 def _masks(manifest: Manifest) -> Iterator[str]:
     if manifest.pii:
         counts = ", ".join(f"{kind} {count:,}" for kind, count in manifest.pii["masked"].items())
-        yield f"\nPersonal data masked in {manifest.pii['documents']:,} documents, spans by kind: {counts}."
-        yield "`documents.parquet` lists each, as bytes of the stored text with the mask that stands there."
+        yield f"\nPersonal data masked in {manifest.pii['documents']:,} {_things(manifest)}, spans by kind: {counts}."
+        where = "the contents of its messages one after another" if manifest.chat else "the stored text"
+        yield f"`documents.parquet` lists each, as bytes of {where} with the mask that stands there."
     else:
         yield "\nNo personal data was masked."
 

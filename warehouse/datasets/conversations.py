@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from warehouse import query
 from warehouse.contracts import content_hash, digest
+from warehouse.datasets.chat_masks import FindPersonal, without_personal
 from warehouse.datasets.recipe import Chat, DatasetRecipe
 from warehouse.datasets.selection import FROZEN, arranged, check_synthetic, run_select
 from warehouse.datasets.tables import names_of, refuse_keys, refuse_unmarked
@@ -38,15 +39,18 @@ LEARNT = ("assistant",)
 Conversation = list[dict[str, str]]
 
 
-def select_conversations(recipe: DatasetRecipe, chat: Chat, con: query.Connection, drawn: Collection[str]) -> pa.Table:
+def select_conversations(
+    recipe: DatasetRecipe, chat: Chat, con: query.Connection, drawn: Collection[str], find: FindPersonal
+) -> pa.Table:
     """What the recipe's SELECT gives, frozen (CONVERSATIONS): sorted by split, shard, seeded hash.
 
-    drawn: tables of synthetic rows that it reads. Raises RecipeError for anything but conversations, each named once;
-    CheckFailed if synthetic text passes the cap or is not marked.
+    drawn: tables of synthetic rows that it reads; find: personal data in messages, where the recipe masks some. Raises
+    RecipeError for anything but conversations, each named once; CheckFailed if synthetic text passes the cap or is not
+    marked.
     """
     table = _given(recipe, chat, con)
     refuse_unmarked(table, drawn, at=recipe.at)
-    facts = _facts(recipe, chat, table)
+    facts = without_personal(recipe, _facts(recipe, chat, table), find)
     check_synthetic(recipe, facts)
     return arranged(recipe, facts, CONVERSATIONS)
 
