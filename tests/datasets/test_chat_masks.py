@@ -22,6 +22,7 @@ from warehouse.curation import PII
 from warehouse.datasets import Manifest, Release, load_recipe, rebuild, trace
 from warehouse.datasets.masks import masked_text
 from warehouse.datasets.recipe import TARGETS
+from warehouse.manifest import CARDS
 
 Rows = list[dict[str, Any]]
 Made = Release[Manifest]
@@ -92,6 +93,19 @@ def test_each_mask_stands_in_one_message_at_the_place_of_what_it_hides_and_is_co
     assert made.manifest.pii == {"masked": counted, "documents": holders} and holders > 20
     readme = (made.path / "README.md").read_text()
     assert f"Personal data masked in {holders} conversations" in readme and f"email {counted['email']}" in readme
+
+
+def test_what_masks_hide_moves_nothing_else_of_a_release(tmp_path: Path, rows: Rows) -> None:
+    """Two releases whose conversations differ in an e-mail address alone differ in the places of masks, and so the id."""
+    recipe = replace(RECIPE, mask=("email",), targets=TARGETS)
+    secrets, releases = ("a@b.de", "grace.hopper@mail.co.uk"), []
+    for number, secret in enumerate(secrets):
+        told = [{**row, "messages": [{"role": "user", "content": f"I am {secret}."}, *row["messages"]]} for row in rows]
+        releases.append(export(tmp_path, told, recipe, out=str(number)))
+    one, other = ({name: entry.sha256 for name, entry in made.manifest.files.items()} for made in releases)
+    assert {name for name in one if one[name] != other[name]} - {*CARDS} == {"documents.parquet"}
+    tables = [pq.read_table(made.path / "documents.parquet").drop_columns("masked") for made in releases]
+    assert tables[0].equals(tables[1])
 
 
 def test_only_the_kinds_of_the_recipe_are_masked(tmp_path: Path, rows: Rows) -> None:

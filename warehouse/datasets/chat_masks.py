@@ -1,8 +1,9 @@
 """Personal data left out of conversations: searched for in every message when a release is made, and masked there.
 
-documents.parquet holds the messages as they go out, so what a mask hides is nowhere in the release, and --rebuild needs
-no search. Each mask stands beside them with its place: bytes of the contents as they were selected, one after another.
-Lost: what two messages hold together, and what the search does not see.
+All that a release says of a conversation is made of its masked messages, so what a mask hides is nowhere in it, not
+even in a hash that a guess could be held against, and --rebuild needs no search. Each mask stands beside them with its
+place: bytes of the contents as they were selected, one after another. Lost: what two messages hold together, and what
+the search does not see.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from warehouse.datasets.masks import masked_text, remasked, replaced
+from warehouse.datasets.masks import masked_text
 from warehouse.datasets.recipe import DatasetRecipe
 from warehouse.kernels.texts import parts
 
@@ -28,19 +29,21 @@ Masks = list[dict[str, Any]]
 Messages = list[dict[str, str]]
 
 
-def without_personal(recipe: DatasetRecipe, facts: pa.Table, find: FindPersonal) -> pa.Table:
-    """``facts`` with the recipe's kinds of personal data masked in the messages; bytes count what goes out."""
+def without_personal(
+    recipe: DatasetRecipe, rows: Sequence[Messages], find: FindPersonal
+) -> tuple[list[Messages], list[Masks]]:
+    """The conversations with the recipe's kinds of personal data masked, and the masks of each, by place."""
     if not recipe.mask:
-        return facts
-    rows: list[Messages] = facts["messages"].to_pylist()
+        return list(rows), [[] for _ in rows]
     spans = _spans(recipe, [message["content"] for messages in rows for message in messages], find)
-    firsts = pc.cumulative_sum(pc.list_value_length(facts["messages"])).to_pylist()
-    masked = [
-        _masked(messages, [spans.get(number, []) for number in range(last - len(messages), last)])
-        for messages, last in zip(rows, firsts, strict=True)
-    ]
-    changed = pa.array([messages for messages, _ in masked], facts.schema.field("messages").type)
-    return replaced(remasked(facts, [masks for _, masks in masked]), {"messages": changed})
+    changed, masks, first = list[Messages](), list[Masks](), 0
+    for messages in rows:
+        last = first + len(messages)
+        masked, placed = _masked(messages, [spans.get(number, []) for number in range(first, last)])
+        changed.append(masked)
+        masks.append(placed)
+        first = last
+    return changed, masks
 
 
 def _spans(recipe: DatasetRecipe, contents: Sequence[str], find: FindPersonal) -> Mapping[int, Masks]:

@@ -50,7 +50,7 @@ def select_conversations(
     """
     table = _given(recipe, chat, con)
     refuse_unmarked(table, drawn, at=recipe.at)
-    facts = without_personal(recipe, _facts(recipe, chat, table), find)
+    facts = _facts(recipe, chat, table, find)
     check_synthetic(recipe, facts)
     return arranged(recipe, facts, CONVERSATIONS)
 
@@ -71,18 +71,18 @@ def _given(recipe: DatasetRecipe, chat: Chat, con: query.Connection) -> pa.Table
     return table
 
 
-def _facts(recipe: DatasetRecipe, chat: Chat, table: pa.Table) -> pa.Table:
-    """The table as CONVERSATIONS but for split and shard."""
-    rows, keys = list(_conversations(recipe, table)), _keys(chat, table)
-    for key, messages in zip(keys, rows, strict=True):
+def _facts(recipe: DatasetRecipe, chat: Chat, table: pa.Table, find: FindPersonal) -> pa.Table:
+    """The table as CONVERSATIONS but for split and shard, of messages as they go out."""
+    given, keys = list(_conversations(recipe, table)), _keys(chat, table)
+    for key, messages in zip(keys, given, strict=True):
         _refuse_odd(messages, f"{recipe.at}: conversation {key}")
-    bare = table.num_rows
+    rows, masks = without_personal(recipe, given, find)
     columns = {
         "doc_id": names_of(table, chat.key),
         "cluster": _given_clusters(table) or [_cluster(chat, each) for each in rows],
         "content_hash": [content_hash(json.dumps(each, ensure_ascii=False)) for each in rows],
         "bytes": [sum(len(message["content"].encode()) for message in each) for each in rows],
-        "masked": [[]] * bare,
+        "masked": masks,
         "key": keys,
         "messages": rows,
         **{name: _stated(recipe, table, name) for name in STATED},
