@@ -96,7 +96,7 @@ def test_each_mask_stands_in_one_message_at_the_place_of_what_it_hides_and_is_co
 
 
 def test_what_masks_hide_moves_nothing_else_of_a_release(tmp_path: Path, rows: Rows) -> None:
-    """Two releases whose conversations differ in an e-mail address alone differ in the places of masks, and so the id."""
+    """Two releases whose conversations differ in an e-mail address alone differ in places of masks and the id."""
     recipe = replace(RECIPE, mask=("email",), targets=TARGETS)
     secrets, releases = ("a@b.de", "grace.hopper@mail.co.uk"), []
     for number, secret in enumerate(secrets):
