@@ -149,6 +149,7 @@ def of_conversations(recipe: DatasetRecipe, chat: Chat, stated: Basis, *, proces
             recipe,
             chat,
             stated,
+            find=curation.pii,
             drawn=_drawn(names),
             processes=processes,
             progress=lambda _, done, total: _show(bar, done, total),

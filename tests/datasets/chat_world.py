@@ -11,6 +11,7 @@ import pyarrow as pa
 from tiny_world import basis, texts
 
 from warehouse import query
+from warehouse.curation import pii
 from warehouse.datasets import Chat, DatasetRecipe, Manifest, Release, Train, export_chat
 from warehouse.datasets.chat_template import BUILT_IN
 
@@ -54,4 +55,4 @@ def export(
     with query.connect() as con:
         con.register("chats", pa.Table.from_pylist(list(rows), schema=SCHEMA))
         stated, rest = basis(con, folder / out, {"inputs": {"chats": 3}, "model_fingerprints": {}} | options)
-        return export_chat(recipe, recipe.chat, stated, **rest)
+        return export_chat(recipe, recipe.chat, stated, **({"find": pii} | rest))

@@ -24,6 +24,7 @@ from warehouse.manifest import CARDS
 
 Rows = list[dict[str, Any]]
 Made = Release[Manifest]
+TARGETED = replace(RECIPE, targets=("parquet",))
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +34,8 @@ def chats() -> Rows:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, chats: Rows) -> Made:
-    """A release to be read only."""
-    return export(tmp_path_factory.mktemp("chats"), chats)
+    """A release to be read only, with a target that each process writes a part of."""
+    return export(tmp_path_factory.mktemp("chats"), chats, TARGETED)
 
 
 def turns(messages: list[dict[str, str]]) -> list[tuple[str, bool]]:
@@ -110,10 +111,10 @@ def contents(path: Path) -> dict[str, str]:
 def test_processes_batches_and_the_order_of_rows_change_no_byte_and_rebuild_makes_them_again(
     tmp_path: Path, made: Made, chats: Rows
 ) -> None:
-    other = export(tmp_path, chats[::-1], processes=2, batch_rows=7)
+    other = export(tmp_path, chats[::-1], TARGETED, processes=2, batch_rows=7)
     assert contents(other.path) == contents(made.path)
     assert rebuild(made.path).id == made.id
-    assert rebuild(made.path, processes=2, batch_rows=3).files == len(made.manifest.files) - len(CARDS)
+    assert rebuild(made.path, batch_rows=3).files == len(made.manifest.files) - len(CARDS)
 
 
 @pytest.fixture

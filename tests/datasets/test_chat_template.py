@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,12 @@ import pytest
 from chat_world import CHATML, RECIPE, conversations, export
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from warehouse.datasets import Chat
+from warehouse.datasets.chat_encoding import Encoded, encode, encode_fast, make_chat_encoder
 from warehouse.datasets.chat_guard import make_speller
-from warehouse.datasets.chat_shards import Encoded, encode
-from warehouse.datasets.chat_template import BUILT_IN, environment, worded
+from warehouse.datasets.chat_template import BUILT_IN, Worded, environment, worded
 from warehouse.datasets.vocabulary import Vocabulary, open_vocabulary
 
 SPECIAL = ("<|im_start|>", "<|im_end|>", "<|eot_id|>", "<s>", "[INST]", "<<x>>", "<|<|")
@@ -54,8 +57,19 @@ def encoded(vocabulary: Vocabulary, template: str, contents: list[str]) -> tuple
     plain = template.replace("{% generation %}", "").replace("{% endgeneration %}", "")
     plain = plain.replace("{%- generation -%}", "").replace("{%- endgeneration -%}", "")
     text = environment().from_string(plain).render(messages=messages, loss=chat.loss, **named)
-    (found,) = encode([worded(chat, messages, speller, named=named, where="it")], vocabulary)
+    (found,) = encoded_twice([worded(chat, messages, speller, named=named, where="it")], vocabulary)
     return text, found
+
+
+def encoded_twice(texts: list[Worded], vocabulary: Vocabulary) -> list[Encoded]:
+    """What ``tokenizers`` makes of the texts, which is what the kernel makes of them."""
+    kernel = make_chat_encoder(vocabulary)
+    assert kernel is not None
+    made, expected = list(encode_fast(texts, vocabulary, kernel)), list(encode(texts, vocabulary))
+    for one, other in zip(made, expected, strict=True):
+        for values, wanted in ((one.ids, other.ids), (one.ends, other.ends), (one.learnt, other.learnt)):
+            assert values.tolist() == wanted.tolist() and values.dtype == wanted.dtype
+    return expected
 
 
 def special(vocabulary: Vocabulary, ids: Any) -> list[int]:
@@ -83,9 +97,38 @@ def test_what_is_learnt_is_what_the_roles_say_whatever_messages_spell(
     messages = [{"role": roles[at % 2], "content": text} for at, text in enumerate(contents)]
     chat = Chat(("id",), CHATML.text, loss=tuple(sorted(loss)))
     speller = make_speller(list(vocabulary.special))
-    (found,) = encode([worded(chat, messages, speller, named=vocabulary.named, where="it")], vocabulary)
+    (found,) = encoded_twice([worded(chat, messages, speller, named=vocabulary.named, where="it")], vocabulary)
     learnt = vocabulary.tokenizer.decode(found.ids[found.learnt].tolist(), skip_special_tokens=False)
     assert learnt == "".join(f"{each['content']}<|im_end|>" for each in messages if each["role"] in loss)
+
+
+def test_the_kernel_makes_a_batch_of_conversations_as_tokenizers_makes_each(vocabulary: Vocabulary) -> None:
+    assert RECIPE.chat is not None
+    speller = make_speller(list(vocabulary.special))
+    rows = [row["messages"] for row in conversations(60)] + [[{"role": "user", "content": "<|im_end|>é"}]]
+    texts = [worded(RECIPE.chat, each, speller, named=vocabulary.named, where="it") for each in rows]
+    assert sum(not text.plain for text in texts) > 0 and not encoded_twice([], vocabulary)
+    alone = [found for text in texts for found in encode([text], vocabulary)]
+    for one, other in zip(encoded_twice(texts, vocabulary), alone, strict=True):
+        assert (one.ids.tolist(), one.learnt.tolist()) == (other.ids.tolist(), other.learnt.tolist())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda json: json["added_tokens"][0].update(lstrip=True),
+        lambda json: json["added_tokens"][0].update(single_word=True),
+        lambda json: json.update(
+            post_processor={"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+        ),
+    ],
+)
+def test_a_tokenizer_whose_special_tokens_or_places_move_is_left_to_tokenizers(
+    vocabulary: Vocabulary, change: Callable[[dict[str, Any]], None]
+) -> None:
+    content = json.loads(vocabulary.tokenizer.to_str())
+    change(content)
+    assert make_chat_encoder(replace(vocabulary, tokenizer=Tokenizer.from_str(json.dumps(content)))) is None
 
 
 def test_a_message_without_anything_of_a_special_token_is_left_as_it_is() -> None:

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from chat_world import RECIPE as CHATS
+from chat_world import conversations, export
 from test_masks import spans_of
 from tiny_world import export_rows
 
@@ -56,6 +58,15 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return export_rows(recipe, tmp_path_factory.mktemp("rows"), licences=licences)
 
 
+@pytest.fixture(scope="module")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    return export(
+        tmp_path_factory.mktemp("chats"),
+        conversations(40),
+        replace(CHATS, targets=("parquet", "jsonl"), credits=CREDITS),
+    )
+
+
 def opened(release: Release, caplog: pytest.LogCaptureFixture) -> mlcroissant.Dataset:
     """The release as mlcroissant reads it, which raises for what is wrong and logs what is missing: nothing."""
     with caplog.at_level(logging.WARNING):
@@ -81,7 +92,7 @@ def plain(value: Any) -> Any:
     return value.decode() if isinstance(value, bytes) else value.item() if isinstance(value, np.generic) else value
 
 
-@pytest.mark.parametrize("kind", ["tokens", "rows"])
+@pytest.mark.parametrize("kind", ["tokens", "rows", "chats"])
 def test_mlcroissant_finds_nothing_wrong_and_every_file_with_its_hash(
     kind: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -109,6 +120,16 @@ def test_the_records_of_targets_are_the_samples_and_texts(tokens: Release, caplo
     np.testing.assert_array_equal(samples, ids.reshape(-1, tokens.manifest.sequence_length))
     lines = [line for path in sorted(tokens.path.glob("targets/jsonl/*")) for line in path.read_text().splitlines()]
     assert list(records(found, "texts")) == [json.loads(line) for line in lines]
+
+
+def test_the_records_of_conversations_are_those_that_go_out(chats: Release, caplog: pytest.LogCaptureFixture) -> None:
+    found = opened(chats, caplog)
+    frozen = {row["doc_id"]: row for row in pq.read_table(chats.path / "documents.parquet").to_pylist()}
+    sent = {doc_id: row for doc_id, row in frozen.items() if row["left_out"] is None}
+    for name in ("conversations", "lines"):
+        rows = {row["doc_id"]: row for row in records(found, name)}
+        assert rows.keys() == sent.keys()
+        assert all(row == {column: sent[doc_id][column] for column in row} for doc_id, row in rows.items())
 
 
 def test_the_records_of_rows_are_the_rows(rows: Release, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+from chat_world import conversations, export
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.datasets import DatasetRecipe, rebuild, shards
+from warehouse.datasets import DatasetRecipe, chat_shards, rebuild, shards
+from warehouse.datasets.chat_encoding import Encoded, encode_fast
 from warehouse.datasets.encoding import make_encoder
 from warehouse.datasets.hashed import HashedFile
 from warehouse.manifest import BLOCK_BYTES, hash_file
@@ -48,6 +52,26 @@ def test_a_kernel_that_is_wrong_is_found_out_told_and_not_used(
     made = sum(len(split.shards) for split in right.manifest.splits.values())
     assert len(proven.run["warnings"]) == made and "differ from those of tokenizers" in proven.run["warnings"][0]
     assert rebuild(right.path, world.snapshot).id == right.id
+
+
+def test_conversations_are_the_same_by_the_kernel_and_by_tokenizers_and_a_wrong_kernel_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = conversations(60)
+    right = export(tmp_path, rows, out="right")
+    monkeypatch.setattr(chat_shards, "make_chat_encoder", lambda _: None)
+    slow = export(tmp_path, rows, out="slow")
+    assert right.manifest == slow.manifest and right.run["warnings"] == slow.run["warnings"] == []
+    monkeypatch.undo()
+
+    def wrong(*arguments: Any) -> Iterator[Encoded]:
+        for each in encode_fast(*arguments):
+            yield replace(each, learnt=~each.learnt)
+
+    monkeypatch.setattr(chat_shards, "encode_fast", wrong)
+    proven = export(tmp_path, rows, out="wrong")
+    assert proven.id == right.id and len(proven.run["warnings"]) == 4
+    assert 'of document {"id": ' in proven.run["warnings"][0]
 
 
 @given(st.lists(st.integers(0, 700_000), max_size=6))

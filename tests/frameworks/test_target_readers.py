@@ -31,7 +31,7 @@ SPLITS = ("train", "validation")
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> list[Path]:
-    """Releases of tokens, of rows and of samples of any columns."""
+    """Releases of tokens, of rows, of samples of any columns and of conversations."""
     command = [
         checkout / ".venv" / "bin" / "python",
         "tests/frameworks/write_targets.py",
@@ -49,6 +49,11 @@ def release(written: list[Path]) -> Path:
 @pytest.fixture(scope="module")
 def samples(written: list[Path]) -> Path:
     return written[2]
+
+
+@pytest.fixture(scope="module")
+def chats(written: list[Path]) -> Path:
+    return written[3]
 
 
 def shards_of(path: Path, split: str) -> np.ndarray:
@@ -100,7 +105,7 @@ def test_mosaic_streaming_gives_every_sample_and_finds_the_hashes_right(
 
 def test_hugging_face_datasets_opens_the_folder_of_a_release_by_its_card(written: list[Path], tmp_path: Path) -> None:
     """The default is what the card names first: samples of tokens and of any columns, and rows."""
-    for path, column in zip(written, ("input_ids", "shop", "image"), strict=True):
+    for path, column in zip(written[:3], ("input_ids", "shop", "image"), strict=True):
         found, splits = datasets.load_dataset(str(path), cache_dir=str(tmp_path)), read_any(path).splits
         assert {name: len(found[name]) for name in found} == {name: split.samples for name, split in splits.items()}
         assert all(column in found[name].column_names for name in found)
@@ -138,3 +143,46 @@ def test_litdata_reads_samples_of_any_columns(samples: Path, split: str) -> None
     found = litdata.StreamingDataset(str(samples / "targets" / "litdata" / split))
     read = [{name: alike(value) for name, value in found[at].items()} for at in range(len(found))]
     assert read == lines_of(samples, split)
+
+
+def masks_of(path: Path, split: str) -> np.ndarray:
+    """The .mask files of a release of conversations, a number a token."""
+    manifest = read_manifest(path)
+    size = manifest.sequence_length
+    bits = [np.fromfile(path / shard.mask, "u1") for shard in manifest.splits[split].shards]
+    rows = np.concatenate(bits).reshape(-1, -(-size // 8))
+    return np.unpackbits(rows, axis=1, count=size, bitorder="little")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_mosaic_streaming_gives_the_tokens_of_conversations_with_their_mask(
+    chats: Path, split: str, tmp_path: Path
+) -> None:
+    remote = str(chats / "targets" / "mds")
+    found = streaming.StreamingDataset(
+        remote=remote, local=str(tmp_path), split=split, shuffle=False, batch_size=1, validate_hash="xxh64"
+    )
+    samples = list(found)
+    np.testing.assert_array_equal([sample["tokens"] for sample in samples], shards_of(chats, split))
+    np.testing.assert_array_equal([sample["loss_mask"] for sample in samples], masks_of(chats, split))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_litdata_gives_the_tokens_of_conversations_with_their_mask(chats: Path, split: str) -> None:
+    found = litdata.StreamingDataset(str(chats / "targets" / "litdata" / split))
+    samples = [found[at] for at in range(len(found))]
+    np.testing.assert_array_equal([sample["tokens"].numpy() for sample in samples], shards_of(chats, split))
+    np.testing.assert_array_equal([sample["loss_mask"].numpy() for sample in samples], masks_of(chats, split))
+
+
+def test_hugging_face_datasets_gives_conversations_as_messages(chats: Path, tmp_path: Path) -> None:
+    """As TRL takes them: a list of a role and a content each; the card names them first, and all that were selected."""
+    found = datasets.load_dataset(str(chats), cache_dir=str(tmp_path))
+    manifest = read_manifest(chats)
+    assert sum(len(found[split]) for split in SPLITS) == manifest.documents - sum(manifest.chat["left_out"].values())
+    frozen = datasets.load_dataset(str(chats), "documents", split="documents", cache_dir=str(tmp_path))
+    sent = [row for row in frozen if row["left_out"] is None]
+    for split in SPLITS:
+        mine = [row for row in sent if row["split"] == split]
+        assert mine == [{**row, **each} for row, each in zip(mine, found[split], strict=True)]
+        assert all(set(message) == {"role", "content"} for row in found[split] for message in row["messages"])

@@ -1,5 +1,5 @@
-"""Write releases of tokens, rows and samples with every export target into the folder that is named, and print where
-they lie: run in the environment that has the stack.
+"""Write releases of tokens, rows, samples and conversations with every export target into the folder that is named, and
+print where they lie: run in the environment that has the stack.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parents[1] / "datasets"))
 
+from chat_world import RECIPE as CHATS
+from chat_world import conversations, export
 from test_sample_release import RECIPE as SAMPLES
 from test_table_release import RECIPE as ROWS
 from tiny_world import RECIPE, export_rows, row, texts, write_world
@@ -22,3 +24,4 @@ if __name__ == "__main__":
     print(world.export(replace(RECIPE, targets=TARGETS)).path)
     print(export_rows(ROWS, Path(sys.argv[1])).path)
     print(export_rows(replace(SAMPLES, targets=SAMPLE_TARGETS), Path(sys.argv[1])).path)
+    print(export(Path(sys.argv[1]), conversations(60), replace(CHATS, targets=TARGETS)).path)

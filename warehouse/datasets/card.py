@@ -5,6 +5,7 @@ README.md with Hugging Face front matter, croissant.json in JSON-LD, ATTRIBUTION
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,8 +17,8 @@ from warehouse.datasets.croissant import Node, croissant, record_set
 from warehouse.datasets.hub import Config, front_matter
 from warehouse.datasets.licences import UNKNOWN
 from warehouse.datasets.recipe import DatasetRecipe
-from warehouse.datasets.rendering import DOCUMENTS
-from warehouse.datasets.targets import jsonl, parquet
+from warehouse.datasets.rendering import DOCUMENTS, going_out
+from warehouse.datasets.targets import conversations, jsonl, parquet
 from warehouse.manifest import CARDS, Manifest
 
 
@@ -29,7 +30,7 @@ def cards(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> dic
         languages=_languages(manifest),
         samples=sum(split.samples for split in manifest.splits.values()),
         tasks=["text-generation"],
-        configs=list(_configs(manifest, recipe)),
+        configs=list(_configs(manifest, recipe, documents)),
     )
     readme = "\n".join(["---", front + "---", "", *_body(manifest, recipe)]) + "\n"
     return dict(
@@ -41,12 +42,17 @@ def _languages(manifest: Manifest) -> list[str]:
     return [name for name in manifest.composition["language"] if name != UNKNOWN]
 
 
-def _configs(manifest: Manifest, recipe: DatasetRecipe) -> Iterator[Config]:
-    """What ``datasets`` can read of it, by its one builder for Parquet: samples where they are so, and documents."""
-    splits = manifest.splits.items()
+def _configs(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> Iterator[Config]:
+    """What ``datasets`` can read of it, by its one builder for Parquet: samples or conversations where they are so, and
+    documents.
+    """
     if "parquet" in recipe.targets:
-        files = {name: f"targets/parquet/data/{name}-*.parquet" for name, _ in splits}
-        yield Config("samples", files, {name: split.samples for name, split in splits})
+        files = {name: f"targets/parquet/data/{name}-*.parquet" for name in manifest.splits}
+        if manifest.chat:
+            sent = Counter(going_out(documents)["split"].to_pylist())
+            yield Config("conversations", files, {name: sent[name] for name in manifest.splits})
+        else:
+            yield Config("samples", files, {name: split.samples for name, split in manifest.splits.items()})
     yield Config("documents", {"documents": DOCUMENTS}, {"documents": manifest.documents})
 
 
@@ -70,6 +76,9 @@ def _records(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> 
     about = f"The {_things(manifest)} of the release, in the order of its shards; {texts}."
     key = [name for name in ("doc_id", "copy") if name in documents.column_names]
     yield record_set("documents", [DOCUMENTS], documents.schema, about=about, key=key)
+    if manifest.chat:
+        yield from _conversations(manifest, recipe, documents.schema)
+        return
     if "parquet" in recipe.targets:
         files = [f"targets/parquet/data/{name}-*.parquet" for name in manifest.splits]
         schema = parquet.schema(manifest.dtype, manifest.sequence_length)
@@ -78,6 +87,18 @@ def _records(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> 
         files = [f"targets/jsonl/{name}-*.jsonl" for name in manifest.splits]
         columns = pa.schema([(name, pa.string()) for name in (*jsonl.FACTS, "text")])
         yield record_set("texts", files, columns, about="The texts as they were tokenised.", key=["doc_id"])
+
+
+def _conversations(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Schema) -> Iterator[Node]:
+    """The conversations that go out, in each format that has them."""
+    schema = conversations.schema(documents)
+    for target, name, pattern in (
+        ("parquet", "conversations", "targets/parquet/data/{}-*.parquet"),
+        ("jsonl", "lines", "targets/jsonl/{}-*.jsonl"),
+    ):
+        if target in recipe.targets:
+            files = [pattern.format(split) for split in manifest.splits]
+            yield record_set(name, files, schema, about="The conversations that go out.", key=["doc_id"])
 
 
 def _responsible(manifest: Manifest, recipe: DatasetRecipe, documents: pa.Table) -> dict[str, Any]:
@@ -183,8 +204,9 @@ def _mixture(manifest: Manifest) -> Iterator[str]:
 def _masks(manifest: Manifest) -> Iterator[str]:
     if manifest.pii:
         counts = ", ".join(f"{kind} {count:,}" for kind, count in manifest.pii["masked"].items())
-        yield f"\nPersonal data masked in {manifest.pii['documents']:,} documents, spans by kind: {counts}."
-        yield "`documents.parquet` lists each, as bytes of the stored text with the mask that stands there."
+        yield f"\nPersonal data masked in {manifest.pii['documents']:,} {_things(manifest)}, spans by kind: {counts}."
+        where = "the contents of its messages one after another" if manifest.chat else "the stored text"
+        yield f"`documents.parquet` lists each, as bytes of {where} with the mask that stands there."
     else:
         yield "\nNo personal data was masked."
 

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from warehouse.datasets.card import cards
+from warehouse.datasets.chat_masks import FindPersonal
 from warehouse.datasets.conversations import select_conversations
 from warehouse.datasets.description import describe
 from warehouse.datasets.recipe import Chat, DatasetRecipe
@@ -23,6 +24,7 @@ def export_chat(
     chat: Chat,
     basis: Basis,
     *,
+    find: FindPersonal,
     drawn: Collection[str] = (),
     processes: int = 1,
     batch_rows: int = 4096,
@@ -30,14 +32,15 @@ def export_chat(
 ) -> Release[Manifest]:
     """Make a release of the conversations that ``recipe`` selects.
 
-    drawn: tables of synthetic rows that the SELECT reads, which it must then mark. The rest, and what it raises: as
-    ``export``; RecipeError too for messages that the template refuses.
+    find: personal data in messages, where the recipe masks some; drawn: tables of synthetic rows that the SELECT reads,
+    which it must then mark. The rest, and what it raises: as ``export``; RecipeError too for messages that the template
+    refuses.
     """
 
     def make(folder: Path) -> Draft[Manifest]:
         made = render(
             recipe,
-            select_conversations(recipe, chat, basis.con, drawn),
+            select_conversations(recipe, chat, basis.con, drawn, find),
             None,
             folder=folder,
             processes=processes,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,13 +23,16 @@ Spans = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Speller:
-    """The special tokens of a tokenizer as messages may spell them; ``make_speller`` makes it."""
+    """The special tokens of a tokenizer as messages may spell them; ``make_speller`` makes it.
+
+    heads, tails: beginnings of tokens by their last character, and ends by their first.
+    """
 
     tokens: tuple[str, ...]
     begun: re.Pattern[str]
     whole: re.Pattern[str]
-    heads: frozenset[str]
-    tails: frozenset[str]
+    heads: Mapping[str, tuple[str, ...]]
+    tails: Mapping[str, tuple[str, ...]]
 
     def guarded(self, content: str) -> str:
         """The content with GUARD wherever it must be broken."""
@@ -38,10 +41,11 @@ class Speller:
         places = {found.end() for found in self.begun.finditer(content)}
         first, last = len(content) - len(content.lstrip()), len(content.rstrip())
         bare, longest = content[first:last], len(self.tokens[0])
-        if any(bare[:size] in self.tails for size in range(1, longest)) or self._inside(bare, longest):
+        if bare.startswith(self.tails.get(bare[:1], ())) or self._inside(bare, longest):
             places.add(first)
-        sizes = range(1, min(longest, len(bare) + 1))
-        places |= {last - size + 1 for size in sizes if bare[-size:] in self.heads}
+        places |= {last - len(head) + 1 for head in self.heads.get(bare[-1:], ()) if bare.endswith(head)}
+        if not places:
+            return content
         cut = [0, *sorted(places), len(content)]
         return GUARD.join(content[start:stop] for start, stop in pairwise(cut))
 
@@ -57,11 +61,16 @@ def make_speller(tokens: Sequence[str]) -> Speller:
     """The speller of special tokens; tokens of one character cannot be broken and must not be given."""
     ordered = tuple(sorted(tokens, key=lambda token: (-len(token), token)))
     either = "|".join(map(re.escape, ordered))
-    heads = frozenset(token[:size] for token in ordered for size in range(1, len(token)))
-    tails = frozenset(token[size:] for token in ordered for size in range(1, len(token)))
+    heads, tails = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
+    for token in ordered:
+        for head, tail in ((token[:size], token[size:]) for size in range(1, len(token))):
+            heads[head[-1]] = (*heads.get(head[-1], ()), head)
+            tails[tail[0]] = (*tails.get(tail[0], ()), tail)
     return Speller(ordered, re.compile(f"(?=(?:{either})).", re.DOTALL), re.compile(either), heads, tails)
 
 
 def shifted(spans: Spans, gone: Sequence[int]) -> Spans:
     """Spans of a text as they stand once the characters at ``gone``, which ascend, are taken out."""
+    if not gone:
+        return spans
     return tuple((start - bisect_left(gone, start), stop - bisect_left(gone, stop)) for start, stop in spans)

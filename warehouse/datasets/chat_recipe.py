@@ -22,6 +22,7 @@ def load_chat_recipe(path: Path) -> DatasetRecipe:
     stated = Stated.read(path, allowed=", ".join(CHAT_KEYS))
     values = checked(stated, (), CHAT_KEYS, required=("select", "key", "template"))
     del values["kind"]
+    values |= {"mask": values.pop("pii")} if "pii" in values else {}
     values.setdefault("name", name(stated, None))
     called, text, special = values.pop("template")
     if special and "special" in values:
@@ -56,7 +57,7 @@ def _template(stated: Stated, key: Keys) -> tuple[str, str, tuple[str, ...]]:
 _OWN = tuple(field.name for field in fields(Chat) if field.name not in ("template", "called"))
 _SHARED = (
     *("name", "description", "select", "splits", "tokenizer", "sequence_length"),
-    *("packing", "shards", "seed", "max_synthetic_share", "credits"),
+    *("packing", "shards", "seed", "max_synthetic_share", "pii", "targets", "credits"),
 )
 
 CHAT_KEYS: Mapping[str, Check] = {

@@ -28,6 +28,7 @@ from warehouse.datasets.recipe import Chat
 from warehouse.errors import RecipeError
 
 Message = Mapping[str, str]
+MARKS = re.compile(f"[{BEGIN}{END}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,6 @@ def _marked(chat: Chat, messages: Sequence[Message], named: Mapping[str, str]) -
 
 
 def _without_marks(text: str) -> tuple[str, Spans]:
-    marks = [found.start() for found in re.finditer(f"[{BEGIN}{END}]", text)]
-    begins, ends = ([at for at in marks if text[at] == mark] for mark in (BEGIN, END))
-    learnt = shifted(tuple(zip(begins, ends, strict=True)), marks)
-    return re.sub(f"[{BEGIN}{END}]", "", text), learnt
+    marks = [(found.group(), found.start() - number) for number, found in enumerate(MARKS.finditer(text))]
+    begins, ends = ([at for mark, at in marks if mark == wanted] for wanted in (BEGIN, END))
+    return MARKS.sub("", text), tuple(zip(begins, ends, strict=True))

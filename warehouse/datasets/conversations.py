@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from warehouse import query
 from warehouse.contracts import content_hash, digest
+from warehouse.datasets.chat_masks import FindPersonal, without_personal
 from warehouse.datasets.recipe import Chat, DatasetRecipe
 from warehouse.datasets.selection import FROZEN, arranged, check_synthetic, run_select
 from warehouse.datasets.tables import names_of, refuse_keys, refuse_unmarked
@@ -38,15 +39,18 @@ LEARNT = ("assistant",)
 Conversation = list[dict[str, str]]
 
 
-def select_conversations(recipe: DatasetRecipe, chat: Chat, con: query.Connection, drawn: Collection[str]) -> pa.Table:
+def select_conversations(
+    recipe: DatasetRecipe, chat: Chat, con: query.Connection, drawn: Collection[str], find: FindPersonal
+) -> pa.Table:
     """What the recipe's SELECT gives, frozen (CONVERSATIONS): sorted by split, shard, seeded hash.
 
-    drawn: tables of synthetic rows that it reads. Raises RecipeError for anything but conversations, each named once;
-    CheckFailed if synthetic text passes the cap or is not marked.
+    drawn: tables of synthetic rows that it reads; find: personal data in messages, where the recipe masks some. Raises
+    RecipeError for anything but conversations, each named once; CheckFailed if synthetic text passes the cap or is not
+    marked.
     """
     table = _given(recipe, chat, con)
     refuse_unmarked(table, drawn, at=recipe.at)
-    facts = _facts(recipe, chat, table)
+    facts = _facts(recipe, chat, table, find)
     check_synthetic(recipe, facts)
     return arranged(recipe, facts, CONVERSATIONS)
 
@@ -67,18 +71,18 @@ def _given(recipe: DatasetRecipe, chat: Chat, con: query.Connection) -> pa.Table
     return table
 
 
-def _facts(recipe: DatasetRecipe, chat: Chat, table: pa.Table) -> pa.Table:
-    """The table as CONVERSATIONS but for split and shard."""
-    rows, keys = list(_conversations(recipe, table)), _keys(chat, table)
-    for key, messages in zip(keys, rows, strict=True):
+def _facts(recipe: DatasetRecipe, chat: Chat, table: pa.Table, find: FindPersonal) -> pa.Table:
+    """The table as CONVERSATIONS but for split and shard, of messages as they go out."""
+    given, keys = list(_conversations(recipe, table)), _keys(chat, table)
+    for key, messages in zip(keys, given, strict=True):
         _refuse_odd(messages, f"{recipe.at}: conversation {key}")
-    bare = table.num_rows
+    rows, masks = without_personal(recipe, given, find)
     columns = {
         "doc_id": names_of(table, chat.key),
         "cluster": _given_clusters(table) or [_cluster(chat, each) for each in rows],
         "content_hash": [content_hash(json.dumps(each, ensure_ascii=False)) for each in rows],
         "bytes": [sum(len(message["content"].encode()) for message in each) for each in rows],
-        "masked": [[]] * bare,
+        "masked": masks,
         "key": keys,
         "messages": rows,
         **{name: _stated(recipe, table, name) for name in STATED},

@@ -8,9 +8,9 @@ the ids of a sample of each shard are made by both, and where they differ ``toke
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from warehouse.kernels import bpe
 
 Ids = npt.NDArray[np.unsignedinteger[Any]]
 Ints = npt.NDArray[np.int64]
+Made = TypeVar("Made")
 
 CLASSES = {bpe.LETTER: r"\p{L}", bpe.NUMBER: r"\p{N}", bpe.SPACE: r"\s"}
 MARK = "\ue000"
@@ -40,6 +41,13 @@ class Encoder:
 
     def __call__(self, texts: Sequence[str]) -> Iterator[tuple[Ids, Ints]]:
         """For each text its ids with the end-of-text one, and the UTF-8 byte at which each id ends."""
+        ids, ends, lengths = self.joined(texts)
+        last = np.cumsum(lengths)
+        for begin, end in zip((last - lengths).tolist(), last.tolist(), strict=True):
+            yield ids[begin:end], ends[begin:end]
+
+    def joined(self, texts: Sequence[str]) -> tuple[Ids, Ints, Ints]:
+        """The same of all texts, one after another, and how many ids each has."""
         parts = [text.encode() for text in texts]
         bounds = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
         joined, kinds = np.frombuffer(b"".join(parts), np.uint8), _kinds()
@@ -49,24 +57,42 @@ class Encoder:
         if bpe.encode(*task) < 0:
             _look_up(texts, kinds)
             bpe.encode(*task)
-        last = np.cumsum(lengths)
-        mine, theirs = ids[: last[-1]].astype(self._dtype), ends[: last[-1]].copy()
-        for begin, end in zip((last - lengths).tolist(), last.tolist(), strict=True):
-            yield mine[begin:end], theirs[begin:end]
+        total = int(lengths.sum())
+        return ids[:total].astype(self._dtype), ends[:total].copy(), lengths
 
 
-def make_encoder(tokenizer: Tokenizer, eos: int, dtype: str) -> Encoder | None:
-    """The fast encoder of ``tokenizer``, or None if it is of another kind than byte-level BPE with GPT-2's pattern."""
-    merges = _merges(tokenizer.to_str())
+def make_encoder(tokenizer: Tokenizer, eos: int, dtype: str, *, divided: bool = False) -> Encoder | None:
+    """The fast encoder of ``tokenizer``, or None if it is of another kind than byte-level BPE with GPT-2's pattern.
+
+    divided: special tokens are found in the texts too, whose ids must be those of the tokens and of what lies between.
+    """
+    merges = _merges(tokenizer.to_str(), divided)
     return Encoder(merges, eos, dtype) if merges else None
 
 
+class DifferentError(Exception):
+    """The document, by doc_id, whose ids the kernel makes otherwise than ``tokenizers``."""
+
+
+def proven(stem: str, fast: Callable[[], Made] | None, slow: Callable[[], Made]) -> tuple[Made, str]:
+    """What ``fast`` makes of a shard by the kernel, or ``slow`` by ``tokenizers`` where there is no such or it raises
+    DifferentError; and a warning that says so, or empty.
+    """
+    if fast is None:
+        return slow(), ""
+    try:
+        return fast(), ""
+    except DifferentError as error:
+        warning = f"{stem}: the kernel's ids of document {error} differ from those of tokenizers, which made all"
+        return slow(), warning
+
+
 @lru_cache(maxsize=2)
-def _merges(content: str) -> bpe.Merges | None:
+def _merges(content: str, divided: bool) -> bpe.Merges | None:
     """The merges of a tokenizer.json that the kernel knows; a process makes many shards of one."""
     whole = json.loads(content)
     vocabulary, alphabet = whole["model"].get("vocab"), _alphabet()
-    if not _known(whole) or not vocabulary.keys() >= set(alphabet):
+    if not _known(whole) or (divided and not _divides(whole)) or not vocabulary.keys() >= set(alphabet):
         return None
     ranks = {(left, right): rank for rank, (left, right) in enumerate(whole["model"]["merges"])}
     ordered = sorted(ranks, key=ranks.__getitem__)  # of a pair that stands twice the last counts
@@ -94,6 +120,17 @@ def _known(content: dict[str, Any]) -> bool:
         and before.get("use_regex") is True
         and before.get("add_prefix_space") is False
         and all(token["special"] for token in content["added_tokens"])
+    )
+
+
+def _divides(content: dict[str, Any]) -> bool:
+    """Whether special tokens take nothing that stands beside them, and ids keep the places that they were found at."""
+    after = content["post_processor"] or {"type": "ByteLevel", "trim_offsets": False}
+    taking = ("lstrip", "rstrip", "single_word")
+    return (
+        after["type"] == "ByteLevel"
+        and not after["trim_offsets"]
+        and not any(token[each] for token in content["added_tokens"] for each in taking)
     )
 
 

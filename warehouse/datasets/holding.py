@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from warehouse.datasets.masks import stored_range
+from warehouse.datasets.masks import stored_range, stored_text_is_tokenised
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.manifest import read_manifest
 
@@ -57,9 +57,8 @@ def holding(path: Path, documents: Collection[int]) -> Iterator[Piece]:
 
 
 def _facts(path: Path, wanted: npt.NDArray[np.int64]) -> pa.Table:
-    there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
-    columns = [name for name in ("doc_id", "uri", "masked") if name in there]
-    return pq.read_table(path / DOCUMENTS, columns=columns).take(wanted)
+    masked = ["masked"] if stored_text_is_tokenised(pq.read_schema(path / DOCUMENTS).names) else []
+    return pq.read_table(path / DOCUMENTS, columns=["doc_id", "uri", *masked]).take(wanted)
 
 
 def _segments(path: Path, facts: dict[int, dict[str, Any]]) -> Iterator[tuple[dict[str, int], dict[str, Any]]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from warehouse.datasets.kinds import load_tokens
-from warehouse.datasets.masks import stored_range
+from warehouse.datasets.masks import stored_range, stored_text_is_tokenised
 from warehouse.datasets.rendering import DOCUMENTS
 from warehouse.datasets.vocabulary import Ids, Vocabulary, open_vocabulary
 from warehouse.errors import NotFound
@@ -120,8 +120,8 @@ def _ids(path: Path, manifest: Manifest, local: int) -> Ids:
 
 
 def _documents(path: Path, numbers: list[int]) -> list[dict[str, Any]]:
-    there = pq.read_schema(path / DOCUMENTS).names  # no masked before there were masks
-    table = pq.read_table(path / DOCUMENTS, columns=[name for name in (*FACTS, "masked") if name in there])
+    masked = ["masked"] if stored_text_is_tokenised(pq.read_schema(path / DOCUMENTS).names) else []
+    table = pq.read_table(path / DOCUMENTS, columns=[*FACTS, *masked])
     rows: list[dict[str, Any]] = table.take(numbers).to_pylist()
     return rows
 

@@ -7,7 +7,7 @@ Lost: a span that the search did not see goes out as it is.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -82,6 +82,14 @@ def replaced(facts: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
 def grown(masks: Sequence[dict[str, Any]]) -> int:
     """Bytes that a text has more once it is masked."""
     return sum(len(each["mask"].encode()) - (each["stop"] - each["start"]) for each in masks)
+
+
+def stored_text_is_tokenised(columns: Collection[str]) -> bool:
+    """Whether the masks of a documents.parquet with these columns are places in what its tokens stand for.
+
+    Not those of conversations, which stand for the words of a template; and once there were releases without masks.
+    """
+    return "masked" in columns and "messages" not in columns
 
 
 def masked_text(text: str, masks: Sequence[dict[str, Any]]) -> str:

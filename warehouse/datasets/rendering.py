@@ -19,7 +19,7 @@ from warehouse.contracts import Snapshot
 from warehouse.datasets.chat_shards import CONVERSATION, make_chat_shard
 from warehouse.datasets.recipe import DatasetRecipe, resolved
 from warehouse.datasets.reuse import reuse
-from warehouse.datasets.shards import ShardDone, ShardTask, make_shard, write_parquet
+from warehouse.datasets.shards import MASK, ShardDone, ShardTask, make_shard, write_parquet
 from warehouse.datasets.source_ids import ENDING, source_names, write_sources
 from warehouse.datasets.targets import TargetTask, write_targets
 from warehouse.datasets.texts import WANTED
@@ -82,9 +82,8 @@ def render(
     counted = _counted(frozen, tokens, [result.beside for result in done])
     write_parquet(folder / DOCUMENTS, counted)
     _write_sources(counted, tasks, sources)
-    if documents is not None:
-        targets = _target_tasks(frozen, documents, tasks, done, vocabulary.dtype)
-        write_targets(folder, recipe.targets, targets, processes=processes)
+    targets = _target_tasks(going_out(counted), documents, tasks, done, vocabulary.dtype)
+    write_targets(folder, recipe.targets, targets, processes=processes)
     return Rendered(folder, recipe, vocabulary, counted, sources, tuple(tasks), tuple(done))
 
 
@@ -95,6 +94,11 @@ def _counted(frozen: pa.Table, tokens: npt.NDArray[np.int64], beside: Sequence[p
     for field in pa.concat_tables(known).schema if known else ():
         counted = counted.append_column(field, pa.concat_tables(known)[field.name])
     return counted
+
+
+def going_out(counted: pa.Table) -> pa.Table:
+    """The rows of documents.parquet but for conversations that do not go out."""
+    return counted.filter(pc.is_null(counted["left_out"])) if "left_out" in counted.column_names else counted
 
 
 def _write_sources(documents: pa.Table, tasks: Sequence[ShardTask], names: Sequence[str]) -> None:
@@ -141,7 +145,7 @@ def _of_shard(frozen: pa.Table, split: str, shard: int) -> pa.Table:
 
 
 def _target_tasks(
-    frozen: pa.Table, documents: Snapshot, tasks: Sequence[ShardTask], done: Sequence[ShardDone], dtype: str
+    rows: pa.Table, documents: Snapshot | None, tasks: Sequence[ShardTask], done: Sequence[ShardDone], dtype: str
 ) -> list[TargetTask]:
     counts, found = Counter[str](), []
     for task, made in zip(tasks, done, strict=True):
@@ -155,9 +159,10 @@ def _target_tasks(
                 counts[task.split],
                 task.recipe.sequence_length,
                 dtype,
-                _of_shard(frozen, task.split, task.shard),
+                _of_shard(rows, task.split, task.shard),
                 documents,
                 task.batch_rows,
+                f"{task.stem}{MASK}" if task.recipe.chat else "",
             )
         )
         counts[task.split] += made.samples

@@ -12,6 +12,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from warehouse.contracts import Snapshot
-from warehouse.datasets.encoding import PROVEN_BYTES, PROVEN_EVERY, make_encoder
+from warehouse.datasets.encoding import PROVEN_BYTES, PROVEN_EVERY, DifferentError, make_encoder, proven
 from warehouse.datasets.hashed import HashedFile
 from warehouse.datasets.indexes import write_indexes
 from warehouse.datasets.packing import Ints, Pieces, arrange
@@ -170,18 +171,10 @@ def _tokenised(task: ShardTask, vocabulary: Vocabulary, gather: Callable[[Encode
 
     They are tokenised by the kernel where it knows the tokenizer; by ``tokenizers`` where not or where a proof fails.
     """
-    fast = make_encoder(vocabulary.tokenizer, vocabulary.eos_id, vocabulary.dtype)
-    if fast is None:
-        return gather(_encoded(task, vocabulary, lambda texts: encode(texts, vocabulary))), ""
-    try:
-        return gather(_encoded(task, vocabulary, fast, proven=True)), ""
-    except _DifferentError as error:
-        warning = f"{task.stem}: the kernel's ids of document {error} differ from those of tokenizers, which made all"
-        return gather(_encoded(task, vocabulary, lambda texts: encode(texts, vocabulary))), warning
-
-
-class _DifferentError(Exception):
-    """The document, by doc_id, whose ids the kernel makes otherwise than ``tokenizers``."""
+    kernel = make_encoder(vocabulary.tokenizer, vocabulary.eos_id, vocabulary.dtype)
+    fast = partial(_encoded, task, vocabulary, kernel, prove=True) if kernel else None
+    slow = partial(_encoded, task, vocabulary, partial(encode, vocabulary=vocabulary))
+    return proven(task.stem, (lambda: gather(fast())) if fast else None, lambda: gather(slow()))
 
 
 def _encoded(
@@ -189,11 +182,11 @@ def _encoded(
     vocabulary: Vocabulary,
     encoder: Callable[[list[str]], Iterator[tuple[Ids, Ints]]],
     *,
-    proven: bool = False,
+    prove: bool = False,
 ) -> Encoded:
     """Tokenise the shard's texts in batches as they come.
 
-    proven: compare a sample with ``tokenizers``; which documents are in it depends on the shard alone.
+    prove: compare a sample with ``tokenizers``; which documents are in it depends on the shard alone.
     """
     if task.documents is None:
         raise NotFound(f"{task.stem} is made of documents, and there are none", do="run the sources that it is of")
@@ -201,7 +194,7 @@ def _encoded(
     for batch in _batches(texts, task.batch_rows):
         for (row, text), tokens in zip(batch, encoder([text for _, text in batch]), strict=True):
             yield row, tokens
-            if proven and row % PROVEN_EVERY == 0 and len(text) <= PROVEN_BYTES:
+            if prove and row % PROVEN_EVERY == 0 and len(text) <= PROVEN_BYTES:
                 _prove(text, tokens, vocabulary, str(task.wanted["doc_id"][row]))
 
 
@@ -219,7 +212,7 @@ def _joined(encoded: Encoded, documents: int, vocabulary: Vocabulary) -> Stream:
 def _prove(text: str, tokens: tuple[Ids, Ints], vocabulary: Vocabulary, doc_id: str) -> None:
     (expected,) = encode([text], vocabulary)
     if not all(map(np.array_equal, tokens, expected)):
-        raise _DifferentError(doc_id)
+        raise DifferentError(doc_id)
 
 
 def _batches(texts: Iterator[tuple[int, str]], rows: int) -> Iterator[list[tuple[int, str]]]:

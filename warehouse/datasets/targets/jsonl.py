@@ -1,6 +1,7 @@
 """JSONL: a JSON object a line, UTF-8, a line feed after each.
 
-Of tokens the documents, with the texts that were tokenised: masks and cuts applied, in the order of documents.parquet.
+Of tokens the documents, with the texts that were tokenised: masks and cuts applied, in the order of documents.parquet
+(of conversations: conversations.py).
 Of rows each row: times as ISO 8601 text, NaN as null. Of samples each sample likewise, its columns of bytes as base64
 (RFC 4648, section 4), four thirds of their size. Lost: the texts of a shard are read once more, and held in
 memory while they come in any order.
@@ -14,13 +15,16 @@ from typing import Any
 
 from warehouse.datasets.targets.tasks import Entry, RowTask, SampleTask, TargetTask
 from warehouse.datasets.texts import read_texts
+from warehouse.errors import NotFound
 
 FACTS = ("doc_id", "source", "uri", "licence", "language")
 """What stands beside ``text``."""
 
 
 def write(task: TargetTask) -> list[Entry]:
-    """Write the file of a shard of tokens. Raises as ``read_texts`` for a text that is gone or another one."""
+    """Write the file of a shard of documents. Raises as ``read_texts`` for a text that is gone or another one."""
+    if task.documents is None:
+        raise NotFound(f"{task.stem} is made of documents, and there are none", do="run the sources that it is of")
     texts = dict(read_texts(task.wanted, task.documents, threads=1, batch_rows=task.batch_rows))
     facts = task.wanted.select(FACTS).to_pylist()
     with task.place("jsonl", f"{task.stem}.jsonl").open("wb") as stream:

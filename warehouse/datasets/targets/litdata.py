@@ -7,8 +7,8 @@ Layout of a chunk (litdata/streaming/writer.py, _create_chunk), little-endian::
 An item is a sample's raw tokens, read by its number in the chunk alone (TokensLoader, item_loader.py); ``dim`` in
 index.json counts a chunk's tokens. The format has no uint32: ids above 65,535 are marked int32, the same bytes.
 
-An item of samples of any columns, which PyTreeLoader (the default) gives as a dictionary, is the u32 size of each
-value, then the values, in the order of the columns.
+An item of conversations, or of samples of any columns, which PyTreeLoader (the default) gives as a dictionary, is the
+u32 size of each value, then the values, in the order of the columns: of conversations ``tokens`` and ``loss_mask``.
 """
 
 from __future__ import annotations
@@ -20,14 +20,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from warehouse.datasets.targets.tasks import PART_BYTES, Entry, SampleTask, TargetTask, placed
-from warehouse.datasets.vocabulary import Ids
+from warehouse.datasets.targets.tasks import (
+    LOSS_MASK,
+    PART_BYTES,
+    TOKENS,
+    Columns,
+    Entry,
+    SampleTask,
+    TargetTask,
+    placed,
+    row_bytes,
+)
 from warehouse.manifest import Column
 
 FORMATS = {2: "no_header_tensor:20", 4: "no_header_tensor:15"}
 """By bytes of a token: torch.uint16 and torch.int32 in litdata's table of types (litdata/constants.py)."""
+MASK_FORMAT = "no_header_tensor:11"
+"""torch.uint8 in the same table."""
 
 NUMPY = {
     **{"int8": 0, "int16": 1, "int32": 2, "int64": 3, "uint8": 4, "uint16": 5, "uint32": 6, "uint64": 7},
@@ -90,17 +102,27 @@ def _leaf(value: Any, column: Column) -> bytes:
 
 def finish_samples(folder: Path, entries: Mapping[str, list[Entry]], columns: Sequence[Column]) -> None:
     """Write index.json of each split that holds samples."""
+    _finish_leaves(folder, entries, {column.name: _format(column) for column in columns})
+
+
+def _finish_leaves(folder: Path, entries: Mapping[str, list[Entry]], leaves: Mapping[str, str]) -> None:
+    """index.json of each split that holds samples; leaves: what litdata calls each value of a dictionary."""
     leaf: Entry = {"type": None, "context": None, "children_spec": []}
-    names = json.dumps([column.name for column in columns])
-    spec = {"type": "builtins.dict", "context": names, "children_spec": [leaf] * len(columns)}
+    spec = {"type": "builtins.dict", "context": json.dumps([*leaves]), "children_spec": [leaf] * len(leaves)}
+    _write_index(folder, entries, [*leaves.values()], json.dumps([1, spec]), "PyTreeLoader")
+
+
+def _write_index(
+    folder: Path, entries: Mapping[str, list[Entry]], formats: Sequence[str], spec: str, item_loader: str
+) -> None:
     config = {
         "chunk_bytes": PART_BYTES,
         "chunk_size": None,
         "compression": None,
-        "data_format": [_format(column) for column in columns],
-        "data_spec": json.dumps([1, spec]),
+        "data_format": list(formats),
+        "data_spec": spec,
         "encryption": None,
-        "item_loader": "PyTreeLoader",
+        "item_loader": item_loader,
     }
     for split, chunks in entries.items():
         if chunks:
@@ -108,27 +130,30 @@ def finish_samples(folder: Path, entries: Mapping[str, list[Entry]], columns: Se
             placed(folder / split / "index.json").write_text(index, "utf-8")
 
 
-def _chunk(path: Path, samples: Ids) -> Entry:
-    count, length = samples.shape
-    offsets = 4 * (count + 2) + np.arange(count + 1) * length * samples.itemsize
+def _chunk(path: Path, part: Columns) -> Entry:
+    items, dim = _fixed_items(part)
+    count, width = items.shape
+    offsets = 4 * (count + 2) + np.arange(count + 1) * width
     with path.open("wb") as stream:
         stream.write(np.concatenate([[count], offsets]).astype("<u4").tobytes())
-        stream.write(samples.data)
-    return {"chunk_bytes": int(offsets[-1]), "chunk_size": count, "dim": samples.size, "filename": path.name}
+        stream.write(items.data)
+    return {"chunk_bytes": int(offsets[-1]), "chunk_size": count, "dim": dim, "filename": path.name}
 
 
-def finish(folder: Path, entries: Mapping[str, list[Entry]], dtype: str) -> None:
+def _fixed_items(part: Columns) -> tuple[npt.NDArray[np.uint8], int | None]:
+    """The items of samples, uint8[samples, bytes], and what index.json calls ``dim``."""
+    tokens = part[TOKENS]
+    if LOSS_MASK not in part:
+        return row_bytes(part, [TOKENS]), tokens.size
+    sizes = np.array([part[name][0].nbytes for name in (TOKENS, LOSS_MASK)], "<u4")
+    whole = {"sizes": np.tile(sizes, (len(tokens), 1)), **part}
+    return row_bytes(whole, ["sizes", TOKENS, LOSS_MASK]), None
+
+
+def finish(folder: Path, entries: Mapping[str, list[Entry]], task: TargetTask) -> None:
     """Write index.json of each split that holds samples."""
-    config = {
-        "chunk_bytes": PART_BYTES,
-        "chunk_size": None,
-        "compression": None,
-        "data_format": [FORMATS[np.dtype(dtype).itemsize]],
-        "data_spec": LEAF,
-        "encryption": None,
-        "item_loader": "TokensLoader",
-    }
-    for split, chunks in entries.items():
-        if chunks:
-            index = json.dumps({"chunks": chunks, "config": config}, sort_keys=True)
-            placed(folder / split / "index.json").write_text(index, "utf-8")
+    tokens = FORMATS[np.dtype(task.dtype).itemsize]
+    if task.mask:
+        _finish_leaves(folder, entries, {TOKENS: tokens, LOSS_MASK: MASK_FORMAT})
+    else:
+        _write_index(folder, entries, [tokens], LEAF, "TokensLoader")

@@ -1,11 +1,13 @@
-"""MDS, version 2: ``streaming.StreamingDataset(local="<release>/targets/mds", split=...)`` gives ``tokens``.
+"""MDS, version 2: ``streaming.StreamingDataset(local="<release>/targets/mds", split=...)`` gives ``tokens``, of
+conversations ``loss_mask`` too.
 
 Layout (mosaicml-streaming, streaming/base/format/mds/writer.py), little-endian::
 
     u32 n | u32 offsets[n + 1], from the file's start | JSON of the columns, keys in order | samples
 
-A sample is its one column, ``ndarray:uint16:<sequence_length>`` (or uint32): of a fixed size, so without sizes before
-it. index.json holds an xxh64 of each file, which the reader checks with validate_hash="xxh64".
+A sample is its columns in the order of their names, ``ndarray:uint16:<sequence_length>`` (or uint32; of the mask
+uint8): of a fixed size, so without sizes before them. index.json holds an xxh64 of each file, which the reader checks
+with validate_hash="xxh64".
 """
 
 from __future__ import annotations
@@ -17,8 +19,7 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from warehouse.datasets.targets.tasks import PART_BYTES, Entry, TargetTask, placed
-from warehouse.datasets.vocabulary import Ids
+from warehouse.datasets.targets.tasks import PART_BYTES, Columns, Entry, TargetTask, placed, row_bytes
 
 HASH = "xxh64"
 
@@ -31,26 +32,27 @@ def write(task: TargetTask) -> list[Entry]:
     ]
 
 
-def _file(path: Path, samples: Ids) -> Entry:
-    columns = _columns(samples)
-    head, (count, length) = json.dumps(columns, sort_keys=True).encode(), samples.shape
+def _file(path: Path, part: Columns) -> Entry:
+    columns, rows = _columns(part), row_bytes(part, sorted(part))
+    head, (count, width) = json.dumps(columns, sort_keys=True).encode(), rows.shape
     start = 4 + 4 * (count + 1) + len(head)
-    offsets = start + np.arange(count + 1) * length * samples.itemsize
+    offsets = start + np.arange(count + 1) * width
     content = b"".join([np.uint32(count).astype("<u4").tobytes(), offsets.astype("<u4").tobytes(), head])
     state = xxhash.xxh64(content)
     with path.open("wb") as stream:
         stream.write(content)
-        stream.write(samples.data)
-    state.update(samples.data)
+        stream.write(rows.data)
+    state.update(rows.data)
     raw = {"basename": path.name, "bytes": int(offsets[-1]), "hashes": {HASH: state.hexdigest()}}
     return {**columns, "raw_data": raw, "samples": count, "zip_data": None, "version": 2}
 
 
-def _columns(samples: Ids) -> Entry:
+def _columns(part: Columns) -> Entry:
+    columns = sorted(part.items())
     return {
-        "column_encodings": [f"ndarray:{samples.dtype.name}:{samples.shape[1]}"],
-        "column_names": ["tokens"],
-        "column_sizes": [samples.shape[1] * samples.itemsize],
+        "column_encodings": [f"ndarray:{values.dtype.name}:{values.shape[1]}" for _, values in columns],
+        "column_names": [name for name, _ in columns],
+        "column_sizes": [values.shape[1] * values.itemsize for _, values in columns],
         "compression": None,
         "format": "mds",
         "hashes": [HASH],
@@ -59,7 +61,7 @@ def _columns(samples: Ids) -> Entry:
     }
 
 
-def finish(folder: Path, entries: Mapping[str, list[Entry]], _: str) -> None:
+def finish(folder: Path, entries: Mapping[str, list[Entry]], _: TargetTask) -> None:
     """Write index.json of each split that holds samples."""
     for split, shards in entries.items():
         if shards:

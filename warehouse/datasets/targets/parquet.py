@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from warehouse.datasets.samples import TYPES
-from warehouse.datasets.targets.tasks import Entry, SampleTask, TargetTask
+from warehouse.datasets.targets.tasks import TOKENS, Entry, SampleTask, TargetTask
 from warehouse.datasets.vocabulary import Ids
 
 GROUP_BYTES = 1 << 23
@@ -30,7 +30,8 @@ def write(task: TargetTask) -> list[Entry]:
     path = task.place("parquet", f"data/{task.stem}.parquet")
     with pq.ParquetWriter(path, columns, compression="zstd", version="2.6") as writer:
         for part in task.parts(GROUP_BYTES):
-            writer.write_table(_table(part, columns), row_group_size=len(part))
+            samples = part[TOKENS]
+            writer.write_table(_table(samples, columns), row_group_size=len(samples))
     return []
 
 
@@ -54,7 +55,7 @@ def _table(samples: Ids, columns: pa.Schema) -> pa.Table:
     return pa.table([column], schema=columns)
 
 
-def finish(folder: Path, entries: Mapping[str, list[Entry]], _: str) -> None:
+def finish(folder: Path, entries: Mapping[str, list[Entry]], _: TargetTask | None = None) -> None:
     """Write README.md, by whose front matter ``datasets`` finds the files of each split."""
     data = [{"split": split, "path": f"data/{split}-*.parquet"} for split in entries]
     front = yaml.safe_dump({"configs": [{"config_name": "default", "data_files": data}]}, sort_keys=False)

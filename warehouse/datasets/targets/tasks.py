@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -20,8 +21,14 @@ from warehouse.manifest import Column, TableShard
 
 FOLDER = "targets"
 PART_BYTES = 1 << 26
-"""Tokens in a file, at most, of the formats that cut theirs: what mosaicml-streaming and litdata take by default."""
+"""Values in a file, at most, of the formats that cut theirs: what mosaicml-streaming and litdata take by default."""
 
+TOKENS, LOSS_MASK = "tokens", "loss_mask"
+
+Columns = Mapping[str, npt.NDArray[Any]]
+"""Some samples: TOKENS, [samples, sequence_length] of dtype, and of conversations LOSS_MASK, uint8 of the same shape, 1
+where the token is learnt.
+"""
 Entry = dict[str, Any]
 """What the index of a format says of one of its files."""
 
@@ -31,7 +38,8 @@ class TargetTask:
     """A shard of tokens. Picklable.
 
     folder: of the release; number: of the shard among ``shards`` of the split; data: its .bin; first: number in the
-    split of its first sample; wanted: doc_id, content_hash, masks and facts of its documents, in order.
+    split of its first sample; wanted: doc_id, content_hash, masks and facts of its documents, in order, or its
+    conversations that go out, which need no ``documents``; mask: the .mask of conversations.
     """
 
     folder: Path
@@ -43,8 +51,9 @@ class TargetTask:
     sequence_length: int
     dtype: str
     wanted: pa.Table
-    documents: Snapshot
+    documents: Snapshot | None
     batch_rows: int
+    mask: str = ""
 
     def place(self, target: str, name: str = "") -> Path:
         """A file of a target, its folder made."""
@@ -61,12 +70,20 @@ class TargetTask:
             return np.empty((0, self.sequence_length), dtype)
         return np.memmap(path, dtype, mode="r").reshape(-1, self.sequence_length)
 
-    def parts(self, part_bytes: int = PART_BYTES) -> Iterator[Ids]:
+    def parts(self, part_bytes: int = PART_BYTES) -> Iterator[Columns]:
         """The samples in parts of at most ``part_bytes``, but one sample at least; none for an empty shard."""
-        samples = self.samples()
-        rows = max(1, part_bytes // (self.sequence_length * samples.itemsize))
+        samples, width = self.samples(), np.dtype(self.dtype).itemsize + bool(self.mask)
+        rows = max(1, part_bytes // (self.sequence_length * width))
         for start in range(0, len(samples), rows):
-            yield samples[start : start + rows]
+            part = {TOKENS: samples[start : start + rows]}
+            yield part | {LOSS_MASK: self._learnt(start, len(part[TOKENS]))} if self.mask else part
+
+    def _learnt(self, start: int, count: int) -> npt.NDArray[np.uint8]:
+        """The mask of ``count`` samples, a bit a token in the file, a sample in whole bytes."""
+        width = -(-self.sequence_length // 8)
+        bits = np.fromfile(self.folder / self.mask, np.uint8, count * width, offset=start * width)
+        rows = bits.reshape(count, width)
+        return np.unpackbits(rows, axis=1, count=self.sequence_length, bitorder="little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +149,12 @@ class SampleTask:
             for row in batch.to_pylist():
                 values = {name: _plain(value, self.at) for name, value in row.items() if name not in self.binary}
                 yield values, {name: row[name] for name in self.binary}
+
+
+def row_bytes(part: Columns, names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """The samples as rows of bytes, uint8[samples, bytes], their columns in this order."""
+    rows = [np.ascontiguousarray(part[name]).view(np.uint8) for name in names]
+    return np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
 
 
 def placed(path: Path) -> Path:

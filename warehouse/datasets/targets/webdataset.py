@@ -4,6 +4,7 @@
 
     000000012.json   {"sample":        12, "split": "train"}   the number that ``trace`` takes; of rows: the row
     000000012.npy    the tokens, uint16 or uint32 [sequence_length], NumPy format 1.0
+    000000012.loss_mask.npy  of conversations: uint8 of the same shape, 1 where the token is learnt
     000000012.image  of samples the bytes of a column, here ``image``, as they are
 
 Headers are ustar (POSIX.1-1988) with time 0 and owner 0, so equal samples give equal bytes: webdataset's own TarWriter
@@ -24,7 +25,7 @@ import numpy.typing as npt
 
 from warehouse.datasets.packing import Ints
 from warehouse.datasets.targets.jsonl import line
-from warehouse.datasets.targets.tasks import Entry, RowTask, SampleTask, TargetTask
+from warehouse.datasets.targets.tasks import LOSS_MASK, TOKENS, Columns, Entry, RowTask, SampleTask, TargetTask
 from warehouse.datasets.vocabulary import Ids
 from warehouse.errors import RecipeError
 
@@ -33,6 +34,9 @@ BLOCK, RECORD = 512, 10_240
 
 CHECKSUM = 148
 """Where a header holds the sum of its bytes."""
+
+ENDINGS = {TOKENS: ".npy", LOSS_MASK: ".loss_mask.npy"}
+"""Of the members of a sample of tokens, beside its .json."""
 
 DIGITS = 9
 """Of a sample's number in the names of its members."""
@@ -45,34 +49,38 @@ def write(task: TargetTask) -> list[Entry]:
     """Write the files of a shard, none for an empty one."""
     first = task.first
     for number, part in enumerate(task.parts()):
+        count = len(part[TOKENS])
         with task.place("webdataset", f"{task.stem}-{number:03d}.tar").open("wb") as stream:
-            for start in range(0, len(part), BATCH):
-                block = part[start : start + BATCH]
-                stream.write(_members(block, np.arange(len(block)) + first + start, task.split).data)
+            for start in range(0, count, BATCH):
+                block = {name: values[start : start + BATCH] for name, values in part.items()}
+                numbers = np.arange(start, min(start + BATCH, count)) + first
+                stream.write(_members(block, numbers, task.split).data)
             _end(stream)
-        first += len(part)
+        first += count
     return []
 
 
-def _members(samples: Ids, numbers: Ints, split: str) -> npt.NDArray[np.uint8]:
-    """The members of some samples, uint8[samples, bytes]: those of number 0, with each one's digits and tokens."""
+def _members(block: Columns, numbers: Ints, split: str) -> npt.NDArray[np.uint8]:
+    """The members of some samples, uint8[samples, bytes]: those of number 0, with each one's digits and values."""
     empty = line({"sample": 0, "split": split}).replace(b"0", b" " * DIGITS, 1)
-    array = _npy(samples[0])
-    zero = io.BytesIO()
+    zero, headers, ends = io.BytesIO(), [0], list[int]()
     _member(zero, f"{0:0{DIGITS}d}.json", empty)
-    _member(zero, f"{0:0{DIGITS}d}.npy", array)
-    members = np.tile(np.frombuffer(zero.getvalue(), np.uint8), (len(samples), 1))
+    for name, values in block.items():
+        array = _npy(values[0])
+        ends.append(zero.tell() + BLOCK + len(array))
+        headers.append(zero.tell())
+        _member(zero, f"{0:0{DIGITS}d}{ENDINGS[name]}", array)
+    members = np.tile(np.frombuffer(zero.getvalue(), np.uint8), (len(numbers), 1))
     digits = numbers[:, None] // 10 ** np.arange(DIGITS)[::-1] % 10
-    npy = BLOCK + len(empty) + -len(empty) % BLOCK
-    for header in (0, npy):
+    for header in headers:
         members[:, header : header + DIGITS] += digits.astype(np.uint8)
         _checksums(members[:, header : header + BLOCK], digits.sum(axis=1))
     at = BLOCK + empty.index(b",") - DIGITS
     blank = np.maximum.accumulate(digits > 0, axis=1) == 0
     blank[:, -1] = False
     members[:, at : at + DIGITS] = np.where(blank, ord(" "), digits + ord("0"))
-    end = npy + BLOCK + len(array)
-    members[:, end - samples[0].nbytes : end] = np.ascontiguousarray(samples).view(np.uint8)
+    for end, values in zip(ends, block.values(), strict=True):
+        members[:, end - values[0].nbytes : end] = np.ascontiguousarray(values).view(np.uint8)
     return members
 
 
