@@ -133,14 +133,16 @@ def read_shard(path: Path, manifest: TableManifest, shard: TableShard, only: sli
 
 
 def read_columns(path: Path, manifest: TableManifest, shards: Sequence[TableShard], names: Sequence[str]) -> pa.Table:
-    """Some columns of all rows of some shards, one after the other."""
+    """Some columns of all rows of some shards, one after the other; of no shards empty ones."""
     wanted = [column for column in manifest.columns if column.name in names]
     if manifest.kind == SAMPLES:
+        empty = pa.schema([(column.name, samples.TYPES[column.type]) for column in wanted])
         parts = [samples.read_shard(path / shard.data, wanted) for shard in shards]
     else:
+        empty = pq.read_schema(path / next(iter(manifest.splits.values())).shards[0].parquet)
         files = [path / shard.parquet for shard in shards]
         parts = [pq.read_table(file, partitioning=None, columns=list(names)) for file in files]
-    return pa.concat_tables(parts).select(list(names))
+    return pa.concat_tables(parts or [empty.empty_table()]).select(list(names))
 
 
 def comparable(path: Path, manifest: TableManifest, shards: Sequence[TableShard], name: str) -> pa.ChunkedArray:
