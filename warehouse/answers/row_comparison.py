@@ -2,7 +2,8 @@
 
 Shards whose rows are the same bytes in the same split are not read. Of the others the keys of both releases are joined,
 then one column after the other is compared, in Arrow: of samples a value that is no number as its hash, so that images
-are never all in memory. A million rows of which all shards differ take seconds (``make bench AREA=datasets``).
+are never all in memory. A million rows of 7 columns in 32 shards that all differ took 3.5 CPU s, of samples 11.0 (a
+loaded two-core machine).
 """
 
 from __future__ import annotations
