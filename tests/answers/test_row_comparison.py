@@ -210,6 +210,26 @@ def test_without_its_snapshot_and_with_a_select_that_fails_a_reason_is_not_made_
     assert whys(failed.removed) == {("a", 4): "not_known"} and "gone" in failed.notes[0]
 
 
+def test_what_its_own_select_gives_by_now_is_said_to_be_selected(tmp_path: Path) -> None:
+    project = made_project(tmp_path / "project")
+    sold(project, [("a", day, 20) for day in range(5)])
+    one = exported(project)
+    other = exported(project, f"SELECT DISTINCT shop, day, 20 AS sold FROM ({SALES}) WHERE day < 4 OR sold > 30")
+    sold(project, [("a", 4, 40)])
+    assert whys(compare_rows(project, one.path, other.path).removed) == {("a", 4): "not_selected"}
+    (project.published / "prod" / "1.duckdb").unlink()
+    assert whys(compare_rows(project, one.path, other.path).removed) == {("a", 4): "selected"}
+
+
+def test_a_column_called_split_is_not_the_split(versions: tuple[Project, Made, Made]) -> None:
+    project = versions[0]
+    one = exported(project, f"SELECT *, 'x' AS split FROM ({SALES})", name="split")
+    other = exported(project, f"SELECT *, 'y' AS split FROM ({SALES})", name="split")
+    by = compare_rows(project, one.path, other.path, by=["split"]).by
+    assert set(by) == {"split", "column split"} and set(by["split"]) == {"train", "test"}
+    assert {name: each.changed_after for name, each in by["column split"].items()} == {"x": 0, "y": 8}
+
+
 def test_shards_that_are_the_same_are_not_read(versions: tuple[Project, Made, Made]) -> None:
     project = versions[0]
     one = exported(project, name="same")

@@ -210,9 +210,8 @@ def test_every_field_of_a_manifest_of_rows_is_documented() -> None:
 def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
     view = {names(row[0])[0] for row in table("datasets.md", "key of a view | default |")}
     assert view == set(feature_recipe._VIEW)
-    above = {
-        name for row in table("datasets.md", "key | meaning |", section="## Your own features") for name in names(row[0])
-    }
+    rows = table("datasets.md", "key | meaning |", section="## Your own features")
+    above = {name for row in rows for name in names(row[0])}
     assert above == {"description", "views", *(f"spine.{key}" for key in feature_recipe._SPINE)}
     rows = table("datasets.md", "key | type |", section="## Rows of a table")
     assert {name for row in rows for name in names(row[0])} == set(TABLE_KEYS)

@@ -30,7 +30,7 @@ from warehouse.repository import Repository
 NOT_KNOWN = "not_known"
 
 
-class Of(Protocol):
+class Compared(Protocol):
     """A release of rows that is compared."""
 
     @property
@@ -56,7 +56,9 @@ class Absence:
     says: str = ""
 
 
-def row_absences(project: Project, env: str, lacking: Of, having: Of, keys: pa.Table, *, or_current: bool) -> Absence:
+def row_absences(
+    project: Project, env: str, lacking: Compared, having: Compared, keys: pa.Table, *, or_current: bool
+) -> Absence:
     """Why ``lacking`` lacks the rows with these keys, which ``having`` has.
 
     or_current: ask the current snapshot where its own is gone; never of feature sets, whose rows are of one snapshot.
@@ -85,12 +87,12 @@ def _whys(mine: Truths | None, theirs: Truths | None, rows: int) -> npt.NDArray[
     return np.where(mine, "selected", np.where(theirs, "not_selected", "not_there"))
 
 
-def _sets(side: Of) -> list[FeatureSet]:
+def _sets(side: Compared) -> list[FeatureSet]:
     """The feature sets that a release was made by, as they were defined."""
     return [load_features(path) for path in sorted((side.path / "recipe").glob("features.*.yaml"))]
 
 
-def _stored(project: Project, lacking: Of, sets: Sequence[FeatureSet]) -> dict[str, Snapshot]:
+def _stored(project: Project, lacking: Compared, sets: Sequence[FeatureSet]) -> dict[str, Snapshot]:
     """By table the rows of feature sets at the versions that a release names."""
     repository, inputs = Repository(project.root), lacking.manifest.inputs
     tables = {made.table for made in sets if made.table in inputs}
@@ -98,7 +100,7 @@ def _stored(project: Project, lacking: Of, sets: Sequence[FeatureSet]) -> dict[s
 
 
 def _given(
-    con: Connection, side: Of, sets: Sequence[FeatureSet], stored: Mapping[str, Snapshot], keys: pa.Table
+    con: Connection, side: Compared, sets: Sequence[FeatureSet], stored: Mapping[str, Snapshot], keys: pa.Table
 ) -> tuple[Truths | None, str]:
     """Which of these keys the select of a release gives on this connection; None where it fails, and what it says."""
     try:

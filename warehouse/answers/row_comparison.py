@@ -9,7 +9,7 @@ loaded two-core machine).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +114,7 @@ class _Release:
     manifest: TableManifest
     recipe: TableRecipe
     stated: Mapping[str, Any]
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +278,7 @@ def _counted(
             here = ", ".join(each for each in left.release.types if _in_both(left, right, each))
             raise UsageError(f"no column {name} of one value a row in both releases", allowed=here)
         one, other = (_column(part, name) for part in (left, right))
-        yield name, _balances(one, other, rows, at)
+        yield (f"column {name}" if name == SPLIT else name), _balances(one, other, rows, at)
 
 
 def _column(part: _Part, name: str) -> pa.ChunkedArray:

@@ -59,10 +59,11 @@ def shards(found: Shards) -> Iterator[Line]:
         yield "", f"changed: {', '.join(found.changed[:8])}{' ...' * (len(found.changed) > 8)}"
 
 
-def notes(found: Compared, *, added: bool, removed: bool) -> Iterator[Line]:
-    """Of reasons that are not those of the snapshot of the release."""
+def notes(found: Compared, *, added: bool, removed: bool, answered: bool = True) -> Iterator[Line]:
+    """Of reasons that are not those of the snapshot of the release. answered: whether the current one gives some."""
     if removed and not found.after.exact:
-        yield "note", f"{_gone(found.after)}: reasons of removals are those of the current one"
+        said = "reasons of removals are those of the current one" if answered else "why it lacks the rest is not known"
+        yield "note", f"{_gone(found.after)}: {said}"
     if added and not found.before.exact:
         yield "note", f"{_gone(found.before)}: why it lacks what was added is not known"
 

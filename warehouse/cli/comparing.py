@@ -54,9 +54,7 @@ def diff_verb(before: str, after: str, limit: int, by: tuple[str, ...], json_: b
     if all(of_rows):
         return diff_rows(*paths, by=by, limit=limit, json_=json_)
     if by:
-        raise UsageError(
-            f"--by {by[0]} of documents", allowed="rows and samples; documents are counted by all there is"
-        )
+        raise UsageError(f"--by {by[0]} of documents", allowed="it is for rows and samples")
     found = compare(place.project(), *paths, env=place.environment())
     return place.print_json(found) if json_ else _say(found, limit)
 

@@ -52,7 +52,8 @@ def _head(found: RowComparison) -> Iterator[Line]:
     yield from otherwise(found)
     yield from shards(found.shards)
     added, removed = (bool(rows.keys.num_rows) for rows in (found.added, found.removed))
-    yield from notes(found, added=added, removed=removed)
+    answered = found.removed.counted().keys() != {"not_known"}
+    yield from notes(found, added=added, removed=removed, answered=answered)
     yield from (("note", said) for said in found.notes)
 
 

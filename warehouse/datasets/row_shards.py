@@ -68,9 +68,10 @@ def write_shards(
     folder: Path, split: str, parts: Sequence[pa.Table], layout: Layout, earlier: Earlier | None, *, at: str
 ) -> Iterator[Written]:
     """The shards of a split into ``folder``, one of each part, those of ``earlier`` where they are the same."""
+    then = earlier.manifest.splits[split].shards if earlier and split in earlier.manifest.splits else ()
     for number, rows in enumerate(parts):
         shard = _named(layout.kind, split, number, len(parts), rows.num_rows)
-        taken = _taken(earlier, shard, rows, folder) if earlier else {}
+        taken = _taken(earlier, shard, rows, folder) if earlier and then[number : number + 1] == (shard,) else {}
         if not taken:
             _write(folder, shard, rows, layout, at=at)
         yield Written(shard, taken)
@@ -92,9 +93,7 @@ def _write(folder: Path, shard: TableShard, rows: pa.Table, layout: Layout, *, a
 
 
 def _taken(earlier: Earlier, shard: TableShard, rows: pa.Table, folder: Path) -> dict[str, FileEntry]:
-    """The entries of the shard's files, which lie in ``folder`` now; none where it is another, or damaged."""
-    if not any(shard in split.shards for split in earlier.manifest.splits.values()):
-        return {}
+    """The entries of the shard's files, which lie in ``folder`` now; none where its rows are others, or damaged."""
     entries = {name: earlier.manifest.files[name] for name in (shard.data, shard.parquet) if name}
     if not whole(earlier.path, entries.values()) or not _holds(earlier.path, shard, rows):
         return {}
