@@ -17,7 +17,7 @@ import dagster as dg
 from pipelines.automation import IMPLICIT_JOB, inbox, maintenance, nightly
 from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
 from pipelines.export import dataset_asset, read_by, table_dataset_asset
-from pipelines.features import features_asset, reads, refuse_unfed
+from pipelines.features import features_asset, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from pipelines.lists import list_assets
 from pipelines.operate import maintenance_asset
@@ -27,6 +27,7 @@ from pipelines.runway import READS, corpus_asset, world_asset
 from pipelines.scores import bind_score, score_assets
 from pipelines.synthesise import Bound, bind, synthetic_asset
 from pipelines.takedown import takedown_assets
+from warehouse.answers.features import reads
 from warehouse.curation import ListRecipe, ScoreRecipe, load_list, load_score
 from warehouse.datasets import TableRecipe, load_recipe
 from warehouse.energy import rate

@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from pipelines.build import PUBLISHED
 from pipelines.costs import metered
-from pipelines.features import CATALOG, feature_key, reads, stored_rows, tables_read, upstream
+from pipelines.features import CATALOG, feature_key, stored_rows
 from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS
 from warehouse import curation, datasets, features, publish
+from warehouse.answers.features import reads, tables_read, upstream
 from warehouse.contracts import Snapshot
 from warehouse.datasets import Basis, Chat, DatasetRecipe, Manifest, Overlap, Release, TableManifest, TableRecipe
 from warehouse.datasets.licences import UNKNOWN

@@ -5,8 +5,7 @@ rows of its own, and nothing is overwritten. A stored row that would come out di
 warehouse.features.compute.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -15,11 +14,11 @@ from pipelines.costs import metered
 from pipelines.gates import Metadata, audit, check_specs, skipped_results, table_metadata
 from pipelines.ingest import OWNERS
 from warehouse import features, publish
+from warehouse.answers.features import reads, upstream
 from warehouse.contracts import Receipt, Snapshot
 from warehouse.errors import RecipeError
 from warehouse.features import Computed, FeatureSet
 from warehouse.gate import Suite
-from warehouse.models.lineage import parsed
 from warehouse.project import Project
 from warehouse.query import AS_OF, DERIVED, Connection, fetch_all
 from warehouse.repository import Repository
@@ -38,17 +37,6 @@ class FeaturesConfig(dg.Config):
 def feature_key(name: str) -> dg.AssetKey:
     """The asset of a feature set."""
     return dg.AssetKey(["features", name])
-
-
-def tables_read(path: Path, sql: str, line: int) -> set[str]:
-    """The models, repository tables and feature sets that a SELECT reads. Raises RecipeError with the file's line."""
-    return {name for name, _ in parsed(path, sql, line).tables}
-
-
-def reads(made: FeatureSet) -> set[str]:
-    """The models and repository tables that a feature set reads."""
-    line = int(made.spine.at.rpartition(":")[2]) if made.spine.at.rpartition(":")[2].isdecimal() else 1
-    return {view.relation for view in made.views} | tables_read(made.path, made.spine.select, line)
 
 
 def refuse_unfed(made: FeatureSet, known: set[str]) -> None:
@@ -133,12 +121,6 @@ def _missing(con: Connection, made: FeatureSet) -> str | None:
         if name.startswith("repository.") and name not in held:
             return f"{name} has not been ingested"
     return None
-
-
-def upstream(con: Connection, made: FeatureSet) -> Mapping[str, str]:
-    """The fingerprints of the models that a feature set reads, as published."""
-    prints = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
-    return {name: prints[name] for name in sorted(reads(made)) if name in prints}
 
 
 def _append(repository: Repository, con: Connection, made: FeatureSet, *, run_id: str) -> Receipt:

@@ -19,11 +19,11 @@ from pyarrow.parquet import read_schema
 
 from pipelines.build import Event
 from pipelines.costs import metered
-from pipelines.features import tables_read
 from pipelines.gates import Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.ingest import OWNERS, planned_at
 from pipelines.parts import append_parts, held
 from warehouse import curation, models
+from warehouse.answers.features import tables_read
 from warehouse.curation import RELEASE, ScoreRecipe, Trained
 from warehouse.datasets import DOCUMENTS, read_manifest, resolve
 from warehouse.errors import NotFound, RecipeError

@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from pipelines.build import Event
 from pipelines.costs import metered
-from pipelines.features import tables_read
 from pipelines.gates import Metadata
 from pipelines.ingest import OWNERS, planned_at
 from warehouse import models, synthetic
+from warehouse.answers.features import tables_read
 from warehouse.contracts import Receipt, Snapshot, content_hash, doc_id
 from warehouse.errors import CheckFailed, RecipeError
 from warehouse.models import Model

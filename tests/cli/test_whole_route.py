@@ -156,6 +156,7 @@ def test_diff_of_a_version_with_itself_finds_nothing(here, warehouse):
     assert said.status == 0 and "4 of 4 the same bytes" in said.out and "removed" not in said.out
     assert json.loads(warehouse("diff", "example@1", "example@1", "--json").out)["added"] == []
     assert warehouse("diff", "example@1", "nowhere").status == 2
+    assert "it is for rows and samples" in warehouse("diff", "example@1", "example", "--by", "source").err
 
 
 def test_status_tells_tables_snapshot_releases_and_costs(here, warehouse):

@@ -78,15 +78,12 @@ def test_an_entity_is_never_in_two_splits_and_a_moment_neither(make: Make) -> No
     assert abs(len(times[0]) - 140) <= 3, "70 % of 200 rows, 3 of each moment"
 
 
-def test_the_order_of_the_select_changes_no_byte_and_a_row_less_one_shard(make: Make) -> None:
+def test_the_order_of_the_select_changes_no_byte(make: Make) -> None:
     one, other = make(), make(replace(RECIPE, select=f"FROM ({SELECT}) ORDER BY random()"), out="other")
     content = [
         {p: f for p, f in r.manifest.files.items() if not p.startswith(("recipe", *CARDS))} for r in (one, other)
     ]
     assert content[0] == content[1]
-    less = make(replace(RECIPE, select=f"FROM ({SELECT}) WHERE number <> 50"), out="less").manifest.files
-    changed = {path for path, entry in content[0].items() if less[path].sha256 != entry.sha256}
-    assert len({path.rpartition(".")[0] for path in changed}) == 1 and len(changed) == 2
 
 
 def test_the_same_selection_again_is_the_same_release(make: Make) -> None:

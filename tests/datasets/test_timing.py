@@ -116,7 +116,7 @@ def test_dates_end_the_splits_and_what_comes_later_leaves_the_release_as_it_is(
 def test_a_select_takes_the_documents_as_they_were_known_at_a_date(
     tmp_path: Path, recipe: DatasetRecipe, make_world: Any, make_row: Any
 ) -> None:
-    """The select is that of docs/sources.md."""
+    """The select is that of docs/datasets.md."""
     versions = [make_row(1, f"page in version {n} ", known_at=START + n * DAY) for n in range(4)]
     others = [make_row(2, "another page", known_at=START + DAY), make_row(3, "a later page", known_at=START + 3 * DAY)]
     again = others[0] | {"known_at": START + 3 * DAY, "licence": "CC0-1.0"}

@@ -208,13 +208,12 @@ def test_every_field_of_a_manifest_of_rows_is_documented() -> None:
 
 
 def test_keys_of_features_and_of_rows_are_those_of_the_code() -> None:
-    view = {names(row[0])[0] for row in table("sources.md", "key of a view | default |")}
+    view = {names(row[0])[0] for row in table("datasets.md", "key of a view | default |")}
     assert view == set(feature_recipe._VIEW)
-    above = {
-        name for row in table("sources.md", "key | meaning |", section="## Your own features") for name in names(row[0])
-    }
+    rows = table("datasets.md", "key | meaning |", section="## Your own features")
+    above = {name for row in rows for name in names(row[0])}
     assert above == {"description", "views", *(f"spine.{key}" for key in feature_recipe._SPINE)}
-    rows = table("sources.md", "key | type |", section="## Rows of a table")
+    rows = table("datasets.md", "key | type |", section="## Rows of a table")
     assert {name for row in rows for name in names(row[0])} == set(TABLE_KEYS)
     chats = table("conversations.md", "key | type |")
     assert {name for row in chats for name in names(row[0])} == set(CHAT_KEYS)
@@ -276,7 +275,7 @@ def test_types_and_fields_of_a_source_are_named() -> None:
 
 
 def test_keys_of_a_data_set_and_their_defaults_are_those_of_the_code() -> None:
-    rows = table("sources.md", "key | type |", section="## Your own data set")
+    rows = table("datasets.md", "key | type |", section="## Your own data set")
     assert {names(row[0])[0] for row in rows} == set(KEYS)
     stated = {names(row[0])[0]: row[2].strip("`") for row in rows}
     defaults = resolved(DatasetRecipe("x", "SELECT 1")).splitlines()

@@ -12,6 +12,7 @@ import pytest
 from pipelines.reselect import reselect
 from pipelines.run import run_assets
 from warehouse import publish
+from warehouse.answers.row_comparison import compare_rows
 from warehouse.cli.app import run
 from warehouse.datasets import resolve
 from warehouse.errors import IntegrityError, NotFound
@@ -200,3 +201,16 @@ def test_the_verb_says_from_what_and_the_release_may_follow_the_option(
 def test_the_verb_refuses_what_it_cannot_rebuild_from(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--project", str(project.folder), "verify", "texts@1", "--rebuild=all"]) == 2
     assert "select" in capsys.readouterr().err
+
+
+def test_a_diff_asks_the_feature_sets_that_a_release_was_made_by(project: Project) -> None:
+    """Of moments that came later none was there before; of a shop that the recipe leaves out the rows still are."""
+    recipe = project.folder / "recipes/datasets/rows.yaml"
+    recipe.write_text(ROWS.replace("FROM features.shops", "FROM features.shops WHERE shop = 'A'"))
+    try:
+        run_assets(project, ["datasets/rows"])
+    finally:
+        recipe.write_text(ROWS)
+    found = compare_rows(project, *(resolve(project.datasets, name) for name in ("rows@1", "rows")))
+    assert found.before.exact and found.after.exact and not found.notes
+    assert found.added.counted() == {"not_there": 5} and found.removed.counted() == {"not_selected": 5}

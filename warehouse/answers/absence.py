@@ -7,15 +7,17 @@ today.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from warehouse.datasets import DatasetRecipe, Manifest, run_select, selected
+from warehouse.contracts import Snapshot
+from warehouse.datasets import DatasetRecipe, run_select, selected
 from warehouse.errors import RecipeError
+from warehouse.manifest import AnyManifest
 from warehouse.project import Project
 from warehouse.publish import connect_current, connect_file, generation_of, generations
 from warehouse.query import Connection, fetch_all, relations
@@ -54,12 +56,18 @@ class Asked:
 
 
 @contextmanager
-def selected_from(project: Project, env: str, manifest: Manifest, *, or_current: bool) -> Iterator[Asked]:
-    """The snapshot that a release was selected from; where it is gone the current one, or none."""
-    found = generation_of(project.published, env, manifest.inputs, manifest.model_fingerprints)
+def selected_from(
+    project: Project, env: str, manifest: AnyManifest, *, or_current: bool, also: Sequence[Snapshot] = ()
+) -> Iterator[Asked]:
+    """The snapshot that a release was selected from; where it is gone the current one, or none.
+
+    also: tables that it read beside the snapshot, to be asked too.
+    """
+    beside = [each.table for each in also]
+    found = generation_of(project.published, env, manifest.inputs, manifest.model_fingerprints, beside=beside)
     with ExitStack() as stack:
         if found is not None:
-            yield Asked(stack.enter_context(connect_file(found.path, root=project.root)), True)
+            yield Asked(stack.enter_context(connect_file(found.path, root=project.root, also=also)), True)
         elif or_current and generations(project.published, env):
             yield Asked(stack.enter_context(connect_current(project.published, env)), False)
         else:

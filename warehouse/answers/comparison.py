@@ -11,12 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import yaml
 
 from warehouse.answers.absence import Why, absences, selected_from
+from warehouse.answers.alike import Changes, Shards, changes, shards, stated
 from warehouse.datasets import DOCUMENTS, DatasetRecipe, Manifest, load_recipe, read_manifest
 from warehouse.errors import NotFound
-from warehouse.manifest import Shard
 from warehouse.project import Project
 
 DIMENSIONS = ("source", "licence", "language")
@@ -81,17 +80,6 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
-class Shards:
-    """Shards of the second release, by their .bin. same: with the same bytes, index, segments and mask in the first;
-    one_copy_bytes: of these what lies on the disk once for both.
-    """
-
-    same: tuple[str, ...]
-    changed: tuple[str, ...]
-    one_copy_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Side:
     """A release that is compared. exact: whether the snapshot that it was selected from is still published."""
 
@@ -111,9 +99,9 @@ class Comparison:
 
     before: Side
     after: Side
-    recipe: Mapping[str, tuple[Any, Any]]
-    inputs: Mapping[str, tuple[Any, Any]]
-    models: Mapping[str, tuple[Any, Any]]
+    recipe: Changes
+    inputs: Changes
+    models: Changes
     tokenizer: bool
     shards: Shards
     added: tuple[Difference, ...]
@@ -148,11 +136,11 @@ def compare(project: Project, before: Path, after: Path, *, env: str = "prod") -
     return Comparison(
         before=_side(one, exact_before),
         after=_side(other, exact_after),
-        recipe=_changes(one.stated, other.stated),
-        inputs=_changes(one.manifest.inputs, other.manifest.inputs),
-        models=_changes(one.manifest.model_fingerprints, other.manifest.model_fingerprints),
+        recipe=changes(one.stated, other.stated),
+        inputs=changes(one.manifest.inputs, other.manifest.inputs),
+        models=changes(one.manifest.model_fingerprints, other.manifest.model_fingerprints),
         tokenizer=one.manifest.tokenizer_sha256 == other.manifest.tokenizer_sha256,
-        shards=_shards(one, other),
+        shards=shards(one.path, one.manifest, other.path, other.manifest),
         added=came,
         removed=lost,
         changed=changed,
@@ -164,8 +152,7 @@ def _opened(path: Path) -> _Release:
     manifest, recipe = read_manifest(path), load_recipe(path / "recipe" / "recipe.yaml")
     if not isinstance(recipe, DatasetRecipe):
         raise NotFound(f"{path} holds no recipe of texts", do="compare releases of texts")
-    stated = yaml.safe_load((path / "recipe" / "recipe.yaml").read_text("utf-8"))
-    return _Release(path, manifest, recipe, stated, _each_once(pq.read_table(path / DOCUMENTS)))
+    return _Release(path, manifest, recipe, stated(path), _each_once(pq.read_table(path / DOCUMENTS)))
 
 
 def _each_once(documents: pa.Table) -> pa.Table:
@@ -183,11 +170,6 @@ def _side(release: _Release, exact: bool) -> Side:
     manifest = release.manifest
     tokens = sum(split.tokens for split in manifest.splits.values())
     return Side(release.path, manifest.id, manifest.name, release.documents.num_rows, tokens, exact)
-
-
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    keys = [*before, *(key for key in after if key not in before)]
-    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
 def _differences(one: _Release, other: _Release) -> tuple[list[Difference], list[Difference], tuple[Difference, ...]]:
@@ -242,35 +224,6 @@ def _facts(release: _Release, differences: Iterable[Difference]) -> pa.Table:
 def _explained(whys: Mapping[str, Why], differences: Iterable[Difference]) -> tuple[Difference, ...]:
     sides = ((item, item.before or item.after) for item in differences)
     return tuple(Difference(item.before, item.after, (), whys[held.doc_id]) for item, held in sides if held)
-
-
-def _shards(one: _Release, other: _Release) -> Shards:
-    """Which shards have all their files with the same sha256 in the first release, under whatever name; those of
-    sources apart, whose numbers any new name may change.
-    """
-    there = {
-        tuple(one.manifest.files[name].sha256 for name in _files(shard)): shard
-        for split in one.manifest.splits.values()
-        for shard in split.shards
-    }
-    same, changed, once = list[str](), list[str](), 0
-    for shard in (shard for split in other.manifest.splits.values() for shard in split.shards):
-        names = _files(shard)
-        twin = there.get(tuple(other.manifest.files[name].sha256 for name in names))
-        (changed if twin is None else same).append(shard.data)
-        if twin is not None:
-            pairs = zip(names, _files(twin), strict=True)
-            once += sum(_once(other.path / name, one.path / old) for name, old in pairs)
-    return Shards(tuple(same), tuple(changed), once)
-
-
-def _files(shard: Shard) -> tuple[str, ...]:
-    return tuple(path for path in (shard.data, shard.index, shard.segments, shard.mask) if path)
-
-
-def _once(path: Path, other: Path) -> int:
-    """Bytes of a file that is the other one too."""
-    return path.stat().st_size if path.exists() and other.exists() and path.samefile(other) else 0
 
 
 def _balances(name: str, differences: Iterable[Difference]) -> dict[str, Balance]:

@@ -1,4 +1,4 @@
-"""Which feature sets a project has, what is stored of them, and the SQL that computes one."""
+"""Which feature sets a project has, what is stored of them, what they read, and the SQL that computes one."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from warehouse.features import compiled_on, load_features, printed
+from warehouse.features import FeatureSet, compiled_on, load_features, printed
+from warehouse.models.lineage import parsed
 from warehouse.project import Project
 from warehouse.publish import connect_current
+from warehouse.query import Connection, fetch_all
 from warehouse.repository import Repository
 
 
@@ -50,3 +52,20 @@ def feature_sql(project: Project, name: str, *, env: str = "prod") -> FeatureSql
     with connect_current(project.published, env) as con:
         compiled = compiled_on(con, made)
     return FeatureSql(name, printed(compiled), compiled.parameters)
+
+
+def tables_read(path: Path, sql: str, line: int) -> set[str]:
+    """The models, repository tables and feature sets that a SELECT reads. Raises RecipeError with the file's line."""
+    return {name for name, _ in parsed(path, sql, line).tables}
+
+
+def reads(made: FeatureSet) -> set[str]:
+    """The models and repository tables that a feature set reads."""
+    line = int(made.spine.at.rpartition(":")[2]) if made.spine.at.rpartition(":")[2].isdecimal() else 1
+    return {view.relation for view in made.views} | tables_read(made.path, made.spine.select, line)
+
+
+def upstream(con: Connection, made: FeatureSet) -> Mapping[str, str]:
+    """The fingerprints of the models that a feature set reads, as published."""
+    prints = dict(fetch_all(con, "SELECT name, fingerprint FROM meta.models WHERE skipped IS NULL"))
+    return {name: prints[name] for name in sorted(reads(made)) if name in prints}

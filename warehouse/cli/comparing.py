@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from warehouse.cli import place, table
+from warehouse.cli.alike import notes, otherwise, print_table, shards, short
+from warehouse.cli.comparing_rows import diff_rows
 from warehouse.cli.documents import measured, near
 from warehouse.cli.releases import folder_of
+from warehouse.errors import UsageError
 
 if TYPE_CHECKING:
     from warehouse.answers.absence import Why
-    from warehouse.answers.comparison import Balance, Comparison, Difference, Side, Sums
+    from warehouse.answers.comparison import Balance, Comparison, Difference, Sums
 
 REASONS = ("change", "reason", "documents", "tokens", "bytes")
 BALANCES = ("added", "removed", "changed", "tokens added", "tokens removed", "bytes added", "bytes removed")
@@ -23,19 +26,36 @@ SIGNS = {"added": "+", "removed": "-", "changed": "~"}
 @click.command("diff")
 @click.argument("before", metavar="NAME[@V]|PATH")
 @click.argument("after", metavar="NAME[@V]|PATH")
-@click.option("--limit", type=click.IntRange(0), default=20, help="Documents to print of each kind [20].")
+@click.option("--limit", type=click.IntRange(0), default=20, help="Documents or rows to print of each kind [20].")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    help="Of rows and samples: count by the values of this column too [source, licence, language if there].",
+)
 @place.as_json
 @place.placed
-def diff_verb(before: str, after: str, limit: int, json_: bool) -> None:
+def diff_verb(before: str, after: str, limit: int, by: tuple[str, ...], json_: bool) -> None:
     """What another version adds, removes and changes, and why.
 
     \b
     Example:
       warehouse diff example@1 example@2
+      warehouse diff sales@1 sales@2 --by region
     """
     from warehouse.answers.comparison import compare
+    from warehouse.datasets import TableManifest, read_any
 
-    found = compare(place.project(), folder_of(before), folder_of(after), env=place.environment())
+    paths = folder_of(before), folder_of(after)
+    of_rows = [isinstance(read_any(path), TableManifest) for path in paths]
+    if any(of_rows) != all(of_rows):
+        kinds = [f"{path} holds {'rows' if each else 'tokens'}" for path, each in zip(paths, of_rows, strict=True)]
+        raise UsageError(", ".join(kinds), allowed="two releases of one kind")
+    if all(of_rows):
+        return diff_rows(*paths, by=by, limit=limit, json_=json_)
+    if by:
+        raise UsageError(f"--by {by[0]} of documents", allowed="it is for rows and samples")
+    found = compare(place.project(), *paths, env=place.environment())
     return place.print_json(found) if json_ else _say(found, limit)
 
 
@@ -47,10 +67,10 @@ def _say(found: Comparison, limit: int) -> None:
     kinds = {"added": found.added, "removed": found.removed, "changed": found.changed}
     if any(kinds.values()):
         click.echo("")
-        _table(REASONS, [row for kind, items in kinds.items() for row in _reasons(kind, items)])
+        print_table(REASONS, [row for kind, items in kinds.items() for row in _reasons(kind, items)])
         for name, values in found.by.items():
             click.echo("")
-            _table((name, *BALANCES), [(value, *_balance(balance)) for value, balance in values.items()])
+            print_table((name, *BALANCES), [(value, *_balance(balance)) for value, balance in values.items()])
     for kind, items in kinds.items():
         for line in ("", *(f"{SIGNS[kind]} {_document(kind, item)}" for item in items[:limit])) if items else ():
             click.echo(line)
@@ -59,42 +79,14 @@ def _say(found: Comparison, limit: int) -> None:
 
 
 def _head(found: Comparison) -> Iterator[tuple[str, str]]:
-    one, other, shards = found.before, found.after, found.shards
+    one, other = found.before, found.after
     yield "documents", f"{one.documents:,} -> {other.documents:,}"
     yield "tokens", f"{one.tokens:,} -> {other.tokens:,}"
-    for name, (was, now) in found.recipe.items():
-        yield "recipe", f"{name}: {_short(was)} -> {_short(now)}"
-    if found.inputs:
-        yield "inputs", ", ".join(f"{name} {_short(was)} -> {_short(now)}" for name, (was, now) in found.inputs.items())
-    if found.models:
-        yield "models", f"{len(found.models)} built of other rows or by another definition"
+    yield from otherwise(found)
     if not found.tokenizer:
         yield "tokenizer", "another, so every token id may differ and no shard can be the same"
-    once = f", {table.size(shards.one_copy_bytes)} of them once on the disk" if shards.one_copy_bytes else ""
-    yield "shards", f"{len(shards.same)} of {len(shards.same) + len(shards.changed)} the same bytes{once}"
-    if shards.same and shards.changed:
-        yield "", f"changed: {', '.join(shards.changed[:8])}{' ...' * (len(shards.changed) > 8)}"
-    yield from _notes(found)
-
-
-def _notes(found: Comparison) -> Iterator[tuple[str, str]]:
-    if found.removed and not found.after.exact:
-        yield "note", f"{_gone(found.after)}: reasons of removals are those of the current one"
-    if found.added and not found.before.exact:
-        yield "note", f"{_gone(found.before)}: why it lacks what was added is not known"
-
-
-def _gone(side: Side) -> str:
-    return f"the snapshot that {side.path.parent.name}@{side.path.name} was selected from is no longer published"
-
-
-def _short(value: Any) -> str:
-    return "none" if value is None else table.cut(table.cell(value), 60)
-
-
-def _table(names: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
-    for line in table.lines(names, rows, width=table.terminal_width()):
-        click.echo(line)
+    yield from shards(found.shards)
+    yield from notes(found, added=bool(found.added), removed=bool(found.removed))
 
 
 def _reasons(kind: str, items: Sequence[Difference]) -> Iterator[tuple[object, ...]]:
@@ -149,7 +141,7 @@ def _changed(before: Any, after: Any, what: str) -> str:
         return f"another text, {before.tokens:,} tokens before ({before.doc_id[:8]})"
     if what == "masked":
         return f"other spans masked or left out, {before.bytes:,} -> {after.bytes:,} bytes"
-    return f"{what} {_short(getattr(before, what))} -> {_short(getattr(after, what))}"
+    return f"{what} {short(getattr(before, what))} -> {short(getattr(after, what))}"
 
 
 def _why(kind: str, why: Why) -> str:

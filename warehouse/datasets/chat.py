@@ -46,7 +46,7 @@ def export_chat(
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
-            earlier=earlier_of(basis.datasets / recipe.name),
+            earlier=earlier_of(basis.datasets / recipe.name, Manifest),
         )
         manifest = describe(made, inputs=basis.inputs, checks=basis.checks, model_fingerprints=basis.model_fingerprints)
         run = rendering_facts(made, batch_rows=batch_rows, processes=processes)

@@ -15,9 +15,10 @@ from warehouse.datasets import shelf
 from warehouse.datasets.chat_shards import CONVERSATION
 from warehouse.datasets.kinds import load_tokens
 from warehouse.datasets.rendering import DOCUMENTS, Progress, render
+from warehouse.datasets.row_shards import read_rows
 from warehouse.datasets.selection import frozen_schema
 from warehouse.datasets.table_recipe import load_table_recipe
-from warehouse.datasets.tables import attached_of, read_rows, render_table
+from warehouse.datasets.tables import attached_of, render_table
 from warehouse.errors import IntegrityError, NotFound
 from warehouse.manifest import (
     BLOCK_BYTES,

@@ -118,7 +118,7 @@ def export(
             processes=processes,
             batch_rows=batch_rows,
             progress=progress,
-            earlier=earlier_of(home),
+            earlier=earlier_of(home, Manifest),
             vocabulary=mixed.vocabulary,
         )
         manifest = describe(
@@ -138,10 +138,10 @@ def export(
     return shelve(basis, recipe.name, make)
 
 
-def earlier_of(home: Path) -> Path | None:
-    """The last live version of a data set of texts, whose files are on this machine."""
+def earlier_of(home: Path, kind: type[Kind]) -> Path | None:
+    """The last live version of a data set, if its manifest is of this kind and its files are on this machine."""
     live = [there for there in shelf.versions_of(home) if there.state == "live"]
-    there = live[-1] if live and isinstance(live[-1].manifest, Manifest) else None
+    there = live[-1] if live and isinstance(live[-1].manifest, kind) else None
     return there.path if there and all((there.path / name).is_file() for name in there.manifest.files) else None
 
 

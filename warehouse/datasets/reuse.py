@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from warehouse.datasets.source_ids import ENDING as SOURCES
 from warehouse.datasets.texts import WANTED
 from warehouse.datasets.vocabulary import Vocabulary
 from warehouse.errors import IntegrityError
-from warehouse.manifest import Manifest, check_file, read_manifest
+from warehouse.manifest import FileEntry, Manifest, check_file, read_manifest
 
 COMPARED = [*WANTED, "source"]
 """Columns that decide a shard; a conversation may come from another source under the same key."""
@@ -86,17 +86,25 @@ def _same(wanted: pa.Table, held: pa.Table) -> bool:
 def _taken(task: ShardTask, earlier: Path, manifest: Manifest, endings: Sequence[str]) -> bool:
     """Whether all files of the shard are there and whole, and so were linked."""
     names = [task.stem + ending for ending in endings]
-    try:
-        for name in names:
-            check_file(earlier, manifest.files[name])
-    except (IntegrityError, KeyError):
+    if not manifest.files.keys() >= set(names) or not whole(earlier, [manifest.files[name] for name in names]):
         return False
     for name in names:
-        _link(earlier / name, task.folder / name)
+        link(earlier / name, task.folder / name)
     return True
 
 
-def _link(path: Path, to: Path) -> None:
+def whole(folder: Path, entries: Iterable[FileEntry]) -> bool:
+    """Whether all these files of a release are there and have their hashes."""
+    try:
+        for entry in entries:
+            check_file(folder, entry)
+    except IntegrityError:
+        return False
+    return True
+
+
+def link(path: Path, to: Path) -> None:
+    """One copy on the disk for both, or another where the file system links none."""
     try:
         os.link(path, to)
     except OSError:

@@ -24,14 +24,15 @@ gives one is refused; a shard is 4 GiB at most; all of a selection is in memory 
 from __future__ import annotations
 
 import json
-import mmap
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -112,13 +113,16 @@ def layout(rows: pa.Table) -> tuple[Column, ...]:
     )
 
 
-def write_shard(folder: Path, split: str, shard: int, rows: pa.Table, *, at: str) -> TableShard:
+def shard_name(split: str, shard: int) -> str:
+    """The file of a shard, in the folder of the release."""
+    return f"{split}/shard.{shard:05d}.mds"
+
+
+def write_shard(path: Path, rows: pa.Table, *, at: str) -> None:
     """Write the file of a shard, one without rows too. Raises RecipeError above 4 GiB."""
-    name = f"{split}/shard.{shard:05d}.mds"
-    path = folder / name
     path.parent.mkdir(exist_ok=True)
-    columns = sorted(layout(rows), key=lambda column: column.offset)
-    head = json.dumps(_described(columns), sort_keys=True).encode()
+    columns = _sorted(layout(rows))
+    head = _head(columns)
     start = 4 * (rows.num_rows + 2) + len(head)
     sizes = []
     with path.open("wb") as stream:
@@ -132,7 +136,30 @@ def write_shard(folder: Path, split: str, shard: int, rows: pa.Table, *, at: str
         stream.seek(0)
         stream.write(np.array([rows.num_rows, *ends]).astype("<u4").tobytes() + head)
         stream.truncate(int(ends[-1]))
-    return TableShard(name, "", rows.num_rows)
+
+
+def holds(path: Path, rows: pa.Table) -> bool:
+    """Whether the file of a shard, which is whole, is what ``write_shard`` would write of these rows."""
+    columns = _sorted(layout(rows))
+    head = _head(columns)
+    with path.open("rb") as stream:
+        (count,) = struct.unpack("<I", stream.read(4))
+        stream.seek(4 * (count + 2))
+        return (
+            count == rows.num_rows
+            and stream.read(len(head)) == head
+            and all(stream.read(len(sample)) == sample for sample in _samples(rows, columns))
+            and not stream.read(1)
+        )
+
+
+def _sorted(columns: Sequence[Column]) -> list[Column]:
+    """The columns as they lie in a sample."""
+    return sorted(columns, key=lambda column: column.offset)
+
+
+def _head(columns: Sequence[Column]) -> bytes:
+    return json.dumps(_described(columns), sort_keys=True).encode()
 
 
 def _described(columns: Sequence[Column]) -> dict[str, Any]:
@@ -191,7 +218,7 @@ def _listed(values: np.ndarray[Any, np.dtype[Any]]) -> bytes:
 
 def write_index(folder: Path, split: str, shards: Sequence[TableShard], columns: Sequence[Column]) -> None:
     """Write index.json of a split, without shards that hold no sample: a reader of MDS takes such for damage."""
-    described = _described(sorted(columns, key=lambda column: column.offset))
+    described = _described(_sorted(columns))
     entries = [
         {**described, "raw_data": _file(folder / shard.data), "samples": shard.samples, "zip_data": None}
         for shard in shards
@@ -209,29 +236,65 @@ def _file(path: Path) -> dict[str, Any]:
 
 
 def read_shard(path: Path, columns: Sequence[Column], only: slice = slice(None)) -> pa.Table:
-    """The rows of a shard, or a slice of them, in the types that they were written from, columns as ``columns``."""
-    stored = list(zip(*_parts(path, only), strict=True)) or [()] * len(columns)
-    named = sorted(column.name for column in columns)
-    values = dict(zip(named, stored, strict=True))
-    return pa.table({column.name: _decoded(values[column.name], column) for column in columns})
+    """The rows of a shard, or a slice of them: these columns of it, in the types that they were written from."""
+    held = _opened(path, only)
+    return pa.table({column.name: _decoded(list(_values(held, column.name)), column) for column in columns})
 
 
-def _parts(path: Path, only: slice) -> Iterator[list[bytes]]:
-    """The bytes of the values of each sample, in the order of the columns' names."""
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as held:
-        count = struct.unpack_from("<I", held)[0]
-        ends = struct.unpack_from(f"<{count + 1}I", held, 4)
-        widths = json.loads(held[4 * (count + 2) : ends[0]])["column_sizes"]
-        loose = struct.Struct(f"<{widths.count(None)}I")
-        for row in range(*only.indices(count)):
-            found = iter(loose.unpack_from(held, ends[row]))
-            at = ends[row] + loose.size
-            sample = []
-            for width in widths:
-                size = next(found) if width is None else width
-                sample.append(held[at : at + size])
-                at += size
-            yield sample
+def comparable(path: Path, name: str) -> pa.Array:
+    """A column of a shard as what is equal where the bytes are: whole numbers, else the xxh3-128 of each value."""
+    held = _opened(path)
+    if (width := held.widths[name]) is None:
+        return pa.array([xxhash.xxh3_128_digest(value) for value in _values(held, name)], pa.binary())
+    raw = held.raw[held.starts[name][:, None] + np.arange(width)]
+    return pa.array(raw.view(f"<u{width}").ravel())
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A shard's file, and where the values of its samples lie in it: starts and ends, int64[samples], by column.
+
+    encodings, widths: of each column, in the order of the file; a width of None: bytes differ from value to value.
+    """
+
+    raw: npt.NDArray[np.uint8]
+    encodings: Mapping[str, str]
+    widths: Mapping[str, int | None]
+    starts: Mapping[str, npt.NDArray[np.int64]]
+    ends: Mapping[str, npt.NDArray[np.int64]]
+
+
+def _opened(path: Path, only: slice = slice(None)) -> _Opened:
+    raw = np.memmap(path, np.uint8, "r").view(np.ndarray)
+    count = int(raw[:4].view("<u4")[0])
+    offsets = raw[4 : 4 * (count + 2)].view("<u4")
+    stated = json.loads(raw[4 * (count + 2) : offsets[0]].tobytes())
+    names, widths = stated["column_names"], stated["column_sizes"]
+    ends = _ends(raw, offsets[:-1][only].astype(np.int64), widths)
+    return _Opened(
+        raw,
+        dict(zip(names, stated["column_encodings"], strict=True)),
+        dict(zip(names, widths, strict=True)),
+        dict(zip(names, ends[:-1], strict=True)),
+        dict(zip(names, ends[1:], strict=True)),
+    )
+
+
+def _ends(
+    raw: npt.NDArray[np.uint8], samples: npt.NDArray[np.int64], widths: Sequence[int | None]
+) -> npt.NDArray[np.int64]:
+    """int64[columns + 1, samples]: where the first value of each sample begins, and where each ends."""
+    loose = widths.count(None)
+    stated = iter(raw[samples[:, None] + np.arange(4 * loose)].view("<u4").T.astype(np.int64))
+    sizes = [next(stated) if width is None else np.full(samples.size, width) for width in widths]
+    return np.cumsum(np.vstack([samples + 4 * loose, *sizes]), axis=0)
+
+
+def _values(held: _Opened, name: str) -> Iterator[bytes]:
+    """The bytes of a column's values."""
+    whole = held.raw.data
+    for start, end in zip(held.starts[name].tolist(), held.ends[name].tolist(), strict=True):
+        yield bytes(whole[start:end])
 
 
 def _decoded(values: Sequence[bytes], column: Column) -> pa.Array:
@@ -257,13 +320,9 @@ def _as(text: str, kind: pa.DataType) -> str | date:
 
 def texts_of(path: Path) -> Iterator[str]:
     """Every text that a shard holds as a value of its own."""
-    with path.open("rb") as stream:
-        count = struct.unpack("<I", stream.read(4))[0]
-        ends = struct.unpack(f"<{count + 1}I", stream.read(4 * (count + 1)))
-        encodings = json.loads(stream.read(ends[0] - stream.tell()))["column_encodings"]
-    for sample in _parts(path, slice(None)):
-        for value, encoding in zip(sample, encodings, strict=True):
-            if encoding == "str":
-                yield value.decode()
-            elif encoding == "json":
-                yield from json.loads(value)
+    held = _opened(path)
+    for name, encoding in held.encodings.items():
+        if encoding == "str":
+            yield from (value.decode() for value in _values(held, name))
+        elif encoding == "json":
+            yield from (text for value in _values(held, name) for text in json.loads(value))

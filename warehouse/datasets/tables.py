@@ -4,7 +4,8 @@ Of ``kind: samples`` any columns go out, as shards in the layout of MDS (``sampl
 
 The Parquet files, of samples the shards, are the frozen selection: ``rebuild`` reads them, splits, orders and writes
 everything again. Split, shard and order depend on a row's own key or time alone (with split_by time: and on the times
-of all), so one row less changes one shard. Lost: the whole selection is held in memory, twice while it is arranged.
+of all), so one row less changes one shard, and the others are those of the version before (``row_shards``). Lost: the
+whole selection is held in memory, twice while it is arranged.
 """
 
 from __future__ import annotations
@@ -19,17 +20,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from warehouse import __version__, query
+from warehouse import query
 from warehouse.contracts import digest
 from warehouse.datasets import samples
 from warehouse.datasets.description import content_files, summary
 from warehouse.datasets.lineage import locate
-from warehouse.datasets.release import Basis, Draft, Release, shelve
-from warehouse.datasets.rows import encode, layout, releasable
+from warehouse.datasets.release import Basis, Draft, Release, earlier_of, shelve
+from warehouse.datasets.row_shards import Earlier, Layout, code_versions, earlier_in, read_shard, write_shards
+from warehouse.datasets.rows import layout, releasable
 from warehouse.datasets.selection import hashes, run_select, split_of
-from warehouse.datasets.shards import write_parquet
 from warehouse.datasets.table_card import table_cards
 from warehouse.datasets.table_recipe import TableRecipe, refuse_columns, resolved_table
 from warehouse.datasets.targets import RowTask, SampleTask, write_row_targets, write_sample_targets
@@ -39,8 +39,8 @@ from warehouse.manifest import (
     SAMPLES,
     SCHEMA_VERSION,
     Column,
+    FileEntry,
     TableManifest,
-    TableShard,
     TableSplit,
     content_id,
     read_rows_manifest,
@@ -61,13 +61,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class TableRendered:
-    """The files of a table release in ``folder``, by split."""
+    """The files of a table release in ``folder``, by split. taken: the entries of those of the version before."""
 
     folder: Path
-    columns: tuple[Column, ...]
-    row_bytes: int
+    layout: Layout
     splits: Mapping[str, TableSplit]
     synthetic_share: float
+    taken: Mapping[str, FileEntry]
 
 
 def export_table(
@@ -87,9 +87,10 @@ def export_table(
 
     def make(folder: Path) -> Draft[TableManifest]:
         rows = select_rows(recipe, basis.con, drawn=drawn)
-        made = render_table(recipe, rows, folder=folder, attached=attached or {})
+        earlier = earlier_of(basis.datasets / recipe.name, TableManifest)
+        made = render_table(recipe, rows, folder=folder, attached=attached or {}, earlier=earlier)
         manifest = replace(_described(recipe, made, basis), licences=dict(licences or {}))
-        return Draft(manifest, table_cards(manifest, recipe, rows), {})
+        return Draft(manifest, table_cards(manifest, recipe, rows), {"reused_shards": _reused(made)})
 
     return shelve(basis, recipe.name, make)
 
@@ -116,6 +117,16 @@ def select_rows(recipe: TableRecipe, con: query.Connection, *, drawn: Collection
             share=share,
         )
     return rows
+
+
+def select_keys(recipe: TableRecipe, con: query.Connection) -> pa.Table:
+    """The keys that the recipe's SELECT gives, in the types of a release; its other columns are not read.
+
+    Raises RecipeError where the SELECT does not run or gives no such columns.
+    """
+    names = ", ".join(map(query.quoted, recipe.key))
+    table = run_select(con, f"SELECT {names} FROM (\n{recipe.select.rstrip().rstrip(';')}\n)", at=recipe.at)
+    return (samples.releasable if recipe.kind == SAMPLES else releasable)(table, at=recipe.at)
 
 
 def refuse_unmarked(rows: pa.Table, drawn: Collection[str], *, at: str) -> None:
@@ -171,23 +182,29 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string())
 
 
-def render_table(recipe: TableRecipe, rows: pa.Table, *, folder: Path, attached: Mapping[str, str]) -> TableRendered:
-    """Write recipe/, every shard and the targets of the recipe into ``folder``."""
+def render_table(
+    recipe: TableRecipe, rows: pa.Table, *, folder: Path, attached: Mapping[str, str], earlier: Path | None = None
+) -> TableRendered:
+    """Write recipe/, every shard and the targets of the recipe into ``folder``.
+
+    earlier: a release, of which shards with the same rows are taken over.
+    """
     (folder / "recipe").mkdir()
     texts = {"recipe.yaml": resolved_table(recipe), "select.sql": recipe.select + "\n", **attached}
     for name, text in texts.items():
         (folder / "recipe" / name).write_text(text, "utf-8")
     columns, row_bytes = (samples.layout(rows), 0) if recipe.kind == SAMPLES else layout(rows, at=recipe.at)
-    placed = arranged(recipe, rows)
-    splits = {
-        name: _split(recipe, placed, number, folder=folder, columns=columns, row_bytes=row_bytes)
-        for number, (name, _) in enumerate(recipe.splits)
-    }
+    shape = Layout(recipe.kind, columns, row_bytes, code_versions())
+    splits, taken = _splits(recipe, arranged(recipe, rows), folder, shape, earlier_in(earlier, shape))
     if recipe.kind == SAMPLES:
         write_sample_targets(folder, recipe.targets, list(_sample_tasks(folder, splits, columns, at=recipe.at)))
     else:
         write_row_targets(recipe.targets, list(_target_tasks(folder, splits, at=recipe.at)))
-    return TableRendered(folder, columns, row_bytes, splits, round(_synthetic_share(rows), 6))
+    return TableRendered(folder, shape, splits, round(_synthetic_share(rows), 6), taken)
+
+
+def _reused(made: TableRendered) -> int:
+    return sum(shard.data in made.taken for split in made.splits.values() for shard in split.shards)
 
 
 def _target_tasks(folder: Path, splits: Mapping[str, TableSplit], *, at: str) -> Iterator[RowTask]:
@@ -235,29 +252,28 @@ def _times(recipe: TableRecipe, rows: pa.Table) -> npt.NDArray[np.int64]:
     return numbers
 
 
-def _split(
-    recipe: TableRecipe, placed: Placed, number: int, *, folder: Path, columns: tuple[Column, ...], row_bytes: int
-) -> TableSplit:
-    """Write the shards of a split."""
-    bounds = np.searchsorted(placed.split, [number, number + 1])
-    mine = placed.rows.slice(bounds[0], bounds[1] - bounds[0])
-    ends = np.searchsorted(placed.shard[bounds[0] : bounds[1]], np.arange(recipe.shards + 1))
-    shards, name = [], recipe.splits[number][0]
-    for shard, (first, last) in enumerate(pairwise(ends)):
-        part = mine.slice(first, last - first)
+def _splits(
+    recipe: TableRecipe, placed: Placed, folder: Path, shape: Layout, earlier: Earlier | None
+) -> tuple[dict[str, TableSplit], dict[str, FileEntry]]:
+    """Write the shards of every split; the files that were taken over."""
+    splits, taken = dict[str, TableSplit](), dict[str, FileEntry]()
+    for number, (name, _) in enumerate(recipe.splits):
+        parts = _parts(recipe, placed, number)
+        written = list(write_shards(folder, name, parts, shape, earlier, at=recipe.at))
+        shards = tuple(each.shard for each in written)
         if recipe.kind == SAMPLES:
-            shards.append(samples.write_shard(folder, name, shard, part, at=recipe.at))
-        else:
-            shards.append(_write_shard(folder, f"{name}-{shard:05d}-of-{recipe.shards:05d}", part, columns, row_bytes))
-    if recipe.kind == SAMPLES:
-        samples.write_index(folder, name, shards, columns)
-    return TableSplit(mine.num_rows, tuple(shards), *_span(recipe, mine))
+            samples.write_index(folder, name, shards, shape.columns)
+        rows = pa.concat_tables(parts)
+        splits[name] = TableSplit(rows.num_rows, shards, *_span(recipe, rows))
+        taken |= {path: entry for each in written for path, entry in each.taken.items()}
+    return splits, taken
 
 
-def _write_shard(folder: Path, stem: str, part: pa.Table, columns: tuple[Column, ...], row_bytes: int) -> TableShard:
-    (folder / f"{stem}.bin").write_bytes(encode(part, columns, row_bytes).tobytes())
-    write_parquet(folder / f"{stem}.parquet", part)
-    return TableShard(f"{stem}.bin", f"{stem}.parquet", part.num_rows)
+def _parts(recipe: TableRecipe, placed: Placed, number: int) -> list[pa.Table]:
+    """The rows of each shard of a split."""
+    start, end = np.searchsorted(placed.split, [number, number + 1])
+    ends = start + np.searchsorted(placed.shard[start:end], np.arange(recipe.shards + 1))
+    return [placed.rows.slice(first, last - first) for first, last in pairwise(ends)]
 
 
 def _span(recipe: TableRecipe, rows: pa.Table) -> tuple[str | None, str | None]:
@@ -270,14 +286,14 @@ def _span(recipe: TableRecipe, rows: pa.Table) -> tuple[str | None, str | None]:
 
 
 def _described(recipe: TableRecipe, made: TableRendered, basis: Basis) -> TableManifest:
-    files = content_files(made.folder)
+    files = content_files(made.folder, made.taken)
     return TableManifest(
         schema_version=SCHEMA_VERSION,
         kind=recipe.kind,
         name=recipe.name,
         id=content_id(files.values()),
-        row_bytes=made.row_bytes,
-        columns=made.columns,
+        row_bytes=made.layout.row_bytes,
+        columns=made.layout.columns,
         key=recipe.key,
         entity=recipe.about,
         time=recipe.time,
@@ -289,23 +305,9 @@ def _described(recipe: TableRecipe, made: TableRendered, basis: Basis) -> TableM
         model_fingerprints=dict(sorted(basis.model_fingerprints.items())),
         checks=summary(basis.checks),
         recipe_sha256=files["recipe/recipe.yaml"].sha256,
-        code={"warehouse": __version__, "pyarrow": pa.__version__},
+        code=made.layout.code,
         files=files,
     )
-
-
-def read_rows(path: Path, manifest: TableManifest) -> pa.Table:
-    """Every row of a release, in the order of splits and shards."""
-    shards = [shard for split in manifest.splits.values() for shard in split.shards]
-    return pa.concat_tables([_rows_of(path, manifest, shard) for shard in shards])
-
-
-def _rows_of(path: Path, manifest: TableManifest, shard: TableShard, only: slice = slice(None)) -> pa.Table:
-    """The rows of a shard, or a slice of them."""
-    if manifest.kind == SAMPLES:
-        return samples.read_shard(path / shard.data, manifest.columns, only)
-    first, last, _ = only.indices(shard.samples)
-    return pq.read_table(path / shard.parquet, partitioning=None).slice(first, last - first)
 
 
 def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
@@ -313,7 +315,7 @@ def read_row(path: Path, split: str, sample: int) -> dict[str, Any]:
     refuse_part(path)
     manifest = read_rows_manifest(path)
     shard, local = locate(manifest, split, sample)
-    row: dict[str, Any] = _rows_of(path, manifest, shard, slice(local, local + 1)).to_pylist()[0]
+    row: dict[str, Any] = read_shard(path, manifest, shard, slice(local, local + 1)).to_pylist()[0]
     return row
 
 
