@@ -42,7 +42,7 @@ class _Verify(click.Command):
 @place.as_json
 @place.placed
 def verify_verb(release: str, rebuild: str | None, key: Path | None, json_: bool) -> None:
-    """Every hash of a release; with --rebuild every byte, made again, with =select the selection too.
+    """Every hash of a release; with --rebuild every byte, made again.
 
     \b
     Example:
