@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_features_route import DATASET, FEATURES
+from test_features_route import SOURCE as SALES
 
 from pipelines.reselect import reselect
 from pipelines.run import run_assets
@@ -42,29 +44,6 @@ template: chatml
 tokenizer: {train: {vocab_size: 400}}
 sequence_length: 64
 """
-FEATURES = """\
-spine:
-  select: SELECT shop, sold_at AS moment, pieces FROM repository.sales
-  keys: [shop]
-  time: moment
-views:
-  past:
-    relation: repository.sales
-    keys: [shop]
-    event_time: sold_at
-    known_at: sold_at
-    at_moment: excluded
-    windows: [1h]
-    aggregates: {sold: {sum: pieces}, sales: count}
-"""
-ROWS = """\
-kind: table
-select: SELECT * EXCLUDE (pieces), pieces AS label FROM features.shops
-key: [shop, moment]
-entity: [shop]
-"""
-SALES = "reader: csv\nuri: data/sales*.csv\ntable: sales\ncolumns: {sold_at: timestamp, pieces: int64}\n"
-EVERYTHING = ["sources/notes", "sources/talks", "sources/sales+"]
 
 
 def sales(first: int) -> str:
@@ -101,7 +80,7 @@ def project(memory_folder: Path) -> Project:
         "recipes/sources/notes.yaml": "uri: data/notes*.jsonl\n",
         "recipes/sources/talks.yaml": "uri: data/talks*.jsonl\ntable: talks\n",
         "recipes/features/shops.yaml": FEATURES,
-        "recipes/datasets/rows.yaml": ROWS,
+        "recipes/datasets/rows.yaml": DATASET,
         "recipes/datasets/texts.yaml": TEXTS,
         "recipes/datasets/chats.yaml": CHATS,
         "sql/marts/long_notes.sql": MODEL,
@@ -206,11 +185,11 @@ def test_the_verb_refuses_what_it_cannot_rebuild_from(project: Project, capsys: 
 def test_a_diff_asks_the_feature_sets_that_a_release_was_made_by(project: Project) -> None:
     """Of moments that came later none was there before; of a shop that the recipe leaves out the rows still are."""
     recipe = project.folder / "recipes/datasets/rows.yaml"
-    recipe.write_text(ROWS.replace("FROM features.shops", "FROM features.shops WHERE shop = 'A'"))
+    recipe.write_text(DATASET.replace("FROM features.shops", "FROM features.shops WHERE shop = 'A'"))
     try:
         run_assets(project, ["datasets/rows"])
     finally:
-        recipe.write_text(ROWS)
+        recipe.write_text(DATASET)
     found = compare_rows(project, *(resolve(project.datasets, name) for name in ("rows@1", "rows")))
     assert found.before.exact and found.after.exact and not found.notes
     assert found.added.counted() == {"not_there": 5} and found.removed.counted() == {"not_selected": 5}
