@@ -13,10 +13,11 @@ from pathlib import Path
 
 from pipelines.export import basis, features_of, of_conversations, of_documents, of_rows
 from warehouse import datasets, models, publish
+from warehouse.answers.features import released_sets
 from warehouse.contracts import Snapshot
 from warehouse.datasets import DatasetRecipe, TableRecipe, Verified
 from warehouse.errors import NotFound
-from warehouse.features import FeatureSet, load_features
+from warehouse.features import FeatureSet
 from warehouse.manifest import AnyManifest, refuse_part
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, connect, literal
@@ -42,7 +43,7 @@ def reselect(project: Project, path: Path, *, env: str) -> Reselected:
     """
     refuse_part(path)
     manifest, recipe = datasets.read_any(path), datasets.load_recipe(path / "recipe" / "recipe.yaml")
-    stored = _stored(project, recipe, manifest)
+    stored = _stored(project, path, recipe, manifest)
     with (
         tempfile.TemporaryDirectory(prefix=f"{RUN}-", dir=project.state) as scratch,
         _snapshot(project, manifest, stored, env, Path(scratch)) as (con, generation),
@@ -59,11 +60,11 @@ def _made(project: Project, recipe: DatasetRecipe | TableRecipe, stated: dataset
     return of_documents(project, recipe, stated, processes=1).path
 
 
-def _stored(project: Project, recipe: DatasetRecipe | TableRecipe, manifest: AnyManifest) -> Stored:
-    """The rows of feature sets that a release of rows read, as they were."""
+def _stored(project: Project, path: Path, recipe: DatasetRecipe | TableRecipe, manifest: AnyManifest) -> Stored:
+    """The rows of feature sets that a release of rows read, as these were defined and stored."""
     if not isinstance(recipe, TableRecipe):
         return {}
-    known = {made.name: made for made in map(load_features, project.files("recipes/features", "*.yaml"))}
+    known = {made.name: made for made in released_sets(path)}
     return {made: _as_it_was(project, made.table, manifest) for made in features_of(recipe, known)}
 
 

@@ -91,14 +91,19 @@ def test_datatrove_gives_every_sample_of_the_shards_and_its_positions(release: P
         np.testing.assert_array_equal(theirs["positions"], batch.positions[0])
 
 
+def mosaic(release: Path, split: str, local: Path) -> streaming.StreamingDataset:
+    """The MDS target as its own reader gives it, each shard compared with its hash."""
+    remote = str(release / "targets" / "mds")
+    return streaming.StreamingDataset(
+        remote=remote, local=str(local), split=split, shuffle=False, batch_size=1, validate_hash="xxh64"
+    )
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_mosaic_streaming_gives_every_sample_and_finds_the_hashes_right(
     release: Path, split: str, tmp_path: Path
 ) -> None:
-    remote = str(release / "targets" / "mds")
-    found = streaming.StreamingDataset(
-        remote=remote, local=str(tmp_path), split=split, shuffle=False, batch_size=1, validate_hash="xxh64"
-    )
+    found = mosaic(release, split, tmp_path)
     np.testing.assert_array_equal([sample["tokens"] for sample in found], shards_of(release, split))
     assert found[0]["tokens"].dtype == np.uint16
 
@@ -158,11 +163,7 @@ def masks_of(path: Path, split: str) -> np.ndarray:
 def test_mosaic_streaming_gives_the_tokens_of_conversations_with_their_mask(
     chats: Path, split: str, tmp_path: Path
 ) -> None:
-    remote = str(chats / "targets" / "mds")
-    found = streaming.StreamingDataset(
-        remote=remote, local=str(tmp_path), split=split, shuffle=False, batch_size=1, validate_hash="xxh64"
-    )
-    samples = list(found)
+    samples = list(mosaic(chats, split, tmp_path))
     np.testing.assert_array_equal([sample["tokens"] for sample in samples], shards_of(chats, split))
     np.testing.assert_array_equal([sample["loss_mask"] for sample in samples], masks_of(chats, split))
 

@@ -126,6 +126,15 @@ def test_without_it_the_models_are_built_on_the_versions_that_the_release_names(
     assert [selected_again(alone, name) for name in NAMES] == [None, None, None]
 
 
+def test_features_are_those_that_the_release_was_made_by_whatever_they_are_defined_as_now(project: Project) -> None:
+    recipe = project.folder / "recipes/features/shops.yaml"
+    recipe.write_text(FEATURES.replace("excluded", "counted"))
+    try:
+        assert selected_again(project, "rows") == 1
+    finally:
+        recipe.write_text(FEATURES)
+
+
 def test_a_model_that_changed_since_is_named(alone: Project) -> None:
     model = alone.folder / "sql/marts/long_notes.sql"
     model.write_text(MODEL.replace("> 20", "> 21"))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from warehouse.manifest import AnyManifest, Shard, TableShard
+from warehouse.recipes import plain, root_of
 
 Changes = Mapping[str, tuple[Any, Any]]
 """name -> before, after, of those that differ (None: not there)."""
@@ -28,7 +27,7 @@ class Shards:
 
 def stated(path: Path) -> Mapping[str, Any]:
     """What the recipe of a release states, every default written out."""
-    values: dict[str, Any] = yaml.safe_load((path / "recipe" / "recipe.yaml").read_text("utf-8"))
+    values: dict[str, Any] = plain(root_of((path / "recipe" / "recipe.yaml").read_text("utf-8")))
     return values
 
 

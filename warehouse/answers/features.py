@@ -54,6 +54,11 @@ def feature_sql(project: Project, name: str, *, env: str = "prod") -> FeatureSql
     return FeatureSql(name, printed(compiled), compiled.parameters)
 
 
+def released_sets(release: Path) -> list[FeatureSet]:
+    """The feature sets that the release of rows in a folder was made by, as they were defined."""
+    return [load_features(path) for path in sorted((release / "recipe").glob("features.*.yaml"))]
+
+
 def tables_read(path: Path, sql: str, line: int) -> set[str]:
     """The models, repository tables and feature sets that a SELECT reads. Raises RecipeError with the file's line."""
     return {name for name, _ in parsed(path, sql, line).tables}

@@ -16,13 +16,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from warehouse.answers.absence import selected_from
-from warehouse.answers.features import upstream
+from warehouse.answers.features import released_sets, upstream
 from warehouse.answers.keys import Truths, held
 from warehouse.contracts import Snapshot
 from warehouse.datasets import TableManifest, TableRecipe
 from warehouse.datasets.tables import select_keys
 from warehouse.errors import NotFound, RecipeError
-from warehouse.features import FeatureSet, compiled_on, fingerprint, load_features, show
+from warehouse.features import FeatureSet, compiled_on, fingerprint, show
 from warehouse.project import Project
 from warehouse.query import Connection
 from warehouse.repository import Repository
@@ -63,7 +63,7 @@ def row_absences(
 
     or_current: ask the current snapshot where its own is gone; never of feature sets, whose rows are of one snapshot.
     """
-    sets = {side.path: _sets(side) for side in (lacking, having)}
+    sets = {side.path: released_sets(side.path) for side in (lacking, having)}
     try:
         stored = _stored(project, lacking, [made for each in sets.values() for made in each])
     except NotFound as error:
@@ -85,11 +85,6 @@ def _whys(mine: Truths | None, theirs: Truths | None, rows: int) -> npt.NDArray[
     if theirs is None:
         return np.where(mine, "selected", NOT_KNOWN)
     return np.where(mine, "selected", np.where(theirs, "not_selected", "not_there"))
-
-
-def _sets(side: Compared) -> list[FeatureSet]:
-    """The feature sets that a release was made by, as they were defined."""
-    return [load_features(path) for path in sorted((side.path / "recipe").glob("features.*.yaml"))]
 
 
 def _stored(project: Project, lacking: Compared, sets: Sequence[FeatureSet]) -> dict[str, Snapshot]:
