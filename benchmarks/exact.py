@@ -97,8 +97,8 @@ def stored(con: query.Connection, batch: pa.RecordBatch, rows: pa.RecordBatch) -
 def copies(con: query.Connection, hashes: pa.Array) -> int:
     """Of values that occur more than once, all places but one of each."""
     con.register("given", pa.table({"hash": hashes}))
-    places = "SELECT count(*) AS places FROM given GROUP BY hash"
-    found: int = query.fetch_all(con, f"SELECT CAST(coalesce(sum(places - 1), 0) AS BIGINT) FROM ({places})")[0][0]
+    distinct = "SELECT DISTINCT hash FROM given"
+    found: int = query.fetch_all(con, f"SELECT (SELECT count(*) FROM given) - count(*) FROM ({distinct})")[0][0]
     return found
 
 

@@ -108,6 +108,6 @@ def _paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
     document, digests, chars = paragraph_kernel.rows(texts(batch["text"])).T
     ends = np.cumsum(np.bincount(document, minlength=batch.num_rows))
     places = pa.array(np.concatenate([[0], ends]).astype(np.int32))
-    lists = [pa.ListArray.from_arrays(places, pa.array(part)) for part in (digests.copy(), chars.astype(np.int32))]
+    lists = [pa.ListArray.from_arrays(places, pa.array(part)) for part in (digests, chars.astype(np.int32))]
     version = pa.repeat(pa.scalar(PARAGRAPHS_VERSION, pa.int32()), batch.num_rows)
     return pa.RecordBatch.from_arrays([doc_ids(batch), version, *lists], schema=PARAGRAPHS)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from warehouse.kernels import c4, lines, ngrams, profile, words
 
-SIGNALS_VERSION = 7
+SIGNALS_VERSION = 8
 """Raised whenever a column changes its meaning; signals of another version are measured again."""
 
 MEANING = {

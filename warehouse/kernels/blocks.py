@@ -7,13 +7,16 @@ that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from warehouse.kernels.jit import inlined, internal
+from warehouse.kernels.memory import load_u8, store_u8
 
 BYTES = 64
 
@@ -48,14 +51,47 @@ def _ascii_word(builder: Any, block: Any) -> Any:
 ascii_word = _mapped(_ascii_word)
 """Which of 64 bytes are a-z, A-Z, 0-9 or _."""
 
-printable = _mapped(lambda builder, block: builder.icmp_signed(">", block, _all(0x20)))
-"""Which of 64 bytes are ASCII but no control characters and no spaces; the last of ASCII, 7F, is among them."""
-
-blank = _mapped(lambda builder, block: builder.icmp_unsigned("==", block, _all(0x20)))
-"""Which of 64 bytes are spaces."""
-
 high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
+
+
+def _inside(builder: Any, block: Any, points: Iterable[int]) -> Any:
+    """Which bytes are among some of ASCII: a comparison for each run of these."""
+    edges = [point for point in range(0x81) if (point in points) != (point - 1 in points)]
+    parts = [
+        builder.icmp_unsigned("<", builder.sub(block, _all(first)), _all(after - first))
+        for first, after in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    return reduce(builder.or_, parts)
+
+
+def among(points: Iterable[int]) -> Callable[[int], int]:
+    """A function from an address to which of 64 bytes are these of ASCII."""
+    held = frozenset(points)
+    return _mapped(lambda builder, block: _inside(builder, block, held))
+
+
+newline = among(b"\n")
+"""Which of 64 bytes are line feeds."""
+
+
+def folding(spaces: Iterable[int]) -> Callable[[int, int], None]:
+    """A function that writes the 64 bytes at one address to another, A-Z as a-z and ``spaces`` of ASCII as spaces."""
+    held = frozenset(spaces)
+
+    @intrinsic
+    def fold(_context: Any, source: Any, target: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            source, target = (builder.inttoptr(address, _BLOCK.as_pointer()) for address in arguments)
+            block = builder.load(source, align=1)
+            upper, space = _inside(builder, block, range(0x41, 0x5B)), _inside(builder, block, held)
+            lower = builder.select(upper, builder.or_(block, _all(0x20)), block)
+            builder.store(builder.select(space, _all(0x20), lower), target, align=1)
+            return _target.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    return cast("Callable[[int, int], None]", fold)
 
 
 def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
@@ -87,3 +123,17 @@ def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
         return types.int64(types.int64), generate
 
     return cast("Callable[[int], int]", starting)
+
+
+@inlined
+def lowest(size: int) -> int:
+    """A number whose lowest ``size`` (1 to 64) bits are ones: those of the bytes of a text that ends in a block."""
+    return ~(-2 << size - 1)
+
+
+@internal
+def copied(at: int, end: int, memory: int) -> int:
+    """Where a copy of the bytes at..end lies: ``memory``, for blocks that would reach beyond the end of a column."""
+    for place in range(end - at):
+        store_u8(memory + place, load_u8(at + place))
+    return memory

@@ -100,6 +100,11 @@ CLASSES = TABLE.ctypes.data
 """Address of the table; every kernel takes it as an argument, for an address must not be frozen into compiled code."""
 
 
+def ascii_of(flag: int) -> list[int]:
+    """The characters of ASCII with a flag."""
+    return np.flatnonzero(TABLE[:0x80] & flag).tolist()
+
+
 @compiled
 def read(at: int, end: int) -> int:
     """The character at ``at`` as code point * 8 + bytes; a broken one as U+FFFD of one byte. Needs at < end."""
@@ -243,7 +248,11 @@ def ends_in_ellipsis(begin: int, end: int) -> bool:
 
 @compiled
 def skip_space(classes: int, begin: int, end: int) -> int:
-    """Where the white space at the start of begin..end ends (str.lstrip)."""
+    """Where the white space at the start of begin..end ends (str.lstrip); spaces by eight bytes."""
+    spaces = 8
+    while spaces == 8 and end - begin >= 8:
+        spaces = trailing_zeros(load_i64(begin) ^ 0x2020202020202020) >> 3
+        begin += spaces
     while begin < end:
         character = read(begin, end)
         if not flags(classes, character >> 3) & SPACE:

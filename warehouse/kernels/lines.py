@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from warehouse.kernels import characters
+from warehouse.kernels.blocks import BYTES, copied, high, lowest, newline
 from warehouse.kernels.characters import (
     TERMINAL,
     count,
@@ -27,8 +28,8 @@ from warehouse.kernels.characters import (
     trim_space,
 )
 from warehouse.kernels.hashing import SEED, clear, finish, hash_word, insert, slot_of, slots_for, step
-from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, load_u16, store_i64
+from warehouse.kernels.jit import compiled, inlined, internal
+from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, load_u16, ones, store_i64, trailing_zeros
 from warehouse.kernels.texts import Counts, Texts
 
 FED = (
@@ -77,46 +78,45 @@ _READ_MORE = tuple(int.from_bytes(part, "little") for part in (b"read mor", b"ea
 
 def measure(column: Texts) -> Counts:
     """int64[n, len(COLUMNS)] of a column of texts."""
-    out = np.zeros((column.count, len(COLUMNS)), np.int64)
-    most = _most_newlines(column.offsets, column.data, column.count)
+    out, memory = np.zeros((column.count, len(COLUMNS)), np.int64), np.empty(BYTES, np.uint8)
+    places = (column.offsets, column.data, column.count, memory.ctypes.data)
+    most = _most_newlines(*places, out.ctypes.data)
     table = np.empty(slots_for(most + 2), np.int64)
-    _documents(column.offsets, column.data, column.count, characters.CLASSES, table.ctypes.data, out.ctypes.data)
+    _documents(*places, characters.CLASSES, table.ctypes.data, out.ctypes.data)
     return out
 
 
 @compiled
-def newlines_in(begin: int, end: int) -> int:
-    """How many bytes are \\n."""
-    found = 0
-    for at in range(begin, end):
-        found += load_u8(at) == 0x0A
-    return found
-
-
-@compiled
-def _most_newlines(offsets: int, data: int, total: int) -> int:
-    most = 0
+def _most_newlines(offsets: int, data: int, total: int, memory: int, out: int) -> int:
+    """The most of a document. Write how many each has."""
+    most, safe = 0, data + load_i64(offsets + 8 * total) if total else data
     for index in range(total):
-        most = max(most, newlines_in(data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)))
+        begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
+        found = 0
+        for at in range(begin, end, BYTES):
+            block = at if at + BYTES <= safe else copied(at, end, memory)
+            found += ones(newline(block) & lowest(min(end - at, BYTES)))
+        store_i64(out + 272 * index, found)
+        most = max(most, found)
     return most
 
 
 @compiled
-def _documents(offsets: int, data: int, total: int, classes: int, table: int, out: int) -> None:
+def _documents(offsets: int, data: int, total: int, memory: int, classes: int, table: int, out: int) -> None:
+    safe = data + load_i64(offsets + 8 * total) if total else data
     for index in range(total):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         place = out + 272 * index
-        newlines = newlines_in(begin, end)
+        newlines = load_i64(place)
         slots = slots_for(newlines + 2)
-        store_i64(place, newlines)
         clear(table, slots)
-        _lines(begin, end, classes, table, slots, place)
+        _lines(begin, end, safe, memory, classes, table, slots, place)
         slots *= load_i64(place + 16) > 0
         first, final = skip_space(classes, begin, end), trim_space(classes, begin, end)
         cut = 0 if _whole(begin, first, final, end) else slots_for(newlines + 2)
         clear(table, max(slots, cut))
-        _paragraphs(first, final, table, max(slots, cut), place + 80)
+        _paragraphs(first, final, safe, table, max(slots, cut), place + 80)
         if load_i64(place + 208) == 0:
             store_i64(place + 256, load_i64(place + 80))
             store_i64(place + 264, load_i64(place + 88))
@@ -126,32 +126,28 @@ def _documents(offsets: int, data: int, total: int, classes: int, table: int, ou
             clear(table, cut)
             _fed_paragraphs(first, final, table, cut, place + 256)
         clear(table, slots)
-        _halves(begin, end, table, slots, place + 168)
+        _halves(begin, end, safe, table, slots, place + 168)
         store_i64(place + 200, _xml_header(begin, end))
 
 
-@compiled
-def line_end(begin: int, end: int) -> int:
-    """Where the next \\n stands, or ``end``."""
-    return find_byte(begin, end, 0x0A)
-
-
 @internal
-def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int) -> None:
+def _lines(begin: int, end: int, safe: int, memory: int, classes: int, table: int, slots: int, out: int) -> None:
     """Of re.split("\\n+"): lines, those met before, their characters; of split("\\n"): the lines that are not blank.
 
     dolma's repeated lines are all that equal another, the first one too (its ~hash is put in with the second), and of
     empty ones all if there are two. ``out`` is the document's first column. ``ended`` is 1 where a line ends with a
-    carriage return before its line feed.
+    carriage return before its line feed; ``wide`` where the last block ends that has characters beyond ASCII.
     """
     split = repeated = repeated_chars = filled = terminal = short = filled_chars = long_lines = longest = 0
     every = every_chars = filled_again = block = returns = 0
     edges = int(begin == end or load_u8(begin) == 0x0A) + int(begin < end and load_u8(end - 1) == 0x0A)
-    at = begin
+    ends, at, known, wide = 0, begin, begin, begin
     while at < end:
-        stop = line_end(at, end)
+        if not ends:
+            ends, known, wide = _ends(known, end, safe, memory, wide)
+        stop, ends = known - BYTES + trailing_zeros(ends) if ends else end, ends & ends - 1
         if stop > at:
-            chars = count(at, stop)
+            chars = count(at, stop) if wide > at else stop - at
             ended = int(stop < end) & int(load_u8(stop - 1) == 0x0D)
             digest, other, lone = _keys(at, stop, ended)
             again = int(insert(table, slots, digest))
@@ -170,11 +166,10 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
             add(out + 128, int(ends_in_ellipsis(at, stop)))
             first = skip_space(classes, at, stop)
             if first < stop:
-                filled += 1
+                filled, short = filled + 1, short + (chars <= SHORT_CHARS)
                 closes = int(flags(classes, last(at, stop - ended) >> 3) & TERMINAL != 0)
                 terminal += closes & ~ended
                 add(out + 240, closes)
-                short += chars <= SHORT_CHARS
                 add(out + 248, int(chars - ended <= SHORT_CHARS))
                 filled_chars += again * chars
                 filled_again += again
@@ -192,6 +187,18 @@ def _lines(begin: int, end: int, classes: int, table: int, slots: int, out: int)
     store_i64(out + 208, returns)
     add(out + 216, edges)
     add(out + 224, int(edges == 2))
+
+
+@inlined
+def _ends(known: int, end: int, safe: int, memory: int, wide: int) -> tuple[int, int, int]:
+    """Places of line feeds in the next block that has any; where it ends; ``wide`` at its end."""
+    ends = 0
+    while not ends and known < end:
+        place = known if known + BYTES <= safe else copied(known, end, memory)
+        ends = newline(place) & lowest(min(end - known, BYTES))
+        wide = known + BYTES if high(place) else wide
+        known += BYTES
+    return ends, known, wide
 
 
 @internal
@@ -319,16 +326,25 @@ def _xml_header(begin: int, end: int) -> int:
 
 
 @internal
-def _halves(begin: int, end: int, table: int, slots: int, out: int) -> None:
+def _gap(at: int, end: int, safe: int) -> int:
+    """Where the first of two line feeds in a row stands, or ``end``."""
+    while at + BYTES < min(end, safe):
+        found = newline(at) & newline(at + 1)
+        if found:
+            return at + trailing_zeros(found)
+        at += BYTES
+    while at + 1 < end and load_u16(at) != 0x0A0A:
+        at += 1
+    return at if at + 1 < end else end
+
+
+@internal
+def _halves(begin: int, end: int, safe: int, table: int, slots: int, out: int) -> None:
     """Of split("\\n\\n"), empty ones too: paragraphs, those met before, their characters. No slots: see _paragraphs."""
     paragraphs = repeated = repeated_chars = empty = 0
     at = begin
     while at <= end:
-        stop = line_end(at, end)
-        while stop + 1 < end and load_u8(stop + 1) != 0x0A:
-            stop = line_end(stop + 1, end)
-        if stop + 1 >= end:
-            stop = end
+        stop = _gap(at, end, safe)
         paragraphs += 1
         empty += stop == at
         if slots and stop > at and insert(table, slots, hash_word(at, stop)):
@@ -355,7 +371,7 @@ def _past_return(at: int, end: int) -> int:
 
 
 @internal
-def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
+def _paragraphs(begin: int, end: int, safe: int, table: int, slots: int, out: int) -> None:
     """Of re.split("\\n{2,}") on the stripped text: paragraphs, those met before, their characters.
 
     No slots: all its lines are whole and none was met before, so no paragraph was.
@@ -363,9 +379,7 @@ def _paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> None:
     paragraphs = repeated = repeated_chars = 0
     at = begin
     while at < end:
-        stop = line_end(at, end)
-        while stop + 1 < end and load_u8(stop + 1) != 0x0A:
-            stop = line_end(stop + 1, end)
+        stop = _gap(at, end, safe)
         paragraphs += 1
         if slots and insert(table, slots, hash_word(at, stop)):
             repeated += 1
@@ -384,7 +398,7 @@ def _fed_paragraphs(begin: int, end: int, table: int, slots: int, out: int) -> N
     paragraphs = repeated = size = 0
     at, state = begin, SEED
     while at < end:
-        stop = line_end(at, end)
+        stop = find_byte(at, end, 0x0A)
         final = stop - int(stop < end and stop > at and load_u8(stop - 1) == 0x0D)
         if final > at:
             state = step(state, hash_word(at, final)) if slots else state

@@ -1,6 +1,7 @@
-"""Characters by kind, and the hash of the normalised text: one walk over the code points of each document.
+"""Characters by kind, and the hash of the normalised text: one walk over each document, 64 bytes at a time.
 
-URLs are found at their colons, and words that are symbols are looked for only where a document has such characters.
+ASCII is counted by the bits of such a block, characters beyond it one by one. URLs are looked at where the block has
+``://``, words that may be symbols where it has a number sign, three full stops, an ellipsis or a guillemet.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.kernels import characters, scripts
-from warehouse.kernels.blocks import BYTES, blank, printable
+from warehouse.kernels import characters, normalised, scripts
+from warehouse.kernels.blocks import BYTES, among, copied, high, lowest
 from warehouse.kernels.characters import (
     ALPHA,
     CONTROL,
@@ -17,15 +18,15 @@ from warehouse.kernels.characters import (
     PUNCTUATION,
     SPACE,
     UPPER,
+    ascii_of,
     ends_in_dots,
-    find_byte,
     flags,
     last,
     read,
 )
-from warehouse.kernels.hashing import SEED, clear, finish, head, step
-from warehouse.kernels.jit import compiled, internal
-from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.hashing import clear
+from warehouse.kernels.jit import compiled, inlined, internal
+from warehouse.kernels.memory import add, load_i32, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.texts import Counts, Texts
 
 COLUMNS = (
@@ -49,8 +50,15 @@ COLUMNS = (
     "nemo_symbol_words",
 )
 _LATIN, _SCRIPTS = scripts.LATIN, len(scripts.CODES)
-_HASH, _ELLIPSIS, _GUILLEMET = 0x23, 0x2026, 0xBB
+_ELLIPSIS, _GUILLEMET = 0x2026, 0xBB
+_BROKEN = 0xFFFD * 8 + 1
+_PLAIN = bytes(range(0x30, 0x3A)) + bytes(range(0x41, 0x5B)) + bytes(range(0x61, 0x7B)) + b"\n!,.?"
 _IN_URL = np.array([chr(point) in "$-_@.&+/:=?#~!*(),%" or chr(point).isalnum() for point in range(0x80)], np.uint8)
+
+_alpha, _digit, _upper = among(ascii_of(ALPHA)), among(ascii_of(DIGIT)), among(ascii_of(UPPER))
+_space, _control, _punctuation = among(ascii_of(SPACE)), among(ascii_of(CONTROL)), among(ascii_of(PUNCTUATION))
+_plain, _bracket, _curly, _hash = among(_PLAIN), among(b"()[]{}"), among(b"{"), among(b"#")
+_colon, _slash, _dot = among(b":"), among(b"/"), among(b".")
 
 
 def measure(column: Texts) -> tuple[Counts, npt.NDArray[np.uint8]]:
@@ -59,35 +67,25 @@ def measure(column: Texts) -> tuple[Counts, npt.NDArray[np.uint8]]:
     The script is its place in scripts.CODES, the first of equals; letters of no script do not count.
     """
     out, found = np.zeros((column.count, len(COLUMNS)), np.int64), np.zeros(column.count, np.uint8)
-    packs = np.array([[_pack(characters.CLASSES, point), _marks(point)] for point in range(0x80)], np.int64)
-    letters = np.zeros(_SCRIPTS + 1, np.int64)
-    tables = (characters.CLASSES, packs.ctypes.data, _IN_URL.ctypes.data, scripts.ADDRESS, letters.ctypes.data)
-    _documents(column.offsets, column.data, column.count, *tables, out.ctypes.data, found.ctypes.data)
+    letters, memory = np.zeros(_SCRIPTS + 1, np.int64), np.empty(2 * BYTES + normalised.SCRATCH, np.uint8)
+    held = (_IN_URL.ctypes.data, letters.ctypes.data, memory.ctypes.data)
+    tools = np.array([characters.CLASSES, scripts.ADDRESS, *held], np.int64)
+    addresses = (tools.ctypes.data, out.ctypes.data, found.ctypes.data)
+    _documents(column.offsets, column.data, column.count, *addresses)
     return out, found
 
 
 @compiled
-def _documents(
-    offsets: int,
-    data: int,
-    count: int,
-    classes: int,
-    packs: int,
-    in_url: int,
-    table: int,
-    letters: int,
-    out: int,
-    found: int,
-) -> None:
+def _documents(offsets: int, data: int, count: int, tools: int, out: int, found: int) -> None:
+    """``tools``: addresses of the classes, the scripts, what a URL holds, the letters by script, memory."""
+    safe = data + load_i64(offsets + 8 * count) if count else data
     for index in range(count):
         begin = data + load_i64(offsets + 8 * index)
         end = data + load_i64(offsets + 8 * index + 8)
         place = out + 144 * index
-        if _kinds(begin, end, classes, packs, table, letters, place):
-            _symbols(begin, end, classes, place + 128)
-        store_i64(place + 16, normalised(begin, end, classes))
-        store_i64(place + 120, _urls(begin, end, in_url))
-        store_u8(found + index, _script(letters, load_i64(place + 24)))
+        store_i64(place + 8, end - begin)
+        store_i64(place + 16, _document(begin, end, safe, tools, place))
+        store_u8(found + index, _script(load_i64(tools + 24), load_i64(place + 24)))
 
 
 @internal
@@ -109,87 +107,142 @@ def _script(letters: int, total: int) -> int:
 
 
 @internal
-def _kinds(begin: int, end: int, classes: int, packs: int, table: int, letters: int, out: int) -> bool:
-    """Every count of COLUMNS by character; up to 255 of them are added up in the eight bytes of one number,
-    eight at a time where they are ASCII. Letters beyond ASCII are counted by script at ``letters``.
+def _document(begin: int, end: int, safe: int, tools: int, out: int) -> int:
+    """Add the counts of a document to ``out``; the hash of its text. Up to ``safe`` its memory can be read.
 
-    Whether a word may be a symbol: a number sign, an ellipsis or a guillemet stands in the text.
+    A white space beyond ASCII and a byte that is no UTF-8 are a block by themselves.
     """
-    store_i64(out + 8, end - begin)
-    store_i64(out + 88, _ellipses(begin, end))
-    at, guillemets = begin, 0
+    memory = load_i64(tools + 32)
+    stream = memory + 2 * BYTES
+    cursor, gap = normalised.start(stream), 1
+    at = past_url = past_word = begin
     while at < end:
-        chars = packed = marks = 0
-        while at < end and chars < 248:
-            word, byte = load_i64(at) if end - at >= 8 else -1, load_u8(at)
-            if not word & ~0x7F7F7F7F7F7F7F7F:
-                for shift in range(0, 64, 8):
-                    packed += load_i64(packs + 16 * (word >> shift & 0xFF))
-                    marks += load_i64(packs + 16 * (word >> shift & 0xFF) + 8)
-                at += 8
-                chars += 7
-            elif byte < 0x80:
-                packed += load_i64(packs + 16 * byte)
-                marks += load_i64(packs + 16 * byte + 8)
-                at += 1
-            else:
-                character = read(at, end)
-                one = _pack(classes, character >> 3)
-                packed += one
-                add(letters + 8 * load_u8(table + (character >> 3)), one & 1)
-                add(letters + 8 * _SCRIPTS, one & 1)
-                marks += _marks(character >> 3)
-                at += character & 7
-                guillemets += character >> 3 == _GUILLEMET
-                if character >> 3 == _ELLIPSIS:
-                    store_i64(out + 88, load_i64(out + 88) + 1)
-            chars += 1
-        store_i64(out, load_i64(out) + chars)
-        for field in range(11):
-            place, numbers = out + 24 + 8 * field + 8 * (field > 7), packed if field < 8 else marks
-            store_i64(place, load_i64(place) + (numbers >> 8 * (field & 7) & 0xFF))
-    return load_i64(out + 80) + load_i64(out + 88) + guillemets > 0
+        cursor, size, apart, marks = normalised.room(stream, cursor), min(end - at, BYTES), 0, 0
+        block = at if at + 2 * BYTES <= safe else copied(at, min(at + 2 * BYTES, end), memory)
+        beyond = high(block) & lowest(size)
+        if beyond:
+            size, apart, marks = _beyond(at, end, size, beyond, tools, out)
+        if apart:
+            cursor = normalised.write_broken(cursor) if apart == _BROKEN else normalised.write_space(cursor, gap)
+            gap = int(apart != _BROKEN)
+        else:
+            known = lowest(size)
+            colons, dots, hashes, spaces = _ascii(block, size, known, known & ~beyond, out)
+            if colons:
+                past_url = _urls(begin, end, at, colons, past_url, load_i64(tools + 16), out + 120)
+            if dots:
+                add(out + 88, _ellipses(begin, end, at, dots))
+            if marks | dots | hashes:
+                past_word = _symbols(begin, end, at, marks | dots | hashes, past_word, load_i64(tools), out + 128)
+            cursor = normalised.write(block, known & ~(spaces & (spaces << 1 | gap)), cursor)
+            gap = spaces >> size - 1 & 1
+        at += size
+    return normalised.hashed(stream, cursor)
 
 
-@compiled
-def _pack(classes: int, point: int) -> int:
-    """A byte for each of the columns from alpha_chars to hashes: 1 where the character counts in it."""
-    kind = flags(classes, point)
-    packed = int(kind & ALPHA != 0) | (kind & DIGIT != 0) << 8 | (kind & UPPER != 0) << 16 | (kind & SPACE != 0) << 24
-    packed |= (kind & PUNCTUATION != 0) << 32 | (kind & CONTROL != 0) << 40
-    return packed | (point == 0xFFFD) << 48 | (point == _HASH) << 56
-
-
-@compiled
-def _marks(point: int) -> int:
-    """The same of the columns from nemo_plain_chars to curly_brackets."""
-    letter = 0x61 <= point | 0x20 <= 0x7A and point < 0x80
-    plain = letter or 0x30 <= point <= 0x39 or point in (0x0A, 0x21, 0x2C, 0x2E, 0x3F)
-    bracket = point in (0x28, 0x29, 0x5B, 0x5D, 0x7B, 0x7D, 0x27E8, 0x27E9)
-    return int(plain) | bracket << 8 | (point == 0x7B) << 16
+@inlined
+def _before(bits: int, places: int, size: int) -> int:
+    """Which of ``size`` bits have one of ``bits`` so many places after them, or may have it after the last."""
+    return bits >> places | -1 << max(size - places, 0)
 
 
 @internal
-def _urls(begin: int, end: int, in_url: int) -> int:
-    """Characters of URLs: http:// or https://, then at least one of what NeMo Curator lets a URL hold."""
-    found, at = 0, begin
-    while at < end:
-        colon = find_byte(at, end, 0x3A)
-        at = colon + 1
-        if end - colon < 4 or load_u8(at) != 0x2F or load_u8(at + 1) != 0x2F:
-            continue
-        start = colon - 4 - (colon > begin and load_u8(colon - 1) == 0x73)
-        if start < begin or load_i32(start) != 0x70747468:
-            continue
-        stop = colon + 3
-        while stop < end and load_u8(stop) < 0x80 and load_u8(in_url + load_u8(stop)):
-            if load_u8(stop) == 0x25 and not (_hexadecimal(stop + 1, end) and _hexadecimal(stop + 2, end)):
-                break
-            stop += 1
-        if stop > colon + 3:
-            found += stop - start
-            at = stop
-    return found
+def _ascii(block: int, size: int, known: int, ascii_only: int, out: int) -> tuple[int, int, int, int]:
+    """Count the ASCII among the first ``size`` bytes of a block; the places of ://, of ..., of #, of white space.
+
+    What may go on after the block counts as found.
+    """
+    alpha, digit, upper, spaces = _alpha(block), _digit(block), _upper(block), _space(block) & known
+    punctuation, control, plain, bracket = _punctuation(block), _control(block), _plain(block), _bracket(block)
+    curly, hashes, dots, slashes = _curly(block), _hash(block) & known, _dot(block) & known, _slash(block)
+    colons = _colon(block) & known & _before(slashes, 1, size) & _before(slashes, 2, size)
+    add(out, ones(ascii_only))
+    add(out + 24, ones(alpha & known))
+    add(out + 32, ones(digit & known))
+    add(out + 40, ones(upper & known))
+    add(out + 48, ones(spaces))
+    add(out + 56, ones(punctuation & known))
+    add(out + 64, ones(control & known))
+    add(out + 80, ones(hashes))
+    add(out + 96, ones(plain & known))
+    add(out + 104, ones(bracket & known))
+    add(out + 112, ones(curly & known))
+    return colons, dots & _before(dots, 1, size) & _before(dots, 2, size), hashes, spaces
+
+
+@internal
+def _beyond(at: int, end: int, size: int, beyond: int, tools: int, out: int) -> tuple[int, int, int]:
+    """Count the characters beyond ASCII of a block: (its size; a character that makes up all of it; its marks).
+
+    The block ends before a character that reaches beyond it, and before and after one that goes apart.
+    """
+    packed = chars = marks = apart = 0
+    while beyond and not apart:
+        place = trailing_zeros(beyond)
+        character = read(at + place, end)
+        point, stop = character >> 3, place + (character & 7)
+        one = _pack(load_i64(tools), point)
+        apart = character * int(one >> 24 & 1 or character == _BROKEN)
+        if place and (apart or stop > BYTES):
+            size, apart = place, 0
+            break
+        packed += one
+        chars += 1
+        _letter(point, one & 1, tools)
+        marks |= int(point in (_ELLIPSIS, _GUILLEMET)) << place
+        add(out + 88, int(point == _ELLIPSIS))
+        add(out + 104, int(point in (0x27E8, 0x27E9)))
+        beyond &= -2 << stop - 1
+    add(out, chars)
+    for field in range(7):
+        add(out + 24 + 8 * field, packed >> 8 * field & 0xFF)
+    return character & 7 if apart else size, apart, marks
+
+
+@internal
+def _letter(point: int, is_letter: int, tools: int) -> None:
+    """Count a letter beyond ASCII by its script, and with all."""
+    letters = load_i64(tools + 24)
+    add(letters + 8 * load_u8(load_i64(tools + 8) + point), is_letter)
+    add(letters + 8 * _SCRIPTS, is_letter)
+
+
+@internal
+def _pack(classes: int, point: int) -> int:
+    """A byte for each of the columns from alpha_chars to replacement_chars: 1 where the character counts in it."""
+    kind = flags(classes, point)
+    packed = int(kind & ALPHA != 0) | (kind & DIGIT != 0) << 8 | (kind & UPPER != 0) << 16 | (kind & SPACE != 0) << 24
+    return packed | (kind & PUNCTUATION != 0) << 32 | (kind & CONTROL != 0) << 40 | (point == 0xFFFD) << 48
+
+
+@internal
+def _urls(begin: int, end: int, at: int, colons: int, past: int, in_url: int, out: int) -> int:
+    """Add the characters of the URLs whose colons these are; where the last URL ends. ``past``: the same before."""
+    while colons:
+        colon = at + trailing_zeros(colons)
+        size = _url(begin, end, colon, in_url) if colon >= past else 0
+        if size:
+            start = colon - 4 - int(load_u8(colon - 1) == 0x73)
+            add(out, size)
+            past = start + size
+        colons &= colons - 1
+    return past
+
+
+@internal
+def _url(begin: int, end: int, colon: int, in_url: int) -> int:
+    """Characters of a URL by its colon: http:// or https://, then at least one of what NeMo Curator lets a URL hold."""
+    if end - colon < 4 or load_u8(colon + 1) != 0x2F or load_u8(colon + 2) != 0x2F:
+        return 0
+    start = colon - 4 - int(colon > begin and load_u8(colon - 1) == 0x73)
+    if start < begin or load_i32(start) != 0x70747468:
+        return 0
+    stop = colon + 3
+    while stop < end and load_u8(stop) < 0x80 and load_u8(in_url + load_u8(stop)):
+        if load_u8(stop) == 0x25 and not (_hexadecimal(stop + 1, end) and _hexadecimal(stop + 2, end)):
+            break
+        stop += 1
+    return stop - start if stop > colon + 3 else 0
 
 
 @internal
@@ -198,41 +251,46 @@ def _hexadecimal(at: int, end: int) -> bool:
 
 
 @internal
-def _symbols(begin: int, end: int, classes: int, out: int) -> None:
-    """Words by white space with a number sign or an ellipsis in them, and those that NeMo Curator calls symbols."""
-    at = _next(begin, end)
-    while at < end:
-        character = read(at, end)
-        point = character >> 3
-        if point in (_HASH, _ELLIPSIS, _GUILLEMET) or ends_in_dots(at, min(at + 3, end)):
-            start, held = at, 0
-            while start > begin and not flags(classes, last(begin, start) >> 3) & SPACE:
-                start -= last(begin, start) & 7
-            while at < end and not flags(classes, point) & SPACE:
-                held |= point in (_HASH, _ELLIPSIS)
-                at += character & 7
-                character = read(at, end) if at < end else 0
-                point = character >> 3
-            add(out, held)
-            add(out + 8, int(at - start <= 5 and _is_symbol(start, at)))
-        else:
-            at += character & 7
-        at = _next(at, end)
+def _ellipses(begin: int, end: int, at: int, dots: int) -> int:
+    """How many times three dots stand in the runs of dots that begin at these places, as str.count finds them."""
+    found = 0
+    while dots:
+        start = stop = at + trailing_zeros(dots)
+        while stop < end and load_u8(stop) == 0x2E:
+            stop += 1
+        if start == begin or load_u8(start - 1) != 0x2E:
+            found += (stop - start) // 3
+        dots &= -2 << min(stop - at, BYTES) - 1
+    return found
 
 
 @internal
-def _next(at: int, end: int) -> int:
-    """Where the first of # . or a byte beyond ASCII stands, or ``end``; looking at eight bytes at a time."""
-    while at + 8 <= end:
-        word = load_i64(at)
-        mark, dot = word ^ 0x2323232323232323, word ^ 0x2E2E2E2E2E2E2E2E
-        found = (mark - 0x0101010101010101) & ~mark | (dot - 0x0101010101010101) & ~dot | word
-        found &= ~0x7F7F7F7F7F7F7F7F
-        if found:
-            return at + (trailing_zeros(found) >> 3)
-        at += 8
-    while at < end and load_u8(at) < 0x80 and load_u8(at) not in (0x23, 0x2E):
-        at += 1
+def _symbols(begin: int, end: int, at: int, marks: int, past: int, classes: int, out: int) -> int:
+    """Count the words with these marks; where the last word ends. ``past``: the same before."""
+    while marks:
+        place = at + trailing_zeros(marks)
+        if place >= past and (load_u8(place) != 0x2E or ends_in_dots(place, min(place + 3, end))):
+            past = _word(begin, end, place, classes, out)
+        marks &= marks - 1
+    return past
+
+
+@internal
+def _word(begin: int, end: int, at: int, classes: int, out: int) -> int:
+    """Where the word by white space around a mark ends; count it if it has a number sign or an ellipsis in it, and if
+    it is what NeMo Curator calls a symbol.
+    """
+    start, held = at, 0
+    while start > begin and not flags(classes, last(begin, start) >> 3) & SPACE:
+        start -= last(begin, start) & 7
+    while at < end:
+        character = read(at, end)
+        if flags(classes, character >> 3) & SPACE:
+            break
+        held |= character >> 3 in (0x23, _ELLIPSIS)
+        at += character & 7
+    add(out, held)
+    add(out + 8, int(at - start <= 5 and _is_symbol(start, at)))
     return at
 
 
@@ -248,72 +306,4 @@ def _is_symbol(at: int, end: int) -> bool:
         return inner == at or first == 0x5B
     if size == 3:
         return first == 0x2D and read(at + 1, end) >> 3 == _GUILLEMET
-    return size == 1 and first == _HASH
-
-
-@internal
-def _ellipses(at: int, end: int) -> int:
-    """How many times three dots stand in the text, as str.count finds them."""
-    found = 0
-    while at < end:
-        start = at = find_byte(at, end, 0x2E)
-        while at < end and load_u8(at) == 0x2E:
-            at += 1
-        found += (at - start) // 3
-    return found
-
-
-@compiled
-def normalised(begin: int, end: int, classes: int) -> int:
-    """Hash of the text with A-Z as a-z, runs of white space as one space and none at its ends; no other folding.
-
-    Printable ASCII goes in eight bytes at a time, from the space before a word or the character before it on; any other
-    character goes in alone.
-    """
-    state, size, gap, at, known, others, blanks = SEED, 0, 0, begin, begin, 0, 0
-    while at < end:
-        if at >= known:
-            others, blanks = _masks(at, end)
-            known = at + BYTES - 7
-        taken = min(trailing_zeros(others), 8 - gap)
-        if taken:
-            word = load_i64(at) if end - at >= 8 else head(at, taken)
-            word = _lower(word & ((1 << 8 * taken) - 1) if taken < 8 else word)
-            state = step(state, word << 8 | 0x20 if gap else word)
-            size += taken + gap
-            gap = blanks >> taken & 1
-            taken += gap
-        else:
-            character = read(at, end)
-            taken = character & 7
-            if flags(classes, character >> 3) & SPACE:
-                gap = int(size > 0)
-            else:
-                state = step(step(state, 0x20) if gap else state, ~(character >> 3))
-                size += 1 + gap
-                gap = 0
-        at += taken
-        others >>= taken
-        blanks >>= taken
-    return finish(state, size)
-
-
-@internal
-def _masks(at: int, end: int) -> tuple[int, int]:
-    """Which of the 64 bytes from ``at`` on are no printable ASCII, or lie beyond ``end``; which are spaces."""
-    size = min(end - at, BYTES)
-    if size == BYTES or at & 0xFFF <= 0x1000 - BYTES:  # else they may lie in a page that must not be read
-        return ~printable(at) | (-1 << size if size < BYTES else 0), blank(at)
-    others, blanks = -1 << size, 0
-    for index in range(size):
-        byte = load_u8(at + index)
-        others |= int(not 0x20 < byte < 0x80) << index
-        blanks |= int(byte == 0x20) << index
-    return others, blanks
-
-
-@internal
-def _lower(word: int) -> int:
-    """Eight bytes of ASCII with A-Z as a-z."""
-    upper = (word + 0x3F3F3F3F3F3F3F3F) & ~(word + 0x2525252525252525) & ~0x7F7F7F7F7F7F7F7F
-    return word | (upper >> 2 & 0x2020202020202020)
+    return size == 1 and first == 0x23
