@@ -15,7 +15,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from warehouse.kernels.jit import inlined, internal
+from warehouse.kernels.jit import compiled, inlined
 from warehouse.kernels.memory import load_u8, store_u8
 
 BYTES = 64
@@ -131,7 +131,7 @@ def lowest(size: int) -> int:
     return ~(-2 << size - 1)
 
 
-@internal
+@compiled
 def copied(at: int, end: int, memory: int) -> int:
     """Where a copy of the bytes at..end lies: ``memory``, for blocks that would reach beyond the end of a column."""
     for place in range(end - at):

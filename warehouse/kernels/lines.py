@@ -88,7 +88,7 @@ def measure(column: Texts) -> Counts:
 
 @compiled
 def _most_newlines(offsets: int, data: int, total: int, memory: int, out: int) -> int:
-    """The most of a document. Write how many each has."""
+    """The most line feeds of a document; how many each has goes to its first column."""
     most, safe = 0, data + load_i64(offsets + 8 * total) if total else data
     for index in range(total):
         begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
