@@ -37,7 +37,7 @@ LONGEST = 255
 
 
 def scratch_bytes(words: int) -> int:
-    """Memory that a document of so many words needs: hashes, ends, starts, entries, keys, two of names, marks, table."""
+    """Memory that a document of so many words needs: hashes, ends, starts, entries, keys, names twice, marks, table."""
     return 48 * words + 24 + max(4 * slots_for(words), 8 * (LONGEST + 1))
 
 
