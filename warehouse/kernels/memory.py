@@ -76,6 +76,22 @@ store_f64 = cast("Callable[[int, float], None]", _store_f64)
 
 
 @intrinsic
+def _fill(_context: Any, address: Any, byte: Any, size: Any) -> Any:
+    def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        filled = builder.module.declare_intrinsic("llvm.memset", [place.type, ir.IntType(64)])
+        value = builder.trunc(arguments[1], ir.IntType(8))
+        builder.call(filled, [place, value, arguments[2], ir.IntType(1)(0)])
+        return _target.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+fill = cast("Callable[[int, int, int], None]", _fill)
+"""Writes the low eight bits of its second argument, from the address on, into as many bytes as the third says."""
+
+
+@intrinsic
 def _fold(_context: Any, left: Any, right: Any) -> Any:
     def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         wide = ir.IntType(128)
