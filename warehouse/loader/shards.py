@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.errors import FormatError, NotFound
+from warehouse.loader.maps import Maps
 from warehouse.manifest import (
     BLOCK_BYTES,
     FileEntry,
@@ -70,6 +72,10 @@ class Samples:
         self._blocks = np.cumsum([0, *(len(shard.entry.blocks) for shard in shards)], dtype=np.int64)
         self.sound = np.zeros(int(self._blocks[-1]), dtype=np.bool_)
 
+    @cached_property
+    def _maps(self) -> Maps:
+        return Maps([shard.rows for shard in self.shards])
+
     @property
     def total(self) -> int:
         """Samples of all shards."""
@@ -83,16 +89,7 @@ class Samples:
         owner, local = self.located(numbers)
         if self.checked:
             self._check(owner, local)
-        if len(self.shards) == 1:
-            self.shards[0].rows.take(local, axis=0, out=out, mode="clip")
-            return
-        order = owner.argsort(kind="stable")
-        ends = np.cumsum(np.bincount(owner, minlength=len(self.shards)))
-        local, by_shard = local[order], np.empty_like(out)
-        for shard in np.unique(owner).tolist():
-            part = slice(ends[shard - 1] if shard else 0, ends[shard])
-            self.shards[shard].rows.take(local[part], axis=0, out=by_shard[part], mode="clip")
-        out[order] = by_shard
+        self._maps.gather(owner, local, out)
 
     def located(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The shard of each sample and its row there."""
