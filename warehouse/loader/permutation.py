@@ -57,7 +57,7 @@ def _walked(step: Callable[[Words, int, int, Words], Words], cells: npt.ArrayLik
 
 def _pass(cells: Words, rows: int, columns: int, keys: Words) -> Words:
     """One bijection of 0..rows*columns-1: even rounds move the row, odd rounds the column."""
-    row, column = np.divmod(cells, np.uint64(columns))
+    row, column = _split(cells, columns)
     for number, key in enumerate(keys):
         if number % 2 == 0:
             row = _shifted(row, column, rows, key)
@@ -69,7 +69,7 @@ def _pass(cells: Words, rows: int, columns: int, keys: Words) -> Words:
 
 def _pass_back(cells: Words, rows: int, columns: int, keys: Words) -> Words:
     """The inverse of ``_pass``: its rounds in reverse, each side shrunk by what it grew."""
-    row, column = np.divmod(cells, np.uint64(columns))
+    row, column = _split(cells, columns)
     for number in reversed(range(len(keys))):
         if number % 2 == 0:
             row = _shifted_back(row, column, rows, keys[number])
@@ -79,20 +79,33 @@ def _pass_back(cells: Words, rows: int, columns: int, keys: Words) -> Words:
     return result
 
 
+def _split(cells: Words, columns: int) -> tuple[Words, Words]:
+    """Row and column of each cell; numpy's divmod takes twice as long."""
+    row = cells // np.uint64(columns)
+    return row, cells - row * np.uint64(columns)
+
+
 def _shifted(side: Words, other: Words, size: int, key: np.uint64) -> Words:
-    """(side + hash(other)) mod size; the hash's upper 32 bits are scaled to 0..size-1 by a multiplication."""
+    """(side + hash(other)) mod size; a difference below 0 wraps, and is the larger of both."""
     moved = side + _growth(other, size, key)
-    return np.where(moved >= size, moved - np.uint64(size), moved)
+    wrapped: Words = np.minimum(moved, moved - np.uint64(size))
+    return wrapped
 
 
 def _shifted_back(side: Words, other: Words, size: int, key: np.uint64) -> Words:
     """(side - hash(other)) mod size."""
-    grown = _growth(other, size, key)
-    return np.where(side >= grown, side, side + np.uint64(size)) - grown
+    moved = side - _growth(other, size, key)
+    wrapped: Words = np.minimum(moved, moved + np.uint64(size))
+    return wrapped
 
 
 def _growth(other: Words, size: int, key: np.uint64) -> Words:
-    return ((_mixed(other + key) >> _HALF) * np.uint64(size)) >> _HALF
+    """A hash of ``other`` whose upper 32 bits are scaled to 0..size-1 by a multiplication."""
+    grown = _mixed(other + key)
+    grown >>= _HALF
+    grown *= np.uint64(size)
+    grown >>= _HALF
+    return grown
 
 
 def _mixed(values: Words) -> Words:
