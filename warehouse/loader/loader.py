@@ -92,7 +92,7 @@ class Loader(Epochs):
         return self._made(np.where(numbers < 0, numbers + total, numbers), 0, wanted=wanted, slots=None)
 
     def _made(self, numbers: Numbers, slot: int, *, wanted: Wanted, slots: Slots | None) -> Batch:
-        return self._reader.read(numbers, np.zeros_like(numbers), wanted=wanted, slots=slots, slot=slot)
+        return self._reader.read(numbers, np.zeros(numbers.size, np.int64), wanted=wanted, slots=slots, slot=slot)
 
     @property
     def source_names(self) -> tuple[str, ...]:

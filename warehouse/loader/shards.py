@@ -66,11 +66,12 @@ class Samples:
     """
 
     def __init__(self, shards: Sequence[Mapped], *, checked: bool) -> None:
-        self.shards, self.checked = tuple(shards), checked
+        self.shards = tuple(shards)
         self.firsts = np.cumsum([0, *(len(shard.rows) for shard in shards)], dtype=np.int64)
         self.row_bytes = shards[0].rows.strides[0] if shards else 0
         self._blocks = np.cumsum([0, *(len(shard.entry.blocks) for shard in shards)], dtype=np.int64)
         self.sound = np.zeros(int(self._blocks[-1]), dtype=np.bool_)
+        self._settled = not checked
 
     @cached_property
     def _maps(self) -> Maps:
@@ -87,25 +88,30 @@ class Samples:
         Any thread may; two that touch a block at once hash it twice.
         """
         owner, local = self.located(numbers)
-        if self.checked:
+        if not self._settled:
             self._check(owner, local)
         self._maps.gather(owner, local, out)
 
     def located(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The shard of each sample and its row there."""
-        owner = np.searchsorted(self.firsts, numbers, side="right") - 1
+        owner = self.firsts.searchsorted(numbers, side="right") - 1
         return owner, numbers - self.firsts[owner]
 
     def _check(self, owner: npt.NDArray[np.int64], local: npt.NDArray[np.int64]) -> None:
         """Hash the blocks under the rows that were not touched before."""
         begins = local * self.row_bytes
-        heads, tails = begins // BLOCK_BYTES, (begins + self.row_bytes - 1) // BLOCK_BYTES
-        base = self._blocks[owner]
-        if self.row_bytes <= BLOCK_BYTES and self.sound[base + heads].all() and self.sound[base + tails].all():
+        heads = tails = begins // BLOCK_BYTES
+        if BLOCK_BYTES % self.row_bytes:  # rows may straddle blocks
+            tails = (begins + self.row_bytes - 1) // BLOCK_BYTES
+        if self.row_bytes <= BLOCK_BYTES and self._are_sound(owner, heads) and self._are_sound(owner, tails):
             return
         for shard, head, tail in zip(owner.tolist(), heads.tolist(), tails.tolist(), strict=True):
             for number in range(head, tail + 1):
                 self._check_block(shard, number)
+        self._settled = bool(self.sound.all())
+
+    def _are_sound(self, owner: npt.NDArray[np.int64], blocks: npt.NDArray[np.int64]) -> bool:
+        return bool(self.sound[self._blocks[owner] + blocks].all())
 
     def _check_block(self, shard: int, number: int) -> None:
         if not self.sound[self._blocks[shard] + number]:
@@ -114,9 +120,9 @@ class Samples:
             self.sound[self._blocks[shard] + number] = True
 
 
-def joined(parts: Sequence[Samples]) -> Samples:
+def joined(parts: Sequence[Samples], *, checked: bool) -> Samples:
     """The samples of several splits as one, in order: the first part keeps its numbers."""
-    return Samples([shard for part in parts for shard in part.shards], checked=parts[0].checked)
+    return Samples([shard for part in parts for shard in part.shards], checked=checked)
 
 
 def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples:

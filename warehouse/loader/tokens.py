@@ -103,7 +103,7 @@ class TokenReader:
 
     def read(self, numbers: Numbers, sources: Numbers, *, wanted: Wanted, slots: Slots | None, slot: int) -> Batch:
         """The samples of their sources as a batch; slots: its tokens lie in this one of them."""
-        before = self._before[sources] + numbers
+        before = self._before[sources] + numbers if len(self.sizes) > 1 else numbers
         tokens = room(slots, slot, (numbers.size, self.length), self.dtype)
         self._splits.samples.gather(before, tokens)
         if wanted == PLAIN:
