@@ -197,8 +197,8 @@ def test_a_flipped_byte_is_caught_in_whichever_block_it_lies(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     path = shutil.copytree(request.getfixturevalue(name), tmp_path / "copy")
-    entries = [entry for entry in read_manifest(path).files.values() if entry.path.endswith(".bin")]
-    for entry, block in ((entry, block) for entry in entries for block in range(len(entry.blocks))):
+    shards = [entry for entry in read_manifest(path).files.values() if entry.path.endswith(".bin")]
+    for entry, block in [(shard, block) for shard in shards for block in range(len(shard.blocks))]:
         last = min((block + 1) * BLOCK_BYTES, entry.bytes) - 1
         flip(path / entry.path, last)
         with pytest.raises(IntegrityError, match=rf"{entry.path}: block {block} "):
