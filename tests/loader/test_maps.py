@@ -14,27 +14,26 @@ from warehouse.loader.maps import Maps
 
 
 @given(
-    width=st.integers(1, 40),
+    form=st.sampled_from(["u1", "<u2"]),
+    length=st.integers(1, 20),
     sizes=st.lists(st.integers(1, 20), min_size=1, max_size=6),
-    gaps=st.lists(st.integers(0, 50), min_size=6, max_size=6),
-    between=st.booleans(),
+    widest=st.sampled_from([0, 1, 50]),
     seed=st.integers(0, 1000),
 )
 @settings(max_examples=100, deadline=None)
-def test_rows_come_as_their_maps_have_them(
-    width: int, sizes: list[int], gaps: list[int], between: bool, seed: int
-) -> None:
-    drawn = np.random.default_rng(seed)
-    space = drawn.integers(0, 256, 8192, np.uint8)  # parts lie in it in any order, the batch behind or between them
-    first, part, batch, begins = 0, 4096, space[2048:2368], []
-    for size, gap in zip(sizes, gaps, strict=False):
-        begins.append(first if between and len(begins) % 2 else part)
-        first, part = (first + gap + size * width, part) if begins[-1] < 2048 else (first, part + gap + size * width)
-    parts = [space[at : at + size * width].reshape(size, width) for at, size in zip(begins, sizes, strict=True)]
+def test_rows_come_as_their_maps_have_them(*, form: str, length: int, sizes: list[int], widest: int, seed: int) -> None:
+    drawn, width = np.random.default_rng(seed), length * np.dtype(form).itemsize
+    space = drawn.integers(0, 256, 8192, np.uint8)
+    laid, at = {}, 0
+    for number in drawn.permutation(len(sizes) + 1).tolist():  # in any order, the last one is the batch
+        at += int(drawn.integers(0, widest + 1))
+        rows = [*sizes, 8][number]
+        laid[number] = space[at : at + rows * width].view(form).reshape(rows, length)
+        at += rows * width
+    *parts, out = (laid[number] for number in range(len(sizes) + 1))
     owner = drawn.integers(0, len(parts), 8)
     local = drawn.integers(0, np.array(sizes)[owner])
     wanted = np.array([parts[part][row] for part, row in zip(owner.tolist(), local.tolist(), strict=True)])
-    out = batch[: 8 * width].reshape(8, width)
     Maps(parts).gather(owner, local, out)
     assert np.array_equal(out, wanted)
 

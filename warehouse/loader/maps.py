@@ -35,14 +35,15 @@ class Maps:
         flat = np.asarray(_Stretch(tuple(parts), lowest, size))
         self._rows: Array = np.ndarray(((size - width) // step + 1, *form), parts[0].dtype, flat, strides=strides)
         self._firsts, self._steps = begins // step, width // step
+        self._straight = self._rows.flags.c_contiguous and self._rows.flags.aligned
 
     def gather(self, owner: Numbers, local: Numbers, out: Array) -> None:
         """Copy the rows ``local`` of the maps ``owner`` into the rows of ``out``; each must be one that its map has."""
         places = self._firsts[owner] + local * self._steps
-        if self._steps > 1 or np.may_share_memory(self._rows, out):  # numpy would copy all rows, or out twice
-            out[...] = self._rows[places]
-        else:
+        if self._straight and not np.may_share_memory(self._rows, out):
             self._rows.take(places, axis=0, out=out, mode="clip")
+        else:  # take would copy all rows before, or out before and after
+            out[...] = self._rows[places]
 
 
 class _Stretch:

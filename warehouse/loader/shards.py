@@ -184,7 +184,7 @@ def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[A
     size = path.stat().st_size if path.is_file() else -1
     if size != entry.bytes:
         raise damaged(entry, "the file is missing" if size < 0 else f"{size} bytes where {entry.bytes} were recorded")
-    flat = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    flat = np.asarray(np.memmap(str(path), dtype=np.uint8, mode="r"))  # of a Path numpy resolves every link
     rows = flat.view(form[0]).reshape(samples, *form[1])
     return Mapped(entry, rows, flat)
 
