@@ -83,9 +83,9 @@ class Samples:
         return int(self.firsts[-1])
 
     def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None:
-        """Copy the samples ``numbers`` into the rows of ``out``. Raises IntegrityError for a damaged block.
+        """Copy the samples ``numbers``, from 0 to total - 1, into the rows of ``out``.
 
-        Any thread may; two that touch a block at once hash it twice.
+        Raises IntegrityError for a damaged block. Any thread may; two that touch a block at once hash it twice.
         """
         owner, local = self.located(numbers)
         if not self._settled:
@@ -100,10 +100,10 @@ class Samples:
     def _check(self, owner: npt.NDArray[np.int64], local: npt.NDArray[np.int64]) -> None:
         """Hash the blocks under the rows that were not touched before."""
         begins = local * self.row_bytes
-        heads = tails = begins // BLOCK_BYTES
-        if BLOCK_BYTES % self.row_bytes:  # rows may straddle blocks
-            tails = (begins + self.row_bytes - 1) // BLOCK_BYTES
-        if self.row_bytes <= BLOCK_BYTES and self._are_sound(owner, heads) and self._are_sound(owner, tails):
+        heads = begins // BLOCK_BYTES
+        tails = (begins + self.row_bytes - 1) // BLOCK_BYTES if BLOCK_BYTES % self.row_bytes else heads
+        sound = self.row_bytes <= BLOCK_BYTES and self._are_sound(owner, heads)
+        if sound and (tails is heads or self._are_sound(owner, tails)):
             return
         for shard, head, tail in zip(owner.tolist(), heads.tolist(), tails.tolist(), strict=True):
             for number in range(head, tail + 1):
