@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 from warehouse.errors import FormatError, IntegrityError, NotFound, StateError, UsageError
 from warehouse.loader import Loader
-from warehouse.manifest import NO_SOURCE
+from warehouse.manifest import BLOCK_BYTES, NO_SOURCE, read_manifest
 
 
 def numbers(tokens: np.ndarray) -> list[int]:
@@ -189,6 +190,28 @@ def test_a_flipped_byte_is_caught_when_its_block_is_first_touched(
             seen += len(batch)
     assert caught.value.values["block"] == 2 and seen < 6000
     assert sum(len(batch) for batch in Loader(path, batch=8, checked=False)) == 6000
+
+
+@pytest.mark.parametrize("name", ["large", "straddling"])
+def test_a_flipped_byte_is_caught_in_whichever_block_it_lies(
+    name: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    path = shutil.copytree(request.getfixturevalue(name), tmp_path / "copy")
+    shards = [entry for entry in read_manifest(path).files.values() if entry.path.endswith(".bin")]
+    for entry, block in [(shard, block) for shard in shards for block in range(len(shard.blocks))]:
+        last = min((block + 1) * BLOCK_BYTES, entry.bytes) - 1
+        flip(path / entry.path, last)
+        with pytest.raises(IntegrityError, match=rf"{entry.path}: block {block} "):
+            list(Loader(path, batch=1))
+        flip(path / entry.path, last)
+    assert len(list(Loader(path, batch=1))) == len(Loader(path, batch=1))
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_tokens_begin_with_a_line_of_the_cache_however_many_they_are(release: Path, large: Path, reuse: bool) -> None:
+    for path, batch in ((release, 3), (large, 4), (large, 64)):
+        for made in Loader(path, batch=batch).batches(reuse=reuse):
+            assert made.tokens.__array_interface__["data"][0] % 64 == 0 and made.tokens.flags.c_contiguous
 
 
 def test_a_truncated_shard_index_and_manifest_are_caught(release: Path) -> None:

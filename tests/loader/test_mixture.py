@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
@@ -220,3 +222,15 @@ def test_source_ids_of_a_mixture_name_the_same_source_by_one_number(tmp_path: Pa
             assert mixture.source_names[ids[0]] == given[sample % len(given)] and ids[1] == NO_SOURCE
             seen.add(mixture.source_names[ids[0]])
     assert seen == {"code", "web", "mail"}
+
+
+def test_no_batch_waits_for_numpys_masked_arrays_to_be_imported(sources: list[Source]) -> None:
+    code = (
+        "import sys; from warehouse.loader import *; sources = [Source(path) for path in sys.argv[1:]]\n"
+        "for loader in (Mixture(sources, batch=8), Loader(sources[0].path, batch=8)):\n"
+        "    next(loader.batches(boundaries=True, positions=True, loss_mask=True))\n"
+        "with StreamingLoader(sources[0].path, batch=8) as loader: next(loader.batches(boundaries=True))\n"
+        "print('numpy.ma' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code, *(str(source.path) for source in sources)]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "False"

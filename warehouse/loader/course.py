@@ -202,6 +202,11 @@ class Course:
         return (permuted(places, n=self.total, key=key).view(np.int64),)
 
 
+def distinct(values: Numbers) -> list[int]:
+    """The different values, ascending; ``np.unique`` would import numpy.ma, 20 ms of a first batch."""
+    return sorted(set(values.tolist()))
+
+
 def order_key(dataset: str, split: str, seed: int, epoch: int) -> str:
     """What names the order of an epoch of a split."""
     return f"{dataset}/{split}/{seed}/{epoch}"

@@ -1,9 +1,9 @@
 """Batches of a release: an exact global shuffle without replacement, equal at any world size, resumable to the sample.
 
 ``Course`` says which samples, this module gives their tokens. One epoch of 19,075 samples of 512 uint16 tokens
-in batches of 64 takes 0.6 us of CPU a sample, checks included (0.5 without; boundaries, position ids and loss mask 0.9,
-1.1 and 0.7 more), and the first batch 1 ms, page cache warm, on a 2-core AMD EPYC machine. Lost: no locality; a cold
-disk sees random reads of one sample (of 1 MiB at the first touch of a block).
+in batches of 64 takes 0.8 us of CPU a sample, checks included (0.7 without; boundaries, position ids and loss mask some
+2.7 more each), page cache warm, on a 2-core AMD EPYC machine that does much else. Lost: no locality; a cold disk sees
+random reads of one sample (of 1 MiB at the first touch of a block).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Loader(Epochs):
         return self._made(np.where(numbers < 0, numbers + total, numbers), 0, wanted=wanted, slots=None)
 
     def _made(self, numbers: Numbers, slot: int, *, wanted: Wanted, slots: Slots | None) -> Batch:
-        return self._reader.read(numbers, np.zeros_like(numbers), wanted=wanted, slots=slots, slot=slot)
+        return self._reader.read(numbers, np.zeros(numbers.size, np.int64), wanted=wanted, slots=slots, slot=slot)
 
     @property
     def source_names(self) -> tuple[str, ...]:

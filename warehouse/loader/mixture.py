@@ -20,7 +20,7 @@ from typing import TypedDict
 import numpy as np
 
 from warehouse.errors import StateError, UsageError
-from warehouse.loader.course import Ahead, Numbers, check_shape, order_key
+from warehouse.loader.course import Ahead, Numbers, check_shape, distinct, order_key
 from warehouse.loader.delivery import Counters, check_threads, delivered
 from warehouse.loader.interleaving import WHOLE, counts, dealt, tempered, whole_shares
 from warehouse.loader.permutation import permuted
@@ -106,7 +106,7 @@ def placed(stretches: Sequence[Stretch], positions: Numbers) -> tuple[Numbers, N
     """Source of each position and how many samples that source gave before it: int64, as long as ``positions``."""
     owner = np.searchsorted([stretch.start for stretch in stretches], positions, side="right") - 1
     sources, ranks = np.empty(positions.size, np.int64), np.empty(positions.size, np.int64)
-    for number in np.unique(owner):
+    for number in distinct(owner):
         stretch, places = stretches[number], np.flatnonzero(owner == number)
         sources[places], new = dealt(stretch.shares, positions[places] - stretch.start)
         ranks[places] = np.array(stretch.taken, np.int64)[sources[places]] + new
@@ -202,17 +202,17 @@ class MixedCourse:
         """Sample number and source at positions of the run."""
         sources, ranks = placed(self._stretches, positions)
         numbers = np.empty_like(ranks)
-        for source in np.unique(sources):
+        for source in distinct(sources):
             places = np.flatnonzero(sources == source)
-            numbers[places] = self._ordered(int(source), ranks[places])
+            numbers[places] = self._ordered(source, ranks[places])
         return numbers, sources
 
     def _ordered(self, source: int, ranks: Numbers) -> Numbers:
         """The samples that a source gives after ``ranks`` others, each epoch in its own order."""
         epochs, places = np.divmod(ranks, self.sizes[source])
         found = np.empty_like(ranks)
-        for epoch in np.unique(epochs):
-            own, key = epochs == epoch, order_key(*self.orders[source], self.seed, int(epoch))
+        for epoch in distinct(epochs):
+            own, key = epochs == epoch, order_key(*self.orders[source], self.seed, epoch)
             found[own] = permuted(places[own], n=self.sizes[source], key=key)
         return found
 

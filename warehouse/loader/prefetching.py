@@ -15,11 +15,9 @@ from copy import copy
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
-import numpy as np
-
 from warehouse.loader.beside import NOTHING, Alongside, Needed
 from warehouse.loader.blocks import Blocks
-from warehouse.loader.course import Course, Numbers
+from warehouse.loader.course import Course, Numbers, distinct
 from warehouse.loader.held import Arrived, Held, HeldMasks
 from warehouse.loader.parts import Parts
 from warehouse.loader.shards import Boundaries, SourceIds, sourceless
@@ -113,7 +111,7 @@ class Step:
 def step_of(course: Course, runs: Runs) -> Step:
     """What is due where the course stands."""
     numbers = course.numbers()
-    return Step(course.place, numbers, tuple(np.unique(runs.located(numbers)[0]).tolist()))
+    return Step(course.place, numbers, tuple(distinct(runs.located(numbers)[0])))
 
 
 class Feed:

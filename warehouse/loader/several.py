@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from warehouse.errors import FormatError, UsageError
-from warehouse.loader.course import Numbers
+from warehouse.loader.course import Numbers, distinct
 from warehouse.loader.foreign import is_foreign, open_foreign
 from warehouse.loader.foreign.samples import FixedReader
 from warehouse.loader.splits import MappedSplits
@@ -45,7 +45,7 @@ class Several:
     def read(self, numbers: Numbers, sources: Numbers, *, wanted: Wanted, slots: Slots | None, slot: int) -> Batch:
         """The samples of their sources as a batch; slots: its tokens lie in this one of them."""
         tokens = room(slots, slot, (numbers.size, self.length), self.dtype)
-        for source in np.unique(sources).tolist():
+        for source in distinct(sources):
             rows = np.flatnonzero(sources == source)
             own = numbers[rows]
             alone = self._readers[source].read(own, np.zeros_like(own), wanted=wanted, slots=None, slot=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.errors import FormatError, NotFound
+from warehouse.loader.maps import Maps
 from warehouse.manifest import (
     BLOCK_BYTES,
     FileEntry,
@@ -64,11 +66,16 @@ class Samples:
     """
 
     def __init__(self, shards: Sequence[Mapped], *, checked: bool) -> None:
-        self.shards, self.checked = tuple(shards), checked
+        self.shards = tuple(shards)
         self.firsts = np.cumsum([0, *(len(shard.rows) for shard in shards)], dtype=np.int64)
         self.row_bytes = shards[0].rows.strides[0] if shards else 0
         self._blocks = np.cumsum([0, *(len(shard.entry.blocks) for shard in shards)], dtype=np.int64)
         self.sound = np.zeros(int(self._blocks[-1]), dtype=np.bool_)
+        self._settled = not checked
+
+    @cached_property
+    def _maps(self) -> Maps:
+        return Maps([shard.rows for shard in self.shards])
 
     @property
     def total(self) -> int:
@@ -76,39 +83,35 @@ class Samples:
         return int(self.firsts[-1])
 
     def gather(self, numbers: npt.NDArray[np.int64], out: Array) -> None:
-        """Copy the samples ``numbers`` into the rows of ``out``. Raises IntegrityError for a damaged block.
+        """Copy the samples ``numbers``, from 0 to total - 1, into the rows of ``out``.
 
-        Any thread may; two that touch a block at once hash it twice.
+        Raises IntegrityError for a damaged block. Any thread may; two that touch a block at once hash it twice.
         """
         owner, local = self.located(numbers)
-        if self.checked:
+        if not self._settled:
             self._check(owner, local)
-        if len(self.shards) == 1:
-            self.shards[0].rows.take(local, axis=0, out=out, mode="clip")
-            return
-        order = owner.argsort(kind="stable")
-        ends = np.cumsum(np.bincount(owner, minlength=len(self.shards)))
-        local, by_shard = local[order], np.empty_like(out)
-        for shard in np.unique(owner).tolist():
-            part = slice(ends[shard - 1] if shard else 0, ends[shard])
-            self.shards[shard].rows.take(local[part], axis=0, out=by_shard[part], mode="clip")
-        out[order] = by_shard
+        self._maps.gather(owner, local, out)
 
     def located(self, numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The shard of each sample and its row there."""
-        owner = np.searchsorted(self.firsts, numbers, side="right") - 1
+        owner = self.firsts.searchsorted(numbers, side="right") - 1
         return owner, numbers - self.firsts[owner]
 
     def _check(self, owner: npt.NDArray[np.int64], local: npt.NDArray[np.int64]) -> None:
         """Hash the blocks under the rows that were not touched before."""
         begins = local * self.row_bytes
-        heads, tails = begins // BLOCK_BYTES, (begins + self.row_bytes - 1) // BLOCK_BYTES
-        base = self._blocks[owner]
-        if self.row_bytes <= BLOCK_BYTES and self.sound[base + heads].all() and self.sound[base + tails].all():
+        heads = begins // BLOCK_BYTES
+        tails = (begins + self.row_bytes - 1) // BLOCK_BYTES if BLOCK_BYTES % self.row_bytes else heads
+        sound = self.row_bytes <= BLOCK_BYTES and self._are_sound(owner, heads)
+        if sound and (tails is heads or self._are_sound(owner, tails)):
             return
         for shard, head, tail in zip(owner.tolist(), heads.tolist(), tails.tolist(), strict=True):
             for number in range(head, tail + 1):
                 self._check_block(shard, number)
+        self._settled = bool(self.sound.all())
+
+    def _are_sound(self, owner: npt.NDArray[np.int64], blocks: npt.NDArray[np.int64]) -> bool:
+        return bool(self.sound[self._blocks[owner] + blocks].all())
 
     def _check_block(self, shard: int, number: int) -> None:
         if not self.sound[self._blocks[shard] + number]:
@@ -117,9 +120,9 @@ class Samples:
             self.sound[self._blocks[shard] + number] = True
 
 
-def joined(parts: Sequence[Samples]) -> Samples:
+def joined(parts: Sequence[Samples], *, checked: bool) -> Samples:
     """The samples of several splits as one, in order: the first part keeps its numbers."""
-    return Samples([shard for part in parts for shard in part.shards], checked=parts[0].checked)
+    return Samples([shard for part in parts for shard in part.shards], checked=checked)
 
 
 def open_samples(folder: Path, manifest: Manifest, split: str, *, checked: bool) -> Samples:
@@ -181,7 +184,7 @@ def _mapped(folder: Path, entry: FileEntry, samples: int, form: tuple[np.dtype[A
     size = path.stat().st_size if path.is_file() else -1
     if size != entry.bytes:
         raise damaged(entry, "the file is missing" if size < 0 else f"{size} bytes where {entry.bytes} were recorded")
-    flat = np.asarray(np.memmap(path, dtype=np.uint8, mode="r"))
+    flat = np.asarray(np.memmap(str(path), dtype=np.uint8, mode="r"))  # of a Path numpy resolves every link
     rows = flat.view(form[0]).reshape(samples, *form[1])
     return Mapped(entry, rows, flat)
 

@@ -65,7 +65,7 @@ class MappedSplits:
     def __init__(self, parts: Sequence[tuple[Path, Manifest, str]], *, checked: bool) -> None:
         self._parts = tuple(parts)
         opened = [open_samples(*part, checked=checked) for part in parts]
-        self.samples, self.sizes = joined(opened), tuple(each.total for each in opened)
+        self.samples, self.sizes = joined(opened, checked=checked), tuple(each.total for each in opened)
         self.masks = [open_masks(*part, checked=checked) for part in parts]
         self.boundaries: Sequence[Boundaries] = ()
         self.sources: Sequence[SourceIds] = ()

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from warehouse.errors import UsageError
-from warehouse.loader.course import Numbers
+from warehouse.loader.course import Numbers, distinct
 from warehouse.loader.permutation import Words, inverted, permuted
 from warehouse.manifest import BLOCK_BYTES, FileEntry
 
@@ -154,7 +154,7 @@ class Windows:
         places = order.before[at] + within
         begins = [self._begin(lane) for lane in range(self.window.lanes)]
         lanes, found = np.searchsorted(begins, places, side="right") - 1, np.empty_like(places)
-        for lane in np.unique(lanes).tolist():
+        for lane in distinct(lanes):
             mine = np.flatnonzero(lanes == lane)
             found[mine] = self._in_lane(epoch, lane, places[mine] - begins[lane], inverted) * self.window.lanes + lane
         return found
@@ -174,7 +174,7 @@ class Windows:
         """Places in the sequence of permuted runs."""
         found = np.empty_like(positions)
         within, lanes = np.divmod(positions, self.window.lanes)
-        for lane in np.unique(lanes).tolist():
+        for lane in distinct(lanes):
             mine = np.flatnonzero(lanes == lane)
             found[mine] = self._begin(lane) + self._in_lane(epoch, lane, within[mine], permuted)
         return found
@@ -191,7 +191,7 @@ class Windows:
         late = np.maximum(places - head[-1], 0) // full
         numbers = np.where(places < head[-1], np.searchsorted(head, places, side="right") - 1, head.size - 1 + late)
         found = np.empty_like(places)
-        for number in np.unique(numbers).tolist():
+        for number in distinct(numbers):
             mine = np.flatnonzero(numbers == number)
             begin, end = (_edge(head, full, each) for each in (number, number + 1))
             key = f"{self.name}/{epoch}/{lane}/{number}"

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.errors import FormatError, MissingExtra, NotFound, UsageError
-from warehouse.loader.course import Numbers
+from warehouse.loader.course import Numbers, distinct
 from warehouse.loader.foreign import values
 from warehouse.loader.foreign.pages import plain_chunks, plain_pages
 from warehouse.loader.foreign.places import SPLIT, Bytes, Location, identity, mapped, unsound
@@ -100,7 +100,7 @@ class Table:
     def parts(self, numbers: Numbers) -> Iterator[tuple[int, Numbers, Numbers]]:
         """For each row group that holds any of them: which, their places in ``numbers`` and in the group."""
         owner = np.searchsorted(self._firsts, numbers, side="right") - 1
-        for group in np.unique(owner).tolist():
+        for group in distinct(owner):
             places = np.flatnonzero(owner == group)
             yield group, places, numbers[places] - self._firsts[group]
 

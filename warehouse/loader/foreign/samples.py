@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.errors import UsageError
-from warehouse.loader.course import Numbers
+from warehouse.loader.course import Numbers, distinct
 from warehouse.loader.foreign.places import Bytes, Location, unsound
 from warehouse.loader.shards import Mapped, Samples
 from warehouse.loader.tokens import PLAIN, Batch, Slots, Wanted, room
@@ -75,7 +75,7 @@ class FirstTouch:
 
     def before(self, shards: Numbers) -> None:
         """Call this before reading ``shards``."""
-        for shard in np.unique(shards[self._fresh[shards]]).tolist():
+        for shard in distinct(shards[self._fresh[shards]]):
             self._check(shard)
             self._fresh[shard] = False
 
