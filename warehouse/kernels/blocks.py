@@ -58,6 +58,25 @@ high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
 
 
+def among(*spans: tuple[int, int]) -> Callable[[int], int]:
+    """A function from an address to which of 64 bytes lie in one of these spans, first and last byte of each."""
+
+    def bits(builder: Any, block: Any) -> Any:
+        found = [
+            builder.icmp_unsigned("<", builder.sub(block, _all(first)), _all(last - first + 1)) for first, last in spans
+        ]
+        return reduce(builder.or_, found)
+
+    return _mapped(bits)
+
+
+letter = among((0x41, 0x5A), (0x61, 0x7A))
+"""Which of 64 bytes are ASCII letters."""
+
+digit = among((0x30, 0x39))
+"""Which of 64 bytes are digits of ASCII."""
+
+
 def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
     """A function from an address to which of 64 bytes are one of ``alone`` or begin one of these, in either case.
 

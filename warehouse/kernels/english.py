@@ -21,11 +21,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from warehouse.kernels import blocks
+from warehouse.kernels.blocks import BYTES, among, high
 from warehouse.kernels.characters import find_byte, last, letters, read, skip_plain
 from warehouse.kernels.english_table import (
     AFFIX,
     ALPHA,
     BARE,
+    BORDERS,
     CURRENCY,
     DIGIT,
     FILTER,
@@ -48,7 +51,24 @@ from warehouse.kernels.english_table import (
 )
 from warehouse.kernels.hashing import hash_word
 from warehouse.kernels.jit import by_address, compiled, internal
-from warehouse.kernels.memory import call, load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
+from warehouse.kernels.memory import (
+    call,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u16,
+    ones,
+    store_i64,
+    store_u8,
+    trailing_zeros,
+)
+
+_upper, _dots, _commas = among((0x41, 0x5A)), among((0x2E, 0x2E)), among((0x2C, 0x2C))
+_quotes = among((0x22, 0x22), (0x27, 0x27), (0x2C, 0x2C), (0x60, 0x60))
+_hyphens_in = among((0x2D, 0x2D))
+_operators = among((0x2A, 0x2B), (0x2D, 0x2D), (0x5E, 0x5E))
+_joints = among((0x2D, 0x2D), (0x2F, 0x2F), (0x3A, 0x3A), (0x3C, 0x3E), (0x7E, 0x7E))
+_tails = among((0x23, 0x23), (0x2F, 0x2F), (0x3A, 0x3A), (0x3F, 0x3F))
 
 _CUT = 32  # where the address of ``_words_of`` lies in ``spare``
 TOGETHER = 40  # where it lies whether the words of the last chunk depend on what stands around it
@@ -478,10 +498,53 @@ def tokenise(english: int, begin: int, end: int, out: int) -> int:
 @internal
 def _core(english: int, begin: int, end: int, out: int) -> int:
     """Tokens of what is left without prefixes and suffixes and is no special case: a URL, or parts between infixes."""
+    if end - begin < BYTES and begin & 0xFFF <= 0x1000 - BYTES:  # what is read lies in one page
+        within = (1 << end - begin) - 1
+        dots, hyphens = _dots(begin) & within, _hyphens_in(begin) & within
+        if not (high(begin) & within or dots & dots << 1 or hyphens & hyphens << 1):
+            return _core_ascii(english, begin, end, dots, hyphens, out)
     if url(english, begin, end):
         store_i64(out, end)
         return 1
     return middle(english, begin, end, out)
+
+
+@internal
+def _core_ascii(english: int, begin: int, end: int, dots: int, hyphens: int, out: int) -> int:
+    """``_core`` of less than 64 bytes of ASCII without a run of full stops or hyphens, whose places are given.
+
+    What ``_between`` says of an infix of one byte, of all at once; and only what a top level domain may end, or with
+    three full stops, is looked at as a URL.
+    """
+    within = (1 << end - begin) - 1
+    alpha, upper = blocks.letter(begin) & within, _upper(begin) & within
+    lower = alpha & ~upper
+    tops = ((dots << 1 & lower) + lower) & ~lower & (_tails(begin) | within + 1)
+    if dots and (tops or ones(dots) > 2) and url(english, begin, end):
+        store_i64(out, end)
+        return 1
+    digits, quotes = blocks.digit(begin) & within, _quotes(begin) & within
+    found = dots & (lower | quotes) << 1 & (upper | quotes) >> 1
+    found |= _commas(begin) & alpha << 1 & alpha >> 1
+    found |= _operators(begin) & digits << 1 & (digits | hyphens) >> 1
+    found |= _joints(begin) & (alpha | digits) << 1 & alpha >> 1
+    return _apart(begin, end, found, out)
+
+
+@internal
+def _apart(begin: int, end: int, found: int, out: int) -> int:
+    """How many tokens the infixes ``found``, of a byte each, make of begin..end; their ends at ``out``."""
+    count, start = 0, begin
+    while found:
+        at = begin + trailing_zeros(found)
+        store_i64(out + 8 * count, at)
+        count += at > start
+        store_i64(out + 8 * count, at + 1)
+        count += 1
+        start = at + 1
+        found &= found - 1
+    store_i64(out + 8 * count, end)
+    return count + (start < end)
 
 
 @internal
@@ -597,22 +660,29 @@ def _together(english: int, begin: int, end: int, count: int, spare: int) -> int
 
 @internal
 def _reach(english: int, begin: int, end: int, left: int, right: int) -> tuple[int, int]:
-    """The chunks around one that single spaces join to it, as many as one special case can have tokens."""
+    """The chunks around one that single spaces join to it, as far as one special case may lie across each space."""
     for _ in range(_MOST_TOKENS):
-        if begin - 2 < left or load_u8(begin - 1) != 0x20:
+        if begin - 2 < left or load_u8(begin - 1) != 0x20 or not _bordering(english, begin - 2, begin):
             break
         start = chunk_start(english, left, begin - 1)
         if start == begin - 1:
             break
         begin = start
     for _ in range(_MOST_TOKENS):
-        if end + 1 >= right or load_u8(end) != 0x20:
+        if end + 1 >= right or load_u8(end) != 0x20 or not _bordering(english, end - 1, end + 1):
             break
         stop = chunk_end(english, end + 1, right)
         if stop == end + 1:
             break
         end = stop
     return begin, end
+
+
+@internal
+def _bordering(english: int, before: int, after: int) -> bool:
+    """Whether some special case that comes apart has a token that ends, and the next one begins, with these bytes."""
+    pair = load_u8(before) | load_u8(after) << 8
+    return load_u8(english + BORDERS + (pair >> 3)) >> (pair & 7) & 1 != 0
 
 
 @internal
