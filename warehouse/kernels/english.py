@@ -31,6 +31,7 @@ from warehouse.kernels.english_table import (
     BORDERS,
     CURRENCY,
     DIGIT,
+    ENDS,
     FILTER,
     HOST,
     ICON,
@@ -108,6 +109,13 @@ def slot_of(english: int, begin: int, end: int, digest: int) -> int:
 
 
 @internal
+def _held(english: int, table: int, low: int, high: int) -> bool:
+    """Whether a table of 64 Ki bits has two bytes."""
+    pair = low | high << 8
+    return load_u8(english + table + (pair >> 3)) >> (pair & 7) & 1 != 0
+
+
+@internal
 def _equal(left: int, right: int, size: int) -> bool:
     for at in range(size):
         if load_u8(left + at) != load_u8(right + at):
@@ -118,7 +126,7 @@ def _equal(left: int, right: int, size: int) -> bool:
 @compiled
 def find(english: int, begin: int, end: int) -> int:
     """``slot_of`` a string of at least one byte."""
-    if end - begin > LONGEST:
+    if end - begin > LONGEST or not _held(english, ENDS, load_u8(begin), load_u8(end - 1)):
         return -1
     return slot_of(english, begin, end, hash_word(begin, end))
 
@@ -614,8 +622,7 @@ def _changes(english: int, begin: int, ends: int, count: int) -> bool:
     """Whether a special case came apart within these tokens and is to be cut otherwise than they are."""
     for first in range(count - 1):
         start = load_i64(ends + 8 * first - 8) if first else begin
-        pair = load_u8(start) | load_u8(load_i64(ends + 8 * first)) << 8
-        if not load_u8(english + PAIRS + (pair >> 3)) >> (pair & 7) & 1:
+        if not _held(english, PAIRS, load_u8(start), load_u8(load_i64(ends + 8 * first))):
             continue
         for tokens in range(2, min(_MOST_TOKENS, count - first) + 1):
             if load_i64(ends + 8 * (first + tokens) - 8) - start > LONGEST:
@@ -662,27 +669,20 @@ def _together(english: int, begin: int, end: int, count: int, spare: int) -> int
 def _reach(english: int, begin: int, end: int, left: int, right: int) -> tuple[int, int]:
     """The chunks around one that single spaces join to it, as far as one special case may lie across each space."""
     for _ in range(_MOST_TOKENS):
-        if begin - 2 < left or load_u8(begin - 1) != 0x20 or not _bordering(english, begin - 2, begin):
+        if begin - 2 < left or load_u8(begin - 1) != 0x20 or not _held(english, BORDERS, load_u8(begin - 2), load_u8(begin)):
             break
         start = chunk_start(english, left, begin - 1)
         if start == begin - 1:
             break
         begin = start
     for _ in range(_MOST_TOKENS):
-        if end + 1 >= right or load_u8(end) != 0x20 or not _bordering(english, end - 1, end + 1):
+        if end + 1 >= right or load_u8(end) != 0x20 or not _held(english, BORDERS, load_u8(end - 1), load_u8(end + 1)):
             break
         stop = chunk_end(english, end + 1, right)
         if stop == end + 1:
             break
         end = stop
     return begin, end
-
-
-@internal
-def _bordering(english: int, before: int, after: int) -> bool:
-    """Whether some special case that comes apart has a token that ends, and the next one begins, with these bytes."""
-    pair = load_u8(before) | load_u8(after) << 8
-    return load_u8(english + BORDERS + (pair >> 3)) >> (pair & 7) & 1 != 0
 
 
 @internal

@@ -13,7 +13,8 @@ The block, from its address on::
     0x242000   4096 times int32: by slot, where affixes end a token: bit i for byte i + 1 (0: never put together)
     0x246000   64 Ki bits: the first bytes of the first (low) and second token of strings that affixes cut so
     0x248000   64 Ki bits: the last byte of a token (low) and the first one of the token after it in such strings
-    0x24a000   the strings
+    0x24a000   64 Ki bits: the first (low) and last byte of the strings below
+    0x24c000   the strings
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ SLOTS = 0x222000
 BARE = 0x242000
 PAIRS = 0x246000
 BORDERS = 0x248000
-STRINGS = 0x24A000
+ENDS = 0x24A000
+STRINGS = 0x24C000
 SLOT_COUNT = 4096
 LONGEST = 29  # bytes of the longest string
 UNIT = 1 << 30  # set in a slot's tokens: the string is a unit of measure
@@ -128,7 +130,9 @@ def block() -> npt.NDArray[np.uint8]:
     place, address = STRINGS, block.ctypes.data
     for string, (tokens, first, second, ends) in strings.items():
         digest = hash_word(address + place, address + place + len(string))
+        outer = string[0] | string[-1] << 8
         block[FILTER + (digest & 0xFFFF) // 8] |= np.uint8(1 << (digest & 7))
+        block[ENDS + outer // 8] |= np.uint8(1 << (outer & 7))
         slot = digest >> 16 & SLOT_COUNT - 1
         while slots[slot, 4]:
             slot = slot + 1 & SLOT_COUNT - 1
