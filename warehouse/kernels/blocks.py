@@ -16,6 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 
 BYTES = 64
+HALF = 32
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
 _BLOCK = ir.VectorType(_BYTE, BYTES)
@@ -59,22 +60,30 @@ high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 
 
 def among(*spans: tuple[int, int]) -> Callable[[int], int]:
-    """A function from an address to which of 64 bytes lie in one of these spans, first and last byte of each."""
+    """A function from an address to which of 32 bytes lie in one of these spans, first and last byte of each."""
+    kind = ir.VectorType(_BYTE, HALF)
 
-    def bits(builder: Any, block: Any) -> Any:
-        found = [
-            builder.icmp_unsigned("<", builder.sub(block, _all(first)), _all(last - first + 1)) for first, last in spans
-        ]
-        return reduce(builder.or_, found)
+    def inside(builder: Any, block: Any, first: int, last: int) -> Any:
+        if first == last:
+            return builder.icmp_unsigned("==", block, ir.Constant(kind, [first] * HALF))
+        shifted = builder.sub(block, ir.Constant(kind, [first] * HALF))
+        return builder.icmp_unsigned("<", shifted, ir.Constant(kind, [last - first + 1] * HALF))
 
-    return _mapped(bits)
+    @intrinsic
+    def found(_context: Any, address: Any) -> Any:
+        def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            block = builder.load(builder.inttoptr(arguments[0], kind.as_pointer()), align=1)
+            bits = reduce(builder.or_, [inside(builder, block, *span) for span in spans])
+            return builder.zext(builder.bitcast(bits, ir.IntType(HALF)), _WORD)
+
+        return types.int64(types.int64), generate
+
+    return cast("Callable[[int], int]", found)
 
 
-letter = among((0x41, 0x5A), (0x61, 0x7A))
-"""Which of 64 bytes are ASCII letters."""
-
-digit = among((0x30, 0x39))
-"""Which of 64 bytes are digits of ASCII."""
+beyond_ascii, digits_in = among((0x80, 0xFF)), among((0x30, 0x39))
+letters_in = among((0x41, 0x5A), (0x61, 0x7A))
+"""Which of 32 bytes are of characters beyond ASCII, digits, letters."""
 
 
 def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:

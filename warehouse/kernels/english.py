@@ -21,8 +21,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.kernels import blocks
-from warehouse.kernels.blocks import BYTES, among, high
+from warehouse.kernels.blocks import HALF, among, beyond_ascii, digits_in
 from warehouse.kernels.characters import find_byte, last, letters, read, skip_plain
 from warehouse.kernels.english_table import (
     AFFIX,
@@ -64,7 +63,8 @@ from warehouse.kernels.memory import (
     trailing_zeros,
 )
 
-_upper, _dots, _commas = among((0x41, 0x5A)), among((0x2E, 0x2E)), among((0x2C, 0x2C))
+_upper, _lower = among((0x41, 0x5A)), among((0x61, 0x7A))
+_dots, _commas = among((0x2E, 0x2E)), among((0x2C, 0x2C))
 _quotes = among((0x22, 0x22), (0x27, 0x27), (0x2C, 0x2C), (0x60, 0x60))
 _hyphens_in = among((0x2D, 0x2D))
 _operators = among((0x2A, 0x2B), (0x2D, 0x2D), (0x5E, 0x5E))
@@ -506,10 +506,10 @@ def tokenise(english: int, begin: int, end: int, out: int) -> int:
 @internal
 def _core(english: int, begin: int, end: int, out: int) -> int:
     """Tokens of what is left without prefixes and suffixes and is no special case: a URL, or parts between infixes."""
-    if end - begin < BYTES and begin & 0xFFF <= 0x1000 - BYTES:  # what is read lies in one page
+    if end - begin <= HALF and begin & 0xFFF <= 0x1000 - HALF:  # what is read lies in one page
         within = (1 << end - begin) - 1
         dots, hyphens = _dots(begin) & within, _hyphens_in(begin) & within
-        if not (high(begin) & within or dots & dots << 1 or hyphens & hyphens << 1):
+        if not (beyond_ascii(begin) & within or dots & dots << 1 or hyphens & hyphens << 1):
             return _core_ascii(english, begin, end, dots, hyphens, out)
     if url(english, begin, end):
         store_i64(out, end)
@@ -519,19 +519,19 @@ def _core(english: int, begin: int, end: int, out: int) -> int:
 
 @internal
 def _core_ascii(english: int, begin: int, end: int, dots: int, hyphens: int, out: int) -> int:
-    """``_core`` of less than 64 bytes of ASCII without a run of full stops or hyphens, whose places are given.
+    """``_core`` of at most 32 bytes of ASCII without a run of full stops or hyphens, whose places are given.
 
     What ``_between`` says of an infix of one byte, of all at once; and only what a top level domain may end, or with
     three full stops, is looked at as a URL.
     """
     within = (1 << end - begin) - 1
-    alpha, upper = blocks.letter(begin) & within, _upper(begin) & within
-    lower = alpha & ~upper
+    upper, lower = _upper(begin) & within, _lower(begin) & within
+    alpha = upper | lower
     tops = ((dots << 1 & lower) + lower) & ~lower & (_tails(begin) | within + 1)
     if dots and (tops or ones(dots) > 2) and url(english, begin, end):
         store_i64(out, end)
         return 1
-    digits, quotes = blocks.digit(begin) & within, _quotes(begin) & within
+    digits, quotes = digits_in(begin) & within, _quotes(begin) & within
     found = dots & (lower | quotes) << 1 & (upper | quotes) >> 1
     found |= _commas(begin) & alpha << 1 & alpha >> 1
     found |= _operators(begin) & digits << 1 & (digits | hyphens) >> 1
