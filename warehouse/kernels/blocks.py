@@ -19,6 +19,7 @@ from warehouse.kernels.jit import compiled, inlined
 from warehouse.kernels.memory import load_u8, store_u8
 
 BYTES = 64
+HALF = 32
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
 _BLOCK = ir.VectorType(_BYTE, BYTES)
@@ -28,14 +29,16 @@ def _all(value: int) -> ir.Constant:
     return ir.Constant(_BLOCK, [value] * BYTES)
 
 
-def _mapped(bits: Callable[[Any, Any], Any]) -> Callable[[int], int]:
-    """A function from the address of 64 bytes to the bits that ``bits`` builds of them."""
+def _mapped(bits: Callable[[Any, Any], Any], size: int = BYTES) -> Callable[[int], int]:
+    """A function from the address of 64 bytes, or of ``size``, to the bits that ``bits`` builds of them."""
+    kind = ir.VectorType(_BYTE, size)
 
     @intrinsic
     def mapped(_context: Any, address: Any) -> Any:
         def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            place = builder.inttoptr(arguments[0], _BLOCK.as_pointer())
-            return builder.bitcast(bits(builder, builder.load(place, align=1)), _WORD)
+            place = builder.inttoptr(arguments[0], kind.as_pointer())
+            found = builder.bitcast(bits(builder, builder.load(place, align=1)), ir.IntType(size))
+            return found if size == BYTES else builder.zext(found, _WORD)
 
         return types.int64(types.int64), generate
 
@@ -56,19 +59,24 @@ high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 
 
 def _inside(builder: Any, block: Any, points: Iterable[int]) -> Any:
-    """Which bytes are among some of ASCII: a comparison for each run of these."""
-    edges = [point for point in range(0x81) if (point in points) != (point - 1 in points)]
-    parts = [
-        builder.icmp_unsigned("<", builder.sub(block, _all(first)), _all(after - first))
-        for first, after in zip(edges[::2], edges[1::2], strict=True)
-    ]
+    """Which bytes are among these: a comparison for each run of them."""
+    edges = [point for point in range(0x101) if (point in points) != (point - 1 in points)]
+    parts = [_run(builder, block, *run) for run in zip(edges[::2], edges[1::2], strict=True)]
     return reduce(builder.or_, parts)
 
 
-def among(points: Iterable[int]) -> Callable[[int], int]:
-    """A function from an address to which of 64 bytes are these of ASCII."""
+def _run(builder: Any, block: Any, first: int, after: int) -> Any:
+    """Which bytes are from ``first`` up to ``after``."""
+    if after - first == 1:
+        return builder.icmp_unsigned("==", block, block.type([first] * block.type.count))
+    shifted = builder.sub(block, block.type([first] * block.type.count))
+    return builder.icmp_unsigned("<", shifted, block.type([after - first] * block.type.count))
+
+
+def among(points: Iterable[int], size: int = BYTES) -> Callable[[int], int]:
+    """A function from an address to which of 64 bytes, or of ``size``, are these."""
     held = frozenset(points)
-    return _mapped(lambda builder, block: _inside(builder, block, held))
+    return _mapped(lambda builder, block: _inside(builder, block, held), size)
 
 
 newline = among(b"\n")
@@ -92,6 +100,11 @@ def folding(spaces: Iterable[int]) -> Callable[[int, int], None]:
         return types.void(types.int64, types.int64), generate
 
     return cast("Callable[[int, int], None]", fold)
+
+
+beyond_ascii, digits_in = among(range(0x80, 0x100), HALF), among(b"0123456789", HALF)
+letters_in = among((byte for byte in range(0x80) if chr(byte).isalpha()), HALF)
+"""Which of 32 bytes are of characters beyond ASCII, digits, letters."""
 
 
 def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:

@@ -21,13 +21,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from warehouse.kernels.blocks import HALF, among, beyond_ascii, digits_in
 from warehouse.kernels.characters import find_byte, last, letters, read, skip_plain
 from warehouse.kernels.english_table import (
     AFFIX,
     ALPHA,
     BARE,
+    BORDERS,
     CURRENCY,
     DIGIT,
+    ENDS,
     FILTER,
     HOST,
     ICON,
@@ -48,7 +51,22 @@ from warehouse.kernels.english_table import (
 )
 from warehouse.kernels.hashing import hash_word
 from warehouse.kernels.jit import by_address, compiled, internal
-from warehouse.kernels.memory import call, load_i32, load_i64, load_u8, load_u16, store_i64, store_u8
+from warehouse.kernels.memory import (
+    call,
+    load_i32,
+    load_i64,
+    load_u8,
+    load_u16,
+    ones,
+    store_i64,
+    store_u8,
+    trailing_zeros,
+)
+
+_upper, _lower = among(range(0x41, 0x5B), HALF), among(range(0x61, 0x7B), HALF)
+_dots, _commas, _hyphens_in = among(b".", HALF), among(b",", HALF), among(b"-", HALF)
+_quotes, _tails = among(b"\"',`", HALF), among(b"#/:?", HALF)
+_operators, _joints = among(b"*+-^", HALF), among(b"-/:<=>~", HALF)
 
 _CUT = 32  # where the address of ``_words_of`` lies in ``spare``
 TOGETHER = 40  # where it lies whether the words of the last chunk depend on what stands around it
@@ -88,6 +106,13 @@ def slot_of(english: int, begin: int, end: int, digest: int) -> int:
 
 
 @internal
+def _held(english: int, table: int, low: int, high: int) -> bool:
+    """Whether a table of 64 Ki bits has two bytes."""
+    pair = low | high << 8
+    return load_u8(english + table + (pair >> 3)) >> (pair & 7) & 1 != 0
+
+
+@internal
 def _equal(left: int, right: int, size: int) -> bool:
     for at in range(size):
         if load_u8(left + at) != load_u8(right + at):
@@ -98,7 +123,7 @@ def _equal(left: int, right: int, size: int) -> bool:
 @compiled
 def find(english: int, begin: int, end: int) -> int:
     """``slot_of`` a string of at least one byte."""
-    if end - begin > LONGEST:
+    if end - begin > LONGEST or not _held(english, ENDS, load_u8(begin), load_u8(end - 1)):
         return -1
     return slot_of(english, begin, end, hash_word(begin, end))
 
@@ -478,10 +503,53 @@ def tokenise(english: int, begin: int, end: int, out: int) -> int:
 @internal
 def _core(english: int, begin: int, end: int, out: int) -> int:
     """Tokens of what is left without prefixes and suffixes and is no special case: a URL, or parts between infixes."""
+    if end - begin <= HALF and begin & 0xFFF <= 0x1000 - HALF:  # what is read lies in one page
+        within = (1 << end - begin) - 1
+        dots, hyphens = _dots(begin) & within, _hyphens_in(begin) & within
+        if not (beyond_ascii(begin) & within or dots & dots << 1 or hyphens & hyphens << 1):
+            return _core_ascii(english, begin, end, dots, hyphens, out)
     if url(english, begin, end):
         store_i64(out, end)
         return 1
     return middle(english, begin, end, out)
+
+
+@internal
+def _core_ascii(english: int, begin: int, end: int, dots: int, hyphens: int, out: int) -> int:
+    """``_core`` of at most 32 bytes of ASCII without a run of full stops or hyphens, whose places are given.
+
+    What ``_between`` says of an infix of one byte, of all at once; and only what a top level domain may end, or with
+    three full stops, is looked at as a URL.
+    """
+    within = (1 << end - begin) - 1
+    upper, lower = _upper(begin) & within, _lower(begin) & within
+    alpha = upper | lower
+    tops = ((dots << 1 & lower) + lower) & ~lower & (_tails(begin) | within + 1)
+    if dots and (tops or ones(dots) > 2) and url(english, begin, end):
+        store_i64(out, end)
+        return 1
+    digits, quotes = digits_in(begin) & within, _quotes(begin) & within
+    found = dots & (lower | quotes) << 1 & (upper | quotes) >> 1
+    found |= _commas(begin) & alpha << 1 & alpha >> 1
+    found |= _operators(begin) & digits << 1 & (digits | hyphens) >> 1
+    found |= _joints(begin) & (alpha | digits) << 1 & alpha >> 1
+    return _apart(begin, end, found, out)
+
+
+@internal
+def _apart(begin: int, end: int, found: int, out: int) -> int:
+    """How many tokens the infixes ``found``, of a byte each, make of begin..end; their ends at ``out``."""
+    count, start = 0, begin
+    while found:
+        at = begin + trailing_zeros(found)
+        store_i64(out + 8 * count, at)
+        count += at > start
+        store_i64(out + 8 * count, at + 1)
+        count += 1
+        start = at + 1
+        found &= found - 1
+    store_i64(out + 8 * count, end)
+    return count + (start < end)
 
 
 @internal
@@ -551,8 +619,7 @@ def _changes(english: int, begin: int, ends: int, count: int) -> bool:
     """Whether a special case came apart within these tokens and is to be cut otherwise than they are."""
     for first in range(count - 1):
         start = load_i64(ends + 8 * first - 8) if first else begin
-        pair = load_u8(start) | load_u8(load_i64(ends + 8 * first)) << 8
-        if not load_u8(english + PAIRS + (pair >> 3)) >> (pair & 7) & 1:
+        if not _held(english, PAIRS, load_u8(start), load_u8(load_i64(ends + 8 * first))):
             continue
         for tokens in range(2, min(_MOST_TOKENS, count - first) + 1):
             if load_i64(ends + 8 * (first + tokens) - 8) - start > LONGEST:
@@ -597,16 +664,16 @@ def _together(english: int, begin: int, end: int, count: int, spare: int) -> int
 
 @internal
 def _reach(english: int, begin: int, end: int, left: int, right: int) -> tuple[int, int]:
-    """The chunks around one that single spaces join to it, as many as one special case can have tokens."""
+    """The chunks around one that single spaces join to it, as far as one special case may lie across each space."""
     for _ in range(_MOST_TOKENS):
-        if begin - 2 < left or load_u8(begin - 1) != 0x20:
+        if begin - 2 < left or load_u8(begin - 1) != 0x20 or not _held(english, BORDERS, load_u8(begin - 2), load_u8(begin)):
             break
         start = chunk_start(english, left, begin - 1)
         if start == begin - 1:
             break
         begin = start
     for _ in range(_MOST_TOKENS):
-        if end + 1 >= right or load_u8(end) != 0x20:
+        if end + 1 >= right or load_u8(end) != 0x20 or not _held(english, BORDERS, load_u8(end - 1), load_u8(end + 1)):
             break
         stop = chunk_end(english, end + 1, right)
         if stop == end + 1:

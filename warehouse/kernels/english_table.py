@@ -12,7 +12,9 @@ The block, from its address on::
                int32 tokens, int32 bytes of the first, int32 bytes of the second token; the sign bits see ``UNIT``
     0x242000   4096 times int32: by slot, where affixes end a token: bit i for byte i + 1 (0: never put together)
     0x246000   64 Ki bits: the first bytes of the first (low) and second token of strings that affixes cut so
-    0x248000   the strings
+    0x248000   64 Ki bits: the last byte of a token (low) and the first one of the token after it in such strings
+    0x24a000   64 Ki bits: the first (low) and last byte of the strings below
+    0x24c000   the strings
 """
 
 from __future__ import annotations
@@ -47,7 +49,9 @@ FILTER = 0x220000
 SLOTS = 0x222000
 BARE = 0x242000
 PAIRS = 0x246000
-STRINGS = 0x248000
+BORDERS = 0x248000
+ENDS = 0x24A000
+STRINGS = 0x24C000
 SLOT_COUNT = 4096
 LONGEST = 29  # bytes of the longest string
 UNIT = 1 << 30  # set in a slot's tokens: the string is a unit of measure
@@ -126,7 +130,9 @@ def block() -> npt.NDArray[np.uint8]:
     place, address = STRINGS, block.ctypes.data
     for string, (tokens, first, second, ends) in strings.items():
         digest = hash_word(address + place, address + place + len(string))
+        outer = string[0] | string[-1] << 8
         block[FILTER + (digest & 0xFFFF) // 8] |= np.uint8(1 << (digest & 7))
+        block[ENDS + outer // 8] |= np.uint8(1 << (outer & 7))
         slot = digest >> 16 & SLOT_COUNT - 1
         while slots[slot, 4]:
             slot = slot + 1 & SLOT_COUNT - 1
@@ -135,6 +141,9 @@ def block() -> npt.NDArray[np.uint8]:
         if ends:
             pair = string[0] | string[(ends & -ends).bit_length()] << 8
             block[PAIRS + pair // 8] |= np.uint8(1 << (pair & 7))
+            for stop in (bit + 1 for bit in range(len(string) - 1) if ends >> bit & 1):
+                border = string[stop - 1] | string[stop] << 8
+                block[BORDERS + border // 8] |= np.uint8(1 << (border & 7))
         bare[slot] = ends - (1 << 32) if ends >> 31 else ends
         place += len(string)
     return block
