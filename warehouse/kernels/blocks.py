@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from warehouse.kernels.jit import inlined
+
 BYTES = 64
 
 _BYTE, _WORD = ir.IntType(8), ir.IntType(64)
@@ -25,18 +27,34 @@ def _all(value: int) -> ir.Constant:
     return ir.Constant(_BLOCK, [value] * BYTES)
 
 
-def _mapped(bits: Callable[[Any, Any], Any]) -> Callable[[int], int]:
-    """A function from the address of 64 bytes to the bits that ``bits`` builds of them."""
+def _same(builder: Any, block: Any, byte: int) -> Any:
+    return builder.icmp_unsigned("==", block, _all(byte))
+
+
+def _within(builder: Any, block: Any, first: int, count: int) -> Any:
+    return builder.icmp_unsigned("<", builder.sub(block, _all(first)), _all(count))
+
+
+def _mapped(bits: Callable[..., Any], reads: int = 1) -> Callable[[int], int]:
+    """A function from the address of 64 bytes to the bits that ``bits`` builds of them.
+
+    reads: how many blocks it builds them of: these bytes, those from the second on, and so on.
+    """
 
     @intrinsic
     def mapped(_context: Any, address: Any) -> Any:
         def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            place = builder.inttoptr(arguments[0], _BLOCK.as_pointer())
-            return builder.bitcast(bits(builder, builder.load(place, align=1)), _WORD)
+            blocks = [_load(builder, arguments[0], shift) for shift in range(reads)]
+            return builder.bitcast(bits(builder, *blocks), _WORD)
 
         return types.int64(types.int64), generate
 
     return cast("Callable[[int], int]", mapped)
+
+
+def _load(builder: Any, address: Any, shift: int) -> Any:
+    place = builder.inttoptr(builder.add(address, _WORD(shift)), _BLOCK.as_pointer())
+    return builder.load(place, align=1)
 
 
 def _ascii_word(builder: Any, block: Any) -> Any:
@@ -54,6 +72,14 @@ printable = _mapped(lambda builder, block: builder.icmp_signed(">", block, _all(
 blank = _mapped(lambda builder, block: builder.icmp_unsigned("==", block, _all(0x20)))
 """Which of 64 bytes are spaces."""
 
+ascii_space = _mapped(
+    lambda builder, block: builder.or_(_within(builder, block, 0x09, 5), _within(builder, block, 0x1C, 5))
+)
+"""Which of 64 bytes are ASCII white space."""
+
+continued = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0xC0)))
+"""Which of 64 bytes continue a character of several."""
+
 high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 """Which of 64 bytes are of characters beyond ASCII."""
 
@@ -67,23 +93,42 @@ def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
     @intrinsic
     def starting(_context: Any, address: Any) -> Any:
         def generate(_target: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            def block(shift: int) -> Any:
-                place = builder.inttoptr(builder.add(arguments[0], _WORD(shift)), _BLOCK.as_pointer())
-                return builder.load(place, align=1)
-
-            def lower(shift: int) -> Any:
-                return builder.or_(block(shift), _all(32))
-
-            shifted = [lower(shift) for shift in range(max(map(len, beginnings)))]
-            found = [builder.icmp_unsigned("==", block(0), _all(byte)) for byte in alone]
+            blocks = [_load(builder, arguments[0], shift) for shift in range(max(map(len, beginnings)))]
+            shifted = [builder.or_(block, _all(32)) for block in blocks]
+            found = [_same(builder, blocks[0], byte) for byte in alone]
             for letters in beginnings:
-                same = [
-                    builder.icmp_unsigned("==", part, _all(letter))
-                    for part, letter in zip(shifted, letters, strict=False)
-                ]
+                same = [_same(builder, part, letter) for part, letter in zip(shifted, letters, strict=False)]
                 found.append(reduce(builder.and_, same))
             return builder.bitcast(reduce(builder.or_, found), _WORD)
 
         return types.int64(types.int64), generate
 
     return cast("Callable[[int], int]", starting)
+
+
+def _breaks(builder: Any, block: Any, second: Any, third: Any) -> Any:
+    latin = builder.and_(_same(builder, block, 0xC2), _same(builder, second, 0x85))
+    pair = builder.and_(_same(builder, block, 0xE2), _same(builder, second, 0x80))
+    general = builder.and_(pair, _same(builder, builder.or_(third, _all(1)), 0xA9))
+    parts = _within(builder, block, 0x0A, 4), _within(builder, block, 0x1C, 3), latin, general
+    return reduce(builder.or_, parts)
+
+
+def _closing(builder: Any, block: Any, second: Any) -> Any:
+    inner = builder.or_(_within(builder, second, ord("a"), 26), _within(builder, second, ord("0"), 10))
+    stop = builder.and_(_same(builder, block, ord(".")), builder.not_(inner))
+    marks = _same(builder, block, ord("!")), _same(builder, block, ord("?"))
+    return reduce(builder.or_, (stop, *marks, builder.icmp_signed("<", block, _all(0))))
+
+
+line_breaks = _mapped(_breaks, 3)
+"""Which of 64 bytes begin what ends a line for str.splitlines; it reads two bytes more."""
+
+closing = _mapped(_closing, 2)
+"""Which of 64 bytes are ! or ? or beyond ASCII, or a full stop with none of a-z and 0-9 after it; it reads one more."""
+
+
+@inlined
+def one_page(at: int, size: int) -> bool:
+    """Whether ``size`` bytes from ``at`` on lie in one page, so that all can be read where the first can."""
+    return at & 0xFFF <= 0x1000 - size
