@@ -87,7 +87,7 @@ high = _mapped(lambda builder, block: builder.icmp_signed("<", block, _all(0)))
 def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
     """A function from an address to which of 64 bytes are one of ``alone`` or begin one of these, in either case.
 
-    It reads as many bytes more as a beginning has letters after its first.
+    A ? in a beginning stands for any byte. It reads as many bytes more as a beginning has letters after its first.
     """
 
     @intrinsic
@@ -97,7 +97,11 @@ def starts(beginnings: Sequence[bytes], alone: bytes) -> Callable[[int], int]:
             shifted = [builder.or_(block, _all(32)) for block in blocks]
             found = [_same(builder, blocks[0], byte) for byte in alone]
             for letters in beginnings:
-                same = [_same(builder, part, letter) for part, letter in zip(shifted, letters, strict=False)]
+                same = [
+                    _same(builder, part, letter)
+                    for part, letter in zip(shifted, letters, strict=False)
+                    if letter != ord("?")
+                ]
                 found.append(reduce(builder.and_, same))
             return builder.bitcast(reduce(builder.or_, found), _WORD)
 

@@ -122,7 +122,7 @@ _PHRASES = tuple(
     )
 )
 _AHEAD = 3  # bytes that are read beyond a block
-_starts = starts((b"lore", b"java", b"term", b"priv", b"cook", b"use ", b"uses"), b"{[")
+_starts = starts((b"l?re", b"j?v", b"t?rm", b"p??v", b"c??k", b"use ", b"uses"), b"{[")
 
 
 def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
@@ -283,11 +283,10 @@ def _line(begin: int, end: int, words: int, found: int, tools: int, out: int) ->
         sentences = by_characters(begin, end, classes)
     add(out + 96 + 8 * outcome, 1)
     add(out + 144, sentences)
-    if _ends_sentence(begin, end, classes, apart):
-        add(out + 32 + 8 * outcome, 1)
-        add(out + 80, sentences)
-    else:
-        add(out + 88, 1)
+    ends = int(_ends_sentence(begin, end, classes, apart))
+    add(out + 32 + 8 * outcome, ends)
+    add(out + 80, ends * sentences)
+    add(out + 88, 1 - ends)
     return int(found & _BOILERPLATE != 0)
 
 
@@ -394,8 +393,9 @@ def _ends_sentence(begin: int, end: int, classes: int, apart: int) -> bool:
     if apart and mark >= 0x80:
         point = last(begin, end) >> 3
         return flags(classes, point) & TERMINAL != 0 or point in _CLOSING
-    ends = mark in (0x2E, 0x3F, 0x21, 0x22, 0x27)
-    return ends and not ends_in_dots(begin, end)
+    if mark == 0x2E:
+        return not ends_in_dots(begin, end)
+    return mark in (0x3F, 0x21, 0x22, 0x27)
 
 
 @internal
@@ -568,14 +568,11 @@ def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[
     """A copy of the line in ``spare``, without citations."""
     place, at = spare, begin
     while at < end:
-        byte = load_u8(at)
-        after = _citation(at, end, classes) if byte == 0x5B else at
-        if after > at:
-            at = after
-            continue
-        store_u8(place, byte)
-        place += 1
-        at += 1
+        stop = find_byte(at + 1, end, 0x5B)
+        after = _citation(at, end, classes) if load_u8(at) == 0x5B else at
+        for byte in range(after, stop):
+            store_u8(place + byte - after, load_u8(byte))
+        place, at = place + max(stop - after, 0), max(stop, after)
     return spare, place
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from warehouse.kernels.blocks import BYTES, closing, one_page
 from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read, skip_space
-from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, chunk_start, kind, marked, words_of
+from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, chunk_start, find, kind, words_of
 from warehouse.kernels.english_table import SENTENCE
 from warehouse.kernels.hashing import hash_word
 from warehouse.kernels.jit import compiled, internal
@@ -84,14 +84,13 @@ def by_words(begin: int, end: int, classes: int, english: int, spare: int, memo:
             if not kind(english, character) & SENTENCE:
                 at += character & 7
                 continue
-        start = chunk_start(english, start, at)
-        stop = start + letters(start, end)
-        if _ended(english, start, stop, end):
-            at, state = stop + 1, 2
-        else:
-            at = chunk_end(english, at, end)
-            fresh, state = _chunk(start, at, classes, english, spare, memo, 1)
+        start = _chunk_start(english, start, at)
+        stop, state = _closed(english, start, at, end), 2
+        if stop == at:
+            stop = chunk_end(english, at, end)
+            fresh, state = _chunk(start, stop, classes, english, spare, memo, 1)
             sentences += fresh
+        at = stop
         if state == 2:
             at, fresh = _after_mark(at, end, classes, english, spare, memo)
             sentences += fresh
@@ -117,10 +116,45 @@ def _after_mark(at: int, end: int, classes: int, english: int, spare: int, memo:
 
 
 @internal
-def _ended(english: int, begin: int, at: int, end: int) -> bool:
-    """Whether the letters begin..at are a word that a terminal mark, a word by itself, ends with the chunk."""
-    ends = at < end and load_u8(at) in (0x2E, 0x21, 0x3F) and at - begin > 1
-    return ends and marked(english, begin, at, end, hash_word(begin, at))
+def _chunk_start(english: int, begin: int, at: int) -> int:
+    """``chunk_start``, quickly over what is printable ASCII."""
+    while at > begin and 0x20 < load_u8(at - 1) < 0x80:
+        at -= 1
+    return chunk_start(english, begin, at)
+
+
+@internal
+def _closed(english: int, begin: int, at: int, end: int) -> int:
+    """Where the chunk that starts at ``begin`` ends, if its first mark, at ``at``, is a word by itself for certain and
+    closing quotes and brackets alone follow it, each a word by itself; else ``at``.
+
+    So is ! or ?, for no special case holds one. So is a full stop after a digit, a quote or a bracket, for no special
+    case ends so, and one after letters that are no special case, with it or without, nor the end of one: they are one
+    word.
+    """
+    stop = at + 1
+    while stop < end and _closing_byte(load_u8(stop)):
+        stop += 1
+    if (stop < end and load_u8(stop) != 0x20) or load_u8(at) >= 0x80:
+        return at
+    if load_u8(at) != 0x2E:
+        return stop
+    word = at
+    while word > begin and 0x61 <= load_u8(word - 1) | 0x20 <= 0x7A:
+        word -= 1
+    before = load_u8(word - 1) if word > begin else 0x20
+    inside = before in (0x27, 0x2E) or before >= 0x80 or 0x30 <= before <= 0x39
+    if word == at:
+        return stop if _closing_byte(before) or 0x30 <= before <= 0x39 else at
+    upper = load_u8(at - 1) < 0x61 and (at - word == 1 or load_u8(at - 2) >= 0x61)
+    known = inside or upper or find(english, word, at + 1) >= 0 or find(english, word, at) >= 0
+    return at if known else stop
+
+
+@internal
+def _closing_byte(byte: int) -> bool:
+    """Whether a byte is one of the quotes and closing brackets of ASCII."""
+    return byte in (0x22, 0x27, 0x29, 0x5D, 0x7D)
 
 
 @internal
