@@ -349,7 +349,7 @@ def _chars(begin: int, end: int) -> int:
     while at + BYTES <= end:
         chars -= ones(continued(at))
         at += BYTES
-    if not one_page(at, BYTES):
+    if at == end or not one_page(at, BYTES):
         return chars - (end - at) + count(at, end)
     return chars - ones(continued(at) & (1 << (end - at)) - 1)
 
@@ -403,7 +403,7 @@ def _some_words(begin: int, end: int, classes: int, apart: int) -> int:
     """``_words`` of a line; from which of its first 64 bytes are white space, if they are ASCII and settle it."""
     size = end - begin
     long = size > _MAX_WORD_CHARS and _solid(begin, end)
-    if long or not one_page(begin, BYTES):
+    if long or size == 0 or not one_page(begin, BYTES):
         return _words(begin, end, classes, apart, long)
     known = -1 if size >= BYTES else (1 << size) - 1
     filled = ~ascii_space(begin) & known
