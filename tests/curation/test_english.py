@@ -118,6 +118,18 @@ def test_words_and_sentences_are_those_of_the_expressions_of_spacy(text: str) ->
         assert sentences.by_words(held.begin, held.end, characters.CLASSES, *tools) == spacy_twin.sentences(text)
 
 
+@pytest.mark.parametrize(
+    "around", ["{}. Go", "{}.) Go", "({}). Go", "'{}! Go", '5{}." Go', "a-{}. Go", "{}?' {}.' Go", "a.{}._ Go"]
+)
+def test_sentences_around_every_special_case_are_those_of_the_expressions_of_spacy(around: str) -> None:
+    memo = np.zeros((sentences.MEMO, 2), np.int64)
+    for chunk in SPECIAL:
+        text = around.replace("{}", chunk)
+        held = Held(text)
+        tools = block().ctypes.data, held.spare, memo.ctypes.data
+        assert sentences.by_words(held.begin, held.end, characters.CLASSES, *tools) == spacy_twin.sentences(text), text
+
+
 @pytest.mark.parametrize("chunk", ["(" * 50_000, "a.b@" * 20_000, ":)" * 20_000, "1.2" * 20_000 + "km"])
 def test_a_chunk_of_any_length_is_cut_in_time_that_grows_with_it(chunk: str) -> None:
     assert "".join(cut(chunk)) == chunk

@@ -25,7 +25,7 @@ import numpy as np
 
 from warehouse.contracts import Words
 from warehouse.kernels import characters
-from warehouse.kernels.blocks import BYTES, starts
+from warehouse.kernels.blocks import BYTES, ascii_space, continued, high, line_breaks, one_page, starts
 from warehouse.kernels.characters import (
     ALONE,
     BREAK,
@@ -47,7 +47,7 @@ from warehouse.kernels.characters import (
 from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
 from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.lines import SHORT_CHARS
-from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
 from warehouse.kernels.sentences import MEMO, by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
 from warehouse.kernels.words import MODES, UNICODE, UNSPACED, LineWords, counted, tools_for
@@ -88,11 +88,12 @@ EDITED = (
     *("citations", "spans"),
 )
 _KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY, _LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(10)
-_OTHER_POLICY, _BRACKET, _NOTHING = 6, 7, 8  # what a line holds beside _LOREM to _POLICY
+_OTHER_POLICY, _CITED, _NOTHING = 6, 7, 8  # what a line holds beside _LOREM to _POLICY
 _DECIDING = 1 << _LOREM | 1 << _JAVASCRIPT | 1 << _CURLY | 1 << _POLICY
 _BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
+_SOLID = (_MAX_WORD_CHARS - BYTES + 2) // BYTES  # whole blocks that a longer word fills at least
 _LEAST_KEPT = 5  # bytes of a line that is kept
 _CLOSING = (0x300D, 0x300F)
 
@@ -120,7 +121,8 @@ _PHRASES = tuple(
         *(b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"),
     )
 )
-_starts = starts((b"lor", b"jav", b"ter", b"pri", b"coo", b"use"), b"{[")
+_AHEAD = 3  # bytes that are read beyond a block
+_starts = starts((b"l?re", b"j?v", b"t?rm", b"p??v", b"c??k", b"use ", b"uses"), b"{[")
 
 
 def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
@@ -135,7 +137,9 @@ def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
     tools, _spare = tools_for(words, column.longest)
     places = line.ctypes.data, kept.ctypes.data, table.ctypes.data
     memo = np.zeros((MEMO, 2), np.int64)
-    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], _left(), memo.ctypes.data])
+    lines = np.empty(column.longest + 1, np.int64)
+    rest = _left(), memo.ctypes.data, lines.ctypes.data
+    tools = np.append(tools, [counted(), MODES[words], *places, *places[:2], *rest])
     _documents(column.offsets, column.data, column.count, tools.ctypes.data, line_words.ctypes.data, out.ctypes.data)
     return out
 
@@ -150,58 +154,104 @@ def edits(column: Texts, *, needs_mark: bool, words: Words = "spacy_en") -> tupl
     spans = np.empty((column.bytes // 2 + 2 * column.count, 3), np.int64)  # a citation has 2 bytes, a line 5
     counts = np.zeros((column.count, len(EDITED)), np.int64)
     line = np.empty(column.longest + 1, np.uint8)
-    tools = np.array([characters.CLASSES, line.ctypes.data, needs_mark, _apart(MODES[words])], np.int64)
+    places = np.empty(column.longest + 1, np.int64)
+    addresses = characters.CLASSES, line.ctypes.data, needs_mark, _apart(MODES[words]), places.ctypes.data
+    tools = np.array(addresses, np.int64)
     _edits(column.offsets, column.data, column.count, tools.ctypes.data, counts.ctypes.data, spans.ctypes.data)
     return spans[: counts[:, _SPANS].sum()].copy(), counts
 
 
 @compiled
-def _documents(offsets: int, data: int, texts: int, tools: int, lines: int, out: int) -> None:
+def _documents(offsets: int, data: int, texts: int, tools: int, words: int, out: int) -> None:
     """tools: as in ``words``, then where words are counted and their mode, memory for lines without citations, for the
-    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, ``_left``, the memo.
+    bounds of kept lines and for a set of their hashes, where in the first two the next one goes, ``_left``, the memo,
+    memory for ``_find_lines``.
     """
-    classes = load_i64(tools)
+    classes, lines, safe = load_i64(tools), load_i64(tools + 96), _end(offsets, data, texts)
     for index in range(texts):
-        at = data + load_i64(offsets + 8 * index)
-        end = data + load_i64(offsets + 8 * index + 8)
+        begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
         place = out + 232 * index
         store_i64(tools + 64, load_i64(tools + 40))
         store_i64(tools + 72, load_i64(tools + 48))
-        newline, boilerplate, words, line = 0, 0, 0, lines + 4
-        while at < end:
-            stop, after = _break(at, end, classes)
-            first, final = skip_space(classes, at, stop), trim_space(classes, at, stop)
+        newline, boilerplate, total, word, after = 0, 0, 0, words + 4, begin
+        found = _find_lines(begin, end, safe, classes, lines)
+        store_i64(place, found)
+        for line in range(lines, lines + 8 * found, 8):
+            at, stop, after, holds = after, *_line_at(line, begin)
+            first = _filled(at, stop, classes)
+            before, total = total, load_i32(word)
+            final = max(first, trim_space(classes, first, stop))
+            boilerplate |= _line(first, final, total - before, holds, tools, place)
             fed = after > stop and load_u8(after - 1) == 0x0A
-            before, words = words, load_i32(line)
-            boilerplate |= _line(first, max(first, final), words - before, tools, place)
             if fed:
                 paired = newline == after - 2
                 newline = 0 if paired else after - 1
                 if paired:
                     add(place + 168, boilerplate)
                     boilerplate = 0
-            line += 4 + 4 * (fed and after - stop == 2)
-            at = after
+            word += 4 + 4 * (fed and after - stop == 2)
         add(place + 168, boilerplate)
         call(load_i64(tools + 80), load_i64(tools + 48), load_i64(tools + 72), tools, place + 184)
-        lines += 4 * load_i32(lines) + 4
+        words += 4 * load_i32(words) + 4
 
 
 @internal
-def _break(at: int, end: int, classes: int) -> tuple[int, int]:
-    """(where the line ends, where the next begins), as str.splitlines does."""
+def _end(offsets: int, data: int, texts: int) -> int:
+    """The address after the last text; a column of none has no offsets."""
+    return data + load_i64(offsets + 8 * texts) if texts else data
+
+
+@internal
+def _find_lines(begin: int, end: int, safe: int, classes: int, out: int) -> int:
+    """How many lines a text has; at ``out`` of each, 8 bytes: see ``_line_at``. Bytes up to ``safe`` can be read."""
+    place, line, holds, at = out, begin, 0, begin
     while at < end:
-        at = skip_plain(at, end, 0x20)
-        if at == end:
-            break
-        character = read(at, end)
-        after = at + (character & 7)
-        if flags(classes, character >> 3) & BREAK:
-            if character >> 3 == 0x0D and after < end and load_u8(after) == 0x0A:
-                after += 1
-            return at, after
-        at = after
-    return end, end
+        whole = at + BYTES + _AHEAD <= safe
+        breaks, marks = (line_breaks(at), _starts(at)) if whole else (1, 1)
+        if end - at < BYTES:
+            breaks, marks = breaks & (1 << (end - at)) - 1, marks & (1 << (end - at)) - 1
+        while breaks:
+            bit = breaks & -breaks
+            breaks ^= bit
+            stop = at + trailing_zeros(bit)
+            size = _break_size(stop, end, classes)
+            if stop < line or size == 0:
+                continue
+            holds |= _held(at, marks & (bit - 1), end, classes)
+            marks &= -bit
+            store_i64(place, (stop - begin) << 16 | size << 12 | holds)
+            place, line, holds = place + 8, stop + size, 0
+        holds |= _held(at, marks, end, classes)
+        at += BYTES if whole else 1
+    if line < end:
+        store_i64(place, (end - begin) << 16 | holds)
+        place += 8
+    return (place - out) >> 3
+
+
+@internal
+def _break_size(at: int, end: int, classes: int) -> int:
+    """Bytes of the break that ends a line at ``at``, as str.splitlines does; 0: there is none."""
+    character = read(at, end)
+    if not flags(classes, character >> 3) & BREAK:
+        return 0
+    return 2 if character >> 3 == 0x0D and at + 1 < end and load_u8(at + 1) == 0x0A else character & 7
+
+
+@internal
+def _line_at(line: int, begin: int) -> tuple[int, int, int]:
+    """(where a line that ``_find_lines`` wrote ends, where the next begins, bits of what it holds: see ``_held``)."""
+    packed = load_i64(line)
+    stop = begin + (packed >> 16)
+    return stop, stop + (packed >> 12 & 0xF), packed & 0xFFF
+
+
+@internal
+def _filled(at: int, end: int, classes: int) -> int:
+    """Where the white space at the start of at..end ends."""
+    if one_page(at, BYTES):
+        at = min(at + trailing_zeros(~ascii_space(at)), end)
+    return skip_space(classes, at, end)
 
 
 @compiled
@@ -211,15 +261,14 @@ def _apart(mode: int) -> int:
 
 
 @internal
-def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
-    """Count one stripped line of so many words under its outcomes; whether it is boilerplate for NeMo Curator."""
+def _line(begin: int, end: int, words: int, found: int, tools: int, out: int) -> int:
+    """Count one stripped line of so many words that holds ``found``; whether it is boilerplate for NeMo Curator."""
     classes, english, apart = load_i64(tools), load_i64(tools + 8), _apart(load_i64(tools + 32))
-    add(out, 1)
     add(out + 8, _bullet(begin, end))
     add(out + 16, int(ends_in_dots(begin, end) or ends_in_ellipsis(begin, end)))
-    found = _phrases(begin, end)
-    add(out + 152, found >> _LOREM & 1)
-    add(out + 160, found >> _JAVASCRIPT & 1)
+    if found:
+        add(out + 152, found >> _LOREM & 1)
+        add(out + 160, found >> _JAVASCRIPT & 1)
     start, size = begin, end - begin
     outcome, begin, end = _judged(begin, end, found, classes, apart, load_i64(tools + 64))
     if outcome == _LONG_WORD:
@@ -234,11 +283,10 @@ def _line(begin: int, end: int, words: int, tools: int, out: int) -> int:
         sentences = by_characters(begin, end, classes)
     add(out + 96 + 8 * outcome, 1)
     add(out + 144, sentences)
-    if _ends_sentence(begin, end, classes, apart):
-        add(out + 32 + 8 * outcome, 1)
-        add(out + 80, sentences)
-    else:
-        add(out + 88, 1)
+    ends = int(_ends_sentence(begin, end, classes, apart))
+    add(out + 32 + 8 * outcome, ends)
+    add(out + 80, ends * sentences)
+    add(out + 88, 1 - ends)
     return int(found & _BOILERPLATE != 0)
 
 
@@ -278,7 +326,7 @@ def _left(lines: int, stop: int, tools: int, out: int) -> int:
     total, filled, terminal, short, duplicate = newlines, 0, 0, 0, 0
     for place in range(lines, stop, 16):
         begin, end = load_i64(place), load_i64(place + 8)
-        chars = count(begin, end)
+        chars = _chars(begin, end)
         total += chars
         if not _blank(place, classes):
             filled += 1
@@ -295,6 +343,18 @@ def _left(lines: int, stop: int, tools: int, out: int) -> int:
 
 
 @internal
+def _chars(begin: int, end: int) -> int:
+    """Code points in begin..end, looking at 64 bytes at a time."""
+    chars, at = end - begin, begin
+    while at + BYTES <= end:
+        chars -= ones(continued(at))
+        at += BYTES
+    if at == end or not one_page(at, BYTES):
+        return chars - (end - at) + count(at, end)
+    return chars - ones(continued(at) & (1 << (end - at)) - 1)
+
+
+@internal
 def _blank(line: int, classes: int) -> bool:
     """Whether a line whose bounds lie at ``line`` is white space alone."""
     begin, end = load_i64(line), load_i64(line + 8)
@@ -307,12 +367,12 @@ def _judged(begin: int, end: int, phrases: int, classes: int, apart: int, spare:
 
     phrases: what the line holds with them.
     """
-    words = _words(begin, end, classes, apart)
+    words = _some_words(begin, end, classes, apart)
     if words < 0:
         return _LONG_WORD, begin, end
-    if phrases >> _BRACKET & 1:
+    if phrases >> _CITED & 1:
         begin, end = _without_citations(begin, end, classes, spare)
-        phrases = _phrases(begin, end)
+        phrases = _phrases(begin, end, classes)
     return _FEW_WORDS if words < _MIN_WORDS else trailing_zeros(phrases & _DECIDING) & 63, begin, end
 
 
@@ -333,19 +393,46 @@ def _ends_sentence(begin: int, end: int, classes: int, apart: int) -> bool:
     if apart and mark >= 0x80:
         point = last(begin, end) >> 3
         return flags(classes, point) & TERMINAL != 0 or point in _CLOSING
-    ends = mark in (0x2E, 0x3F, 0x21, 0x22, 0x27)
-    return ends and not ends_in_dots(begin, end)
+    if mark == 0x2E:
+        return not ends_in_dots(begin, end)
+    return mark in (0x3F, 0x21, 0x22, 0x27)
 
 
 @internal
-def _words(begin: int, end: int, classes: int, apart: int) -> int:
-    """Words between white space, but 3 for more; -1: one has over 1,000 characters.
+def _some_words(begin: int, end: int, classes: int, apart: int) -> int:
+    """``_words`` of a line; from which of its first 64 bytes are white space, if they are ASCII and settle it."""
+    size = end - begin
+    long = size > _MAX_WORD_CHARS and _solid(begin, end)
+    if long or size == 0 or not one_page(begin, BYTES):
+        return _words(begin, end, classes, apart, long)
+    known = -1 if size >= BYTES else (1 << size) - 1
+    filled = ~ascii_space(begin) & known
+    words = ones(filled & ~(filled << 1))
+    if high(begin) & known or (words < _MIN_WORDS and size > BYTES):
+        return _words(begin, end, classes, apart, long)
+    return min(words, _MIN_WORDS)
+
+
+@internal
+def _solid(begin: int, end: int) -> bool:
+    """Whether so many blocks in turn hold no white space of ASCII as a word of over 1,000 characters needs."""
+    solid = 0
+    for at in range(begin, end - BYTES + 1, BYTES):
+        solid = 0 if ascii_space(at) else solid + 1
+        if solid == _SOLID:
+            return True
+    return False
+
+
+@internal
+def _words(begin: int, end: int, classes: int, apart: int, long: bool) -> int:
+    """Words between white space, but 3 for more; -1: one has over 1,000 characters, which can be only if ``long``.
 
     apart: flags of characters that are words of their own with marks after them, or in runs of KATAKANA.
     """
     words = chars = within = 0
     at = begin
-    while at < end and (words < _MIN_WORDS or end - begin > _MAX_WORD_CHARS):
+    while at < end and (words < _MIN_WORDS or long):
         size = skip_plain(at, end, 0x21) - at
         if size == 0:
             character = read(at, end)
@@ -385,21 +472,33 @@ def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
 
 
 @internal
-def _phrases(begin: int, end: int) -> int:
-    """What the line holds: bit _LOREM for lorem ipsum, and so on, _BRACKET for what may open a citation."""
+def _phrases(begin: int, end: int, classes: int) -> int:
+    """What a line holds: see ``_held``."""
     found, at = 0, begin
     while at < end:
-        whole = at & 0xFFF <= 0x1000 - BYTES - 2  # what is read lies in one page, which the line is in
+        whole = one_page(at, BYTES + _AHEAD)
         bits = _starts(at) if whole else 1
         if end - at < BYTES:
             bits &= (1 << (end - at)) - 1
-        while bits:
-            place = at + trailing_zeros(bits)
-            byte = load_u8(place)
-            mark = _CURLY if byte == 0x7B else _BRACKET if byte == 0x5B else _phrase(place, end, byte | 0x20)
-            found |= 1 << mark
-            bits &= bits - 1
+        found |= _held(at, bits, end, classes)
         at += BYTES if whole else 1
+    return found
+
+
+@internal
+def _held(at: int, bits: int, end: int, classes: int) -> int:
+    """What begins at these of 64 bytes from ``at`` on: bit _LOREM for lorem ipsum, and so on, _CITED for a citation."""
+    found = 0
+    while bits:
+        place = at + trailing_zeros(bits)
+        bits &= bits - 1
+        byte = load_u8(place)
+        if byte == 0x7B:
+            found |= 1 << _CURLY
+        elif byte == 0x5B:
+            found |= int(_citation(place, end, classes) > place) << _CITED
+        else:
+            found |= 1 << _phrase(place, end, byte | 0x20)
     return found
 
 
@@ -469,43 +568,40 @@ def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[
     """A copy of the line in ``spare``, without citations."""
     place, at = spare, begin
     while at < end:
-        byte = load_u8(at)
-        after = _citation(at, end, classes) if byte == 0x5B else at
-        if after > at:
-            at = after
-            continue
-        store_u8(place, byte)
-        place += 1
-        at += 1
+        stop = find_byte(at + 1, end, 0x5B)
+        after = _citation(at, end, classes) if load_u8(at) == 0x5B else at
+        for byte in range(after, stop):
+            store_u8(place + byte - after, load_u8(byte))
+        place, at = place + max(stop - after, 0), max(stop, after)
     return spare, place
 
 
 @compiled
 def _edits(offsets: int, data: int, texts: int, tools: int, counts: int, out: int) -> None:
+    safe = _end(offsets, data, texts)
     for index in range(texts):
         place = counts + 80 * index
         begin, end = data + load_i64(offsets + 8 * index), data + load_i64(offsets + 8 * index + 8)
-        found = _edit(begin, end, tools, place, out)
+        found = _edit(begin, end, safe, tools, place, out)
         store_i64(place + 72, found)
         out += 24 * found
 
 
 @internal
-def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
+def _edit(begin: int, end: int, safe: int, tools: int, counts: int, out: int) -> int:
     """Write the spans of a text at ``out``; how many there are.
 
     solid: where what is left ends, white space at its end apart (begin: nothing is left); sure: spans before that;
     edge: where the last kept line ends.
     """
-    classes = load_i64(tools)
+    classes, lines = load_i64(tools), load_i64(tools + 32)
     found = sure = 0
-    solid = edge = at = begin
-    while at < end:
-        stop, after = _break(at, end, classes)
-        first = skip_space(classes, at, stop)
-        last = max(first, trim_space(classes, at, stop))
-        at = after
-        outcome = _settled(first, last, tools)
+    solid = edge = after = begin
+    for line in range(lines, lines + 8 * _find_lines(begin, end, safe, classes, lines), 8):
+        at, stop, after, holds = after, *_line_at(line, begin)
+        first = _filled(at, stop, classes)
+        last = max(first, trim_space(classes, first, stop))
+        outcome = _settled(first, last, holds, tools)
         add(counts + 8 * outcome, 1)
         if outcome != _KEPT:
             continue
@@ -530,9 +626,8 @@ def _edit(begin: int, end: int, tools: int, counts: int, out: int) -> int:
 
 
 @internal
-def _settled(first: int, last: int, tools: int) -> int:
-    """The outcome of a stripped line by all rules."""
-    phrases = _phrases(first, last)
+def _settled(first: int, last: int, phrases: int, tools: int) -> int:
+    """The outcome of a stripped line, which holds these phrases, by all rules."""
     outcome, begin, end = _judged(first, last, phrases, load_i64(tools), load_i64(tools + 24), load_i64(tools + 8))
     ends = _ends_sentence(begin, end, load_i64(tools), load_i64(tools + 24))
     if outcome != _LONG_WORD and load_i64(tools + 16) and not ends:

@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from warehouse.kernels.blocks import HALF, among, beyond_ascii, digits_in
+from warehouse.kernels.blocks import HALF, among, beyond_ascii, digits_in, one_page
 from warehouse.kernels.characters import find_byte, last, letters, read, skip_plain
 from warehouse.kernels.english_table import (
     AFFIX,
@@ -503,7 +503,7 @@ def tokenise(english: int, begin: int, end: int, out: int) -> int:
 @internal
 def _core(english: int, begin: int, end: int, out: int) -> int:
     """Tokens of what is left without prefixes and suffixes and is no special case: a URL, or parts between infixes."""
-    if end - begin <= HALF and begin & 0xFFF <= 0x1000 - HALF:  # what is read lies in one page
+    if end - begin <= HALF and one_page(begin, HALF):
         within = (1 << end - begin) - 1
         dots, hyphens = _dots(begin) & within, _hyphens_in(begin) & within
         if not (beyond_ascii(begin) & within or dots & dots << 1 or hyphens & hyphens << 1):

@@ -31,7 +31,7 @@ import numpy.typing as npt
 
 from warehouse.contracts import Words
 from warehouse.kernels import characters, ngrams
-from warehouse.kernels.blocks import HALF, beyond_ascii, digits_in, letters_in
+from warehouse.kernels.blocks import HALF, beyond_ascii, digits_in, letters_in, one_page
 from warehouse.kernels.characters import (
     ALONE,
     ALPHA,
@@ -390,7 +390,7 @@ def _add(at: int, end: int, classes: int, hashes: int, ends: int, out: int) -> N
 @internal
 def _kinds(at: int, end: int, classes: int) -> tuple[int, int, int]:
     """(characters of a word, ALPHA if any of them has it, PUNCTUATION if all have it)."""
-    if end - at <= HALF and at & 0xFFF <= 0x1000 - HALF:  # what is read lies in one page
+    if end - at <= HALF and one_page(at, HALF):
         within = (1 << end - at) - 1
         if not beyond_ascii(at) & within:
             alpha = letters_in(at) & within
