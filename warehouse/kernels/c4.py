@@ -25,11 +25,24 @@ import numpy as np
 
 from warehouse.contracts import Words
 from warehouse.kernels import characters
-from warehouse.kernels.blocks import BYTES, ascii_space, continued, high, line_breaks, one_page, starts
+from warehouse.kernels.blocks import BYTES, ascii_space, continued, high, line_breaks, one_page
+from warehouse.kernels.c4_phrases import (
+    AHEAD,
+    CITED,
+    CURLY,
+    JAVASCRIPT,
+    LOREM,
+    OTHER_POLICY,
+    POLICY,
+    citation,
+    held,
+    phrases_in,
+    starting,
+    without_citations,
+)
 from warehouse.kernels.characters import (
     ALONE,
     BREAK,
-    DIGIT,
     MARK,
     SPACE,
     TERMINAL,
@@ -47,7 +60,7 @@ from warehouse.kernels.characters import (
 from warehouse.kernels.hashing import clear, hash_word, insert, slots_for
 from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.lines import SHORT_CHARS
-from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i64, store_u8, trailing_zeros
+from warehouse.kernels.memory import add, call, load_i32, load_i64, load_u8, ones, store_i64, trailing_zeros
 from warehouse.kernels.sentences import MEMO, by_characters, by_words
 from warehouse.kernels.texts import Counts, Texts
 from warehouse.kernels.words import MODES, UNICODE, UNSPACED, LineWords, counted, tools_for
@@ -87,42 +100,15 @@ EDITED = (
     *("kept", "few_words", "lorem_ipsum", "javascript", "curly_bracket", "policy", "long_word", "no_terminal"),
     *("citations", "spans"),
 )
-_KEPT, _FEW_WORDS, _LOREM, _JAVASCRIPT, _CURLY, _POLICY, _LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(10)
-_OTHER_POLICY, _CITED, _NOTHING = 6, 7, 8  # what a line holds beside _LOREM to _POLICY
-_DECIDING = 1 << _LOREM | 1 << _JAVASCRIPT | 1 << _CURLY | 1 << _POLICY
-_BOILERPLATE = 1 << _POLICY | 1 << _OTHER_POLICY
+_KEPT, _FEW_WORDS = 0, 1
+_LONG_WORD, _NO_TERMINAL, _CITATIONS, _SPANS = range(6, 10)
+_DECIDING = 1 << LOREM | 1 << JAVASCRIPT | 1 << CURLY | 1 << POLICY
+_BOILERPLATE = 1 << POLICY | 1 << OTHER_POLICY
 _MAX_WORD_CHARS = 1000
 _MIN_WORDS = 3
 _SOLID = (_MAX_WORD_CHARS - BYTES + 2) // BYTES  # whole blocks that a longer word fills at least
 _LEAST_KEPT = 5  # bytes of a line that is kept
 _CLOSING = (0x300D, 0x300F)
-
-
-def _packed(phrase: bytes) -> tuple[int, int, int, int]:
-    """(bytes 0-7, bytes 8-15, length, first byte) of an ASCII phrase, for comparison byte by byte."""
-    return (
-        int.from_bytes(phrase[:8], "little"),
-        int.from_bytes(phrase[8:16], "little"),
-        len(phrase),
-        phrase[0],
-    )
-
-
-_EDIT = _packed(b"edit]")
-_OTHERS = tuple(
-    _packed(part)
-    for part in (b"privacy overview", b"privacy & cookie", b"s policy", b"privacy and cook", b"ies policy")
-)
-_NEEDED = (_packed(b"citation"), _packed(b" needed]"))
-_PHRASES = tuple(
-    _packed(phrase)
-    for phrase in (
-        *(b"lorem ipsum", b"javascript", b"terms of use", b"privacy policy"),
-        *(b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies"),
-    )
-)
-_AHEAD = 3  # bytes that are read beyond a block
-_starts = starts((b"l?re", b"j?v", b"t?rm", b"p??v", b"c??k", b"use ", b"uses"), b"{[")
 
 
 def measure(column: Texts, words: Words, line_words: LineWords) -> Counts:
@@ -206,8 +192,8 @@ def _find_lines(begin: int, end: int, safe: int, classes: int, out: int) -> int:
     """How many lines a text has; at ``out`` of each, 8 bytes: see ``_line_at``. Bytes up to ``safe`` can be read."""
     place, line, holds, at = out, begin, 0, begin
     while at < end:
-        whole = at + BYTES + _AHEAD <= safe
-        breaks, marks = (line_breaks(at), _starts(at)) if whole else (1, 1)
+        whole = at + BYTES + AHEAD <= safe
+        breaks, marks = (line_breaks(at), starting(at)) if whole else (1, 1)
         if end - at < BYTES:
             breaks, marks = breaks & (1 << (end - at)) - 1, marks & (1 << (end - at)) - 1
         while breaks:
@@ -217,11 +203,11 @@ def _find_lines(begin: int, end: int, safe: int, classes: int, out: int) -> int:
             size = _break_size(stop, end, classes)
             if stop < line or size == 0:
                 continue
-            holds |= _held(at, marks & (bit - 1), end, classes)
+            holds |= held(at, marks & (bit - 1), end, classes)
             marks &= -bit
             store_i64(place, (stop - begin) << 16 | size << 12 | holds)
             place, line, holds = place + 8, stop + size, 0
-        holds |= _held(at, marks, end, classes)
+        holds |= held(at, marks, end, classes)
         at += BYTES if whole else 1
     if line < end:
         store_i64(place, (end - begin) << 16 | holds)
@@ -240,7 +226,7 @@ def _break_size(at: int, end: int, classes: int) -> int:
 
 @internal
 def _line_at(line: int, begin: int) -> tuple[int, int, int]:
-    """(where a line that ``_find_lines`` wrote ends, where the next begins, bits of what it holds: see ``_held``)."""
+    """(where a line that ``_find_lines`` wrote ends, where the next begins, bits of what it holds: see ``held``)."""
     packed = load_i64(line)
     stop = begin + (packed >> 16)
     return stop, stop + (packed >> 12 & 0xF), packed & 0xFFF
@@ -267,8 +253,8 @@ def _line(begin: int, end: int, words: int, found: int, tools: int, out: int) ->
     add(out + 8, _bullet(begin, end))
     add(out + 16, int(ends_in_dots(begin, end) or ends_in_ellipsis(begin, end)))
     if found:
-        add(out + 152, found >> _LOREM & 1)
-        add(out + 160, found >> _JAVASCRIPT & 1)
+        add(out + 152, found >> LOREM & 1)
+        add(out + 160, found >> JAVASCRIPT & 1)
     start, size = begin, end - begin
     outcome, begin, end = _judged(begin, end, found, classes, apart, load_i64(tools + 64))
     if outcome == _LONG_WORD:
@@ -370,9 +356,9 @@ def _judged(begin: int, end: int, phrases: int, classes: int, apart: int, spare:
     words = _some_words(begin, end, classes, apart)
     if words < 0:
         return _LONG_WORD, begin, end
-    if phrases >> _CITED & 1:
-        begin, end = _without_citations(begin, end, classes, spare)
-        phrases = _phrases(begin, end, classes)
+    if phrases >> CITED & 1:
+        begin, end = without_citations(begin, end, classes, spare)
+        phrases = phrases_in(begin, end, classes)
     return _FEW_WORDS if words < _MIN_WORDS else trailing_zeros(phrases & _DECIDING) & 63, begin, end
 
 
@@ -454,128 +440,6 @@ def _words(begin: int, end: int, classes: int, apart: int, long: bool) -> int:
     return min(words, _MIN_WORDS)
 
 
-@internal
-def _lower(byte: int) -> int:
-    return byte + 32 if 0x41 <= byte <= 0x5A else byte
-
-
-@internal
-def _same(at: int, end: int, low: int, high: int, size: int) -> bool:
-    """Whether ``size`` bytes at ``at``, letters in lower case, are the packed phrase."""
-    if end - at < size:
-        return False
-    for index in range(size):
-        wanted = (low if index < 8 else high) >> (8 * (index & 7)) & 0xFF
-        if _lower(load_u8(at + index)) != wanted:
-            return False
-    return True
-
-
-@internal
-def _phrases(begin: int, end: int, classes: int) -> int:
-    """What a line holds: see ``_held``."""
-    found, at = 0, begin
-    while at < end:
-        whole = one_page(at, BYTES + _AHEAD)
-        bits = _starts(at) if whole else 1
-        if end - at < BYTES:
-            bits &= (1 << (end - at)) - 1
-        found |= _held(at, bits, end, classes)
-        at += BYTES if whole else 1
-    return found
-
-
-@internal
-def _held(at: int, bits: int, end: int, classes: int) -> int:
-    """What begins at these of 64 bytes from ``at`` on: bit _LOREM for lorem ipsum, and so on, _CITED for a citation."""
-    found = 0
-    while bits:
-        place = at + trailing_zeros(bits)
-        bits &= bits - 1
-        byte = load_u8(place)
-        if byte == 0x7B:
-            found |= 1 << _CURLY
-        elif byte == 0x5B:
-            found |= int(_citation(place, end, classes) > place) << _CITED
-        else:
-            found |= 1 << _phrase(place, end, byte | 0x20)
-    return found
-
-
-@internal
-def _phrase(at: int, end: int, initial: int) -> int:
-    """Which phrase stands at ``at``, where ``initial`` in either case does.
-
-    Written out, for a tuple that is indexed is copied at each step: c4 took half as long again.
-    """
-    if initial == 0x6C:
-        return _LOREM if _same(at, end, _PHRASES[0][0], _PHRASES[0][1], _PHRASES[0][2]) else _NOTHING
-    if initial == 0x6A:
-        return _JAVASCRIPT if _same(at, end, _PHRASES[1][0], _PHRASES[1][1], _PHRASES[1][2]) else _NOTHING
-    if initial == 0x75:
-        found = _same(at, end, _PHRASES[5][0], _PHRASES[5][1], _PHRASES[5][2])
-        found |= _same(at, end, _PHRASES[6][0], _PHRASES[6][1], _PHRASES[6][2])
-        return _POLICY if found or _same(at, end, _PHRASES[7][0], _PHRASES[7][1], _PHRASES[7][2]) else _NOTHING
-    found = _same(at, end, _PHRASES[2][0], _PHRASES[2][1], _PHRASES[2][2])
-    found |= _same(at, end, _PHRASES[3][0], _PHRASES[3][1], _PHRASES[3][2])
-    if found or _same(at, end, _PHRASES[4][0], _PHRASES[4][1], _PHRASES[4][2]):
-        return _POLICY
-    return _OTHER_POLICY if initial == 0x70 and _other_policy(at, end) else _NOTHING
-
-
-@internal
-def _other_policy(at: int, end: int) -> bool:
-    """Whether what NeMo Curator takes for boilerplate beyond C4 stands at ``at``."""
-    if _same(at, end, _OTHERS[0][0], _OTHERS[0][1], _OTHERS[0][2]):
-        return True
-    if _same(at, end, _OTHERS[1][0], _OTHERS[1][1], _OTHERS[1][2]):
-        return _same(at + 16, end, _OTHERS[2][0], _OTHERS[2][1], _OTHERS[2][2])
-    found = _same(at, end, _OTHERS[3][0], _OTHERS[3][1], _OTHERS[3][2])
-    return found and _same(at + 16, end, _OTHERS[4][0], _OTHERS[4][1], _OTHERS[4][2])
-
-
-@internal
-def _citation(at: int, end: int, classes: int) -> int:
-    r"""Where the citation that opens at ``at`` ends: [\d*], [edit] or [citation needed]; else ``at``."""
-    inner = at + 1
-    if _exact(inner, end, _EDIT[0], 5):
-        return inner + 5
-    if _exact(inner, end, _NEEDED[0][0], 8) and _exact(inner + 8, end, _NEEDED[1][0], 8):
-        return inner + 16
-    while inner < end:
-        character = read(inner, end)
-        if character >> 3 == 0x5D:
-            return inner + 1
-        if not flags(classes, character >> 3) & DIGIT:
-            break
-        inner += character & 7
-    return at
-
-
-@internal
-def _exact(at: int, end: int, low: int, size: int) -> bool:
-    """Whether ``size`` (at most 8) bytes at ``at`` are the packed ones."""
-    if end - at < size:
-        return False
-    for index in range(size):
-        if load_u8(at + index) != low >> (8 * index) & 0xFF:
-            return False
-    return True
-
-
-@internal
-def _without_citations(begin: int, end: int, classes: int, spare: int) -> tuple[int, int]:
-    """A copy of the line in ``spare``, without citations."""
-    place, at = spare, begin
-    while at < end:
-        stop = find_byte(at + 1, end, 0x5B)
-        after = _citation(at, end, classes) if load_u8(at) == 0x5B else at
-        for byte in range(after, stop):
-            store_u8(place + byte - after, load_u8(byte))
-        place, at = place + max(stop - after, 0), max(stop, after)
-    return spare, place
-
-
 @compiled
 def _edits(offsets: int, data: int, texts: int, tools: int, counts: int, out: int) -> None:
     safe = _end(offsets, data, texts)
@@ -610,7 +474,7 @@ def _edit(begin: int, end: int, safe: int, tools: int, counts: int, out: int) ->
         piece, place, edge = first, first, last
         while piece < last:
             place = find_byte(place, last, 0x5B)
-            cited = _citation(place, last, classes) if place < last else last
+            cited = citation(place, last, classes) if place < last else last
             if cited == place < last:
                 place += 1
                 continue

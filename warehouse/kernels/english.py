@@ -2,8 +2,8 @@
 
 Every chunk between white space is cut alone: special cases, else prefixes and suffixes are taken off until none is
 left, the rest is a URL or is cut at its infixes; afterwards a special case whose tokens came apart ("x:)") is one
-again. Every regular expression of spaCy is a function here that reads the flags of english_table; the behaviour is that
-of spaCy's tokenizer (MIT licence, Copyright ExplosionAI GmbH), the code is not.
+again. Every regular expression of spaCy is a function in english_affixes or english_urls that reads the flags of
+english_table; the behaviour is that of spaCy's tokenizer (MIT licence, Copyright ExplosionAI GmbH), the code is not.
 
 Won: fast on chunks never met before, so that the memos of ``words`` and ``sentences`` can be small and start empty with
 each batch (tried: one of 16,384 entries of 64 bytes won nothing, for the wait for memory takes as long as the cutting);
@@ -22,41 +22,25 @@ import numpy as np
 import numpy.typing as npt
 
 from warehouse.kernels.blocks import HALF, among, beyond_ascii, digits_in, one_page
-from warehouse.kernels.characters import find_byte, last, letters, read, skip_plain
+from warehouse.kernels.characters import last, read, skip_plain
+from warehouse.kernels.english_affixes import middle, prefix, suffix
+from warehouse.kernels.english_strings import find, held, kind, slot_of, special, split_special
 from warehouse.kernels.english_table import (
-    AFFIX,
-    ALPHA,
     BARE,
     BORDERS,
-    CURRENCY,
-    DIGIT,
-    ENDS,
-    FILTER,
-    HOST,
-    ICON,
-    IDENTIFIER,
-    INFIX,
     LONGEST,
-    LOWER,
     PAIRS,
-    PREFIX,
-    QUOTE,
-    SLOT_COUNT,
     SLOTS,
     SPACE,
-    STOPPED,
     UNIT,
-    UNIT_END,
-    UPPER,
 )
-from warehouse.kernels.hashing import hash_word
+from warehouse.kernels.english_urls import url
 from warehouse.kernels.jit import by_address, compiled, internal
 from warehouse.kernels.memory import (
     call,
     load_i32,
     load_i64,
     load_u8,
-    load_u16,
     ones,
     store_i64,
     store_u8,
@@ -81,391 +65,6 @@ def spare_for(longest: int) -> npt.NDArray[np.uint8]:
     spare[:16].view(np.int64)[:] = second, second + 8 * (longest + 1)
     spare[_CUT:TOGETHER].view(np.int64)[:] = _words_of()
     return spare
-
-
-@compiled
-def kind(english: int, character: int) -> int:
-    """The flags of a character as ``read`` gives it."""
-    return load_u16(english + 2 * (character >> 3))
-
-
-@compiled
-def slot_of(english: int, begin: int, end: int, digest: int) -> int:
-    """Which slot holds the string begin..end, whose hash_word is ``digest``; -1: it is none."""
-    if not load_u8(english + FILTER + ((digest & 0xFFFF) >> 3)) >> (digest & 7) & 1:
-        return -1
-    slot = digest >> 16 & (SLOT_COUNT - 1)
-    while True:
-        place = english + SLOTS + 32 * slot
-        size = load_i32(place + 16)
-        if size == 0:
-            return -1
-        if load_i64(place) == digest and size == end - begin and _equal(begin, english + load_i64(place + 8), size):
-            return slot
-        slot = (slot + 1) & (SLOT_COUNT - 1)
-
-
-@internal
-def _held(english: int, table: int, low: int, high: int) -> bool:
-    """Whether a table of 64 Ki bits has two bytes."""
-    pair = low | high << 8
-    return load_u8(english + table + (pair >> 3)) >> (pair & 7) & 1 != 0
-
-
-@internal
-def _equal(left: int, right: int, size: int) -> bool:
-    for at in range(size):
-        if load_u8(left + at) != load_u8(right + at):
-            return False
-    return True
-
-
-@compiled
-def find(english: int, begin: int, end: int) -> int:
-    """``slot_of`` a string of at least one byte."""
-    if end - begin > LONGEST or not _held(english, ENDS, load_u8(begin), load_u8(end - 1)):
-        return -1
-    return slot_of(english, begin, end, hash_word(begin, end))
-
-
-@compiled
-def special(english: int, begin: int, end: int) -> int:
-    """The slot of the special case that begin..end is; -1: it is none."""
-    slot = find(english, begin, end) if begin < end else -1
-    return slot if slot >= 0 and load_i32(english + SLOTS + 32 * slot + 20) & (UNIT - 1) != 0 else -1
-
-
-@compiled
-def split_special(english: int, slot: int, begin: int, end: int, out: int) -> int:
-    """How many tokens the special case in ``slot`` has; their ends at ``out``."""
-    place = english + SLOTS + 32 * slot
-    tokens = load_i32(place + 20) & (UNIT - 1)
-    store_i64(out, begin + load_i32(place + 24))
-    store_i64(out + 8 * (tokens > 2), begin + load_i32(place + 24) + load_i32(place + 28) * (tokens > 2))
-    store_i64(out + 8 * tokens - 8, end)
-    return tokens
-
-
-@compiled
-def digit(at: int, end: int) -> bool:
-    """Whether one of 0-9 lies at ``at``."""
-    return at < end and 0x30 <= load_u8(at) <= 0x39
-
-
-@compiled
-def dots(begin: int, end: int) -> int:
-    """How many full stops begin..end starts with, if at least two; else 0."""
-    at = begin
-    while at < end and load_u8(at) == 0x2E:
-        at += 1
-    return at - begin if at - begin > 1 else 0
-
-
-@compiled
-def prefix(english: int, begin: int, end: int) -> int:
-    """Bytes of the prefix of begin..end, which is not empty; 0: it has none."""
-    character = read(begin, end)
-    if kind(english, character) & PREFIX:
-        return character & 7
-    byte = character >> 3
-    if byte == 0x2B:
-        return 0 if digit(begin + 1, end) else 1
-    if byte == 0x2E:
-        return dots(begin, end)
-    if byte in (0x41, 0x43) and begin + 1 < end and load_u8(begin + 1) == 0x24:
-        return 2
-    if byte == 0x55 and begin + 2 < end and load_u8(begin + 1) == 0x53 and load_u8(begin + 2) == 0x24:
-        return 3
-    return 0
-
-
-@compiled
-def suffix(english: int, begin: int, end: int) -> int:
-    """Bytes of the longest suffix of begin..end; 0: it has none."""
-    if begin >= end:
-        return 0
-    character = last(begin, end)
-    if kind(english, character) & AFFIX:
-        return _ellipses(begin, end) if character >> 3 == 0x2026 else character & 7
-    if character >> 3 == 0x2E:
-        return _stop(english, begin, end)
-    return _possessive(begin, end, character) or _counted(english, begin, end, character)
-
-
-@internal
-def _possessive(begin: int, end: int, character: int) -> int:
-    """Bytes of an apostrophe and the s at the end, which is ``character``; 0: there is none."""
-    if character >> 3 not in (0x53, 0x73) or end - begin < 2:
-        return 0
-    before = last(begin, end - 1)
-    return 1 + (before & 7) if before >> 3 in (0x27, 0x2019) else 0
-
-
-@internal
-def _counted(english: int, begin: int, end: int, character: int) -> int:
-    """Bytes of what is a suffix after a digit: a currency sign, a plus, a unit of measure; ``character`` ends it."""
-    flags = kind(english, character)
-    if flags & CURRENCY:
-        return _currency(begin, end, character & 7)
-    if character >> 3 == 0x2B:
-        return int(end - begin >= 2 and digit(end - 2, end))
-    return _unit(english, begin, end) if flags & UNIT_END else 0
-
-
-@internal
-def _ellipses(begin: int, end: int) -> int:
-    """Bytes of one U+2026 at the end, of two where there are two."""
-    return 6 if end - begin >= 6 and last(begin, end - 3) >> 3 == 0x2026 else 3
-
-
-@internal
-def _stop(english: int, begin: int, end: int) -> int:
-    """Bytes of full stops at the end that are a suffix."""
-    at = end - 1
-    while at > begin and load_u8(at - 1) == 0x2E:
-        at -= 1
-    if end - at > 1:
-        return end - at
-    if at == begin:
-        return 0
-    before = last(begin, at)
-    flags = kind(english, before)
-    if flags & STOPPED:
-        return 1
-    at -= before & 7
-    if at == begin:
-        return 0
-    earlier = last(begin, at)
-    if flags & UPPER and kind(english, earlier) & UPPER:
-        return 1
-    return int(earlier >> 3 == 0xB0 and before >> 3 in (0x46, 0x43, 0x4B))
-
-
-@internal
-def _currency(begin: int, end: int, size: int) -> int:
-    """Bytes of the currency sign of ``size`` bytes at the end, with US, C or A before a dollar; a digit precedes it."""
-    if load_u8(end - 1) == 0x24:
-        if end - begin >= 4 and load_u8(end - 2) == 0x53 and load_u8(end - 3) == 0x55 and digit(end - 4, end):
-            return 3
-        if end - begin >= 3 and load_u8(end - 2) in (0x41, 0x43) and digit(end - 3, end):
-            return 2
-    return size if end - size > begin and digit(end - size - 1, end) else 0
-
-
-@internal
-def _unit(english: int, begin: int, end: int) -> int:
-    """Bytes of what follows the last digit, if that is a unit of measure."""
-    at = end
-    while at > begin and end - at < LONGEST and not digit(at - 1, end):
-        at -= 1
-    if at in (begin, end) or not digit(at - 1, end):
-        return 0
-    slot = find(english, at, end)
-    return end - at if slot >= 0 and load_i32(english + SLOTS + 32 * slot + 20) & UNIT else 0
-
-
-@compiled
-def infix(english: int, begin: int, at: int, end: int) -> int:
-    """Bytes of the infix that starts at ``at`` in begin..end; 0: none does."""
-    character = read(at, end)
-    flags = kind(english, character)
-    if not flags & INFIX:
-        return 0
-    if flags & ICON or character >> 3 == 0x2026:
-        return character & 7
-    stops = dots(at, end)
-    if stops or at == begin or at + (character & 7) == end:
-        return stops
-    return _between(english, begin, at, end, character)
-
-
-@internal
-def _between(english: int, begin: int, at: int, end: int, character: int) -> int:
-    """Bytes of the infix at ``at`` that what stands on both its sides makes one; 0: it is none."""
-    point, after = character >> 3, at + (character & 7)
-    left, right = kind(english, last(begin, at)), kind(english, read(after, end))
-    if point == 0x2E:
-        return int(left & (LOWER | QUOTE) != 0 and right & (UPPER | QUOTE) != 0)
-    if point == 0x2C:
-        return int(left & ALPHA != 0 and right & ALPHA != 0)
-    number = digit(at - 1, end)
-    if number and point in (0x2B, 0x2D, 0x2A, 0x5E) and (digit(after, end) or load_u8(after) == 0x2D):
-        return 1
-    if not (number or left & ALPHA):
-        return 0
-    if point in (0x3A, 0x3C, 0x3E, 0x3D, 0x2F):
-        return int(right & ALPHA != 0)
-    return _hyphens(english, at, end, character)
-
-
-@internal
-def _hyphens(english: int, at: int, end: int, character: int) -> int:
-    """Bytes of a hyphen (up to three of -, up to two of U+2014) before a letter."""
-    point, size = character >> 3, character & 7
-    if point not in (0x2D, 0x2013, 0x2014, 0x7E):
-        return 0
-    most = 3 if point == 0x2D else 2 if point == 0x2014 else 1
-    stop = at + size
-    for _ in range(most - 1):
-        if stop < end and read(stop, end) == character:
-            stop += size
-    return stop - at if stop < end and kind(english, read(stop, end)) & ALPHA else 0
-
-
-@compiled
-def middle(english: int, begin: int, end: int, out: int) -> int:
-    """How many tokens infixes make of begin..end; their ends at ``out``. An infix at its very start makes none."""
-    count, start, at = 0, begin, begin
-    while at < end:
-        size = letters(at, end)
-        if size:
-            at += size
-            continue
-        size = infix(english, begin, at, end)
-        if size == 0:
-            at += read(at, end) & 7
-            continue
-        if at > begin:
-            if at > start:
-                store_i64(out + 8 * count, at)
-                count += 1
-            store_i64(out + 8 * count, at + size)
-            count += 1
-            start = at + size
-        at += size
-    if start < end:
-        store_i64(out + 8 * count, end)
-        count += 1
-    return count
-
-
-@compiled
-def url(english: int, begin: int, end: int) -> bool:
-    """Whether all of begin..end is a URL: perhaps a scheme, perhaps anything and @, a host, perhaps a port and path."""
-    if find_byte(begin + 1, end - 2, 0x2E) >= end - 2:
-        return False
-    if _host(english, begin, end):
-        return True
-    after = _scheme(english, begin, end)
-    if after and _host(english, after, end):
-        return True
-    for at in range(begin + 1, end - 1):
-        if load_u8(at) == 0x40 and _host(english, at + 1, end):
-            return True
-    return False
-
-
-@internal
-def _run(english: int, at: int, end: int, flags: int) -> tuple[int, int]:
-    """(how many characters of a kind at..end starts with, where they end)."""
-    size = 0
-    while at < end:
-        character = read(at, end)
-        if not kind(english, character) & flags:
-            break
-        at += character & 7
-        size += 1
-    return size, at
-
-
-@internal
-def _scheme(english: int, begin: int, end: int) -> int:
-    """The address after a scheme of at least two characters and ://, else 0."""
-    size, at = _run(english, begin, end, IDENTIFIER)
-    found = size >= 2 and end - at > 3 and load_u8(at) == 0x3A and load_u8(at + 1) == 0x2F and load_u8(at + 2) == 0x2F
-    return at + 3 if found else 0
-
-
-@internal
-def _host(english: int, begin: int, end: int) -> bool:
-    """Whether a public IPv4 address or a name, then a port or path or nothing, is all of begin..end."""
-    if digit(begin, end) and _address(english, begin, end):
-        return True
-    at, labels = begin, 0
-    while at < end:
-        if labels and _top(english, at, end):
-            return True
-        at = _label(english, at, end)
-        labels += 1
-        if at == 0:
-            return False
-    return False
-
-
-@internal
-def _label(english: int, at: int, end: int) -> int:
-    """The address after a label of 1 to 64 characters and its full stop, else 0."""
-    size, flags = 0, 0
-    while at < end:
-        character = read(at, end)
-        point = character >> 3
-        if point == 0x2E:
-            return at + 1 if flags & HOST and size <= 64 else 0
-        flags = kind(english, character)
-        if not (flags & HOST or (size and point in (0x2D, 0x5F))):
-            return 0
-        size += 1
-        at += character & 7
-    return 0
-
-
-@internal
-def _top(english: int, at: int, end: int) -> bool:
-    """Whether 2 to 63 lower-case letters and what may follow a host are all of at..end."""
-    size, at = _run(english, at, end, LOWER)
-    return 2 <= size <= 63 and _tail(english, at, end)
-
-
-@internal
-def _tail(english: int, at: int, end: int) -> bool:
-    """Whether at..end is empty, a port of 2 to 5 digits, a path that starts with one of / ? #, or both."""
-    if at < end and load_u8(at) == 0x3A:
-        size, at = _run(english, at + 1, end, DIGIT)
-        if size < 2 or size > 5:
-            return False
-    return at == end or load_u8(at) in (0x2F, 0x3F, 0x23)
-
-
-@internal
-def _address(english: int, begin: int, end: int) -> bool:
-    """Whether a public IPv4 address and what may follow it are all of begin..end."""
-    first, at = _octet(english, begin, end)
-    if load_u8(begin) == 0x30 or not 1 <= first <= 223 or at == end or load_u8(at) != 0x2E:
-        return False
-    second, at = _octet(english, at + 1, end)
-    if second < 0 or at == end or load_u8(at) != 0x2E or _private(first, second):
-        return False
-    third, at = _octet(english, at + 1, end)
-    if third < 0 or at == end or load_u8(at) != 0x2E:
-        return False
-    start = at + 1
-    fourth, at = _octet(english, start, end)
-    return 1 <= fourth <= 254 and digit(start, end) and load_u8(start) != 0x30 and _tail(english, at, end)
-
-
-@internal
-def _private(first: int, second: int) -> bool:
-    """Whether an address that starts so belongs to a private or local network."""
-    if first in (10, 127) or (first == 172 and 16 <= second <= 31):
-        return True
-    return (first == 169 and second == 254) or (first == 192 and second == 168)
-
-
-@internal
-def _octet(english: int, at: int, end: int) -> tuple[int, int]:
-    """(number, address after it) of one to three digits up to 255, three of them not from 0; -1 where there is none.
-
-    A digit that is not ASCII counts as 9, which is right wherever the expression of spaCy allows one.
-    """
-    number = size = 0
-    while at < end and size < 4:
-        character = read(at, end)
-        if not kind(english, character) & DIGIT:
-            break
-        number = number * 10 + (character >> 3) - 0x30 if character >> 3 < 0x80 else number * 10 + 9
-        size += 1
-        at += character & 7
-    return (number if 1 <= size <= 3 and number <= 255 and (size < 3 or number >= 100) else -1), at
 
 
 @compiled
@@ -619,7 +218,7 @@ def _changes(english: int, begin: int, ends: int, count: int) -> bool:
     """Whether a special case came apart within these tokens and is to be cut otherwise than they are."""
     for first in range(count - 1):
         start = load_i64(ends + 8 * first - 8) if first else begin
-        if not _held(english, PAIRS, load_u8(start), load_u8(load_i64(ends + 8 * first))):
+        if not held(english, PAIRS, load_u8(start), load_u8(load_i64(ends + 8 * first))):
             continue
         for tokens in range(2, min(_MOST_TOKENS, count - first) + 1):
             if load_i64(ends + 8 * (first + tokens) - 8) - start > LONGEST:
@@ -666,20 +265,26 @@ def _together(english: int, begin: int, end: int, count: int, spare: int) -> int
 def _reach(english: int, begin: int, end: int, left: int, right: int) -> tuple[int, int]:
     """The chunks around one that single spaces join to it, as far as one special case may lie across each space."""
     for _ in range(_MOST_TOKENS):
-        if begin - 2 < left or load_u8(begin - 1) != 0x20 or not _held(english, BORDERS, load_u8(begin - 2), load_u8(begin)):
+        if begin - 2 < left or not _crossed(english, begin - 1):
             break
         start = chunk_start(english, left, begin - 1)
         if start == begin - 1:
             break
         begin = start
     for _ in range(_MOST_TOKENS):
-        if end + 1 >= right or load_u8(end) != 0x20 or not _held(english, BORDERS, load_u8(end - 1), load_u8(end + 1)):
+        if end + 1 >= right or not _crossed(english, end):
             break
         stop = chunk_end(english, end + 1, right)
         if stop == end + 1:
             break
         end = stop
     return begin, end
+
+
+@internal
+def _crossed(english: int, at: int) -> bool:
+    """Whether a special case may lie across what stands at ``at``: a single space, by the bytes before and after it."""
+    return load_u8(at) == 0x20 and held(english, BORDERS, load_u8(at - 1), load_u8(at + 1))
 
 
 @internal

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from warehouse.kernels.blocks import BYTES, closing, one_page
 from warehouse.kernels.characters import CATEGORY_P, SPACE, TERMINAL, WORD, find_mark, flags, letters, read, skip_space
-from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, chunk_start, find, kind, words_of
+from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, chunk_start, words_of
+from warehouse.kernels.english_strings import find, kind
 from warehouse.kernels.english_table import SENTENCE
 from warehouse.kernels.hashing import hash_word
 from warehouse.kernels.jit import compiled, internal

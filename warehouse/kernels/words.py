@@ -49,7 +49,8 @@ from warehouse.kernels.characters import (
     skip_plain,
     skip_word,
 )
-from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, count_words, marked, slot_of, spare_for, words_of
+from warehouse.kernels.english import TOGETHER, TOKENS, chunk_end, count_words, marked, spare_for, words_of
+from warehouse.kernels.english_strings import slot_of
 from warehouse.kernels.english_table import block
 from warehouse.kernels.hashing import hash_word, head
 from warehouse.kernels.jit import by_address, compiled, internal
