@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import zipfile
 from collections import Counter
@@ -200,12 +201,22 @@ def test_a_page_that_its_parser_does_not_survive_is_a_reject_and_the_next_is_rea
     monkeypatch.setattr(parsing, "PAGE_CPU_S", 1)
     with parsing.closing_parser():
         pass
+    before = os.listdir("/proc/self/fd")
     result = reading(b"<html>" + b"<div>" * 1_500_000, "a.html")
     assert result.reasons == {"parser_died": 1}
     assert "SIGXCPU" in result.rejects[0].message
     assert len(reading(html(), "a.html").rows) == 1
     with parsing.closing_parser():
         pass
+    assert os.listdir("/proc/self/fd") == before, "a descriptor of a process that is no more"
+
+
+def test_a_page_says_the_same_in_the_parsers_process_whatever_came_before_it():
+    long = html(body=BODY * 13_000)  # 1.1 MB
+    middle = html("<title>Halls</title>", BODY * 1_000, '<html lang="en">')
+    with parsing.closing_parser():
+        for raw in (html(), middle, html("<title>ß</title>"), long, b"", middle, html()):
+            assert parsing.parsed(raw) == page(raw)
 
 
 def test_words_of_a_translated_manual_survive_and_its_languages_are_stated(shared_data: Path):

@@ -2,7 +2,9 @@
 
 One process a format serves until ``closing_parser`` ends; where a page ends it (``PAGE_CPU_S``, 4 GB of memory, a
 crash), the next page gets a new one (0.1 CPU seconds). It ends with its input, so also where this process is killed.
-Cost of the way there and back: 0.1 ms a page, where a page of 170 kB takes 5.
+Cost of the way there and back, on a busy machine: 0.5 ms a page, where a page of 170 kB takes 7.3 in this process.
+Tried: the page in a memory file instead of the pipe, and malloc of the other process that gives nothing back to the
+kernel; both together 7.1 % over this process instead of 7.2, of 2,300 pages in turns.
 """
 
 from __future__ import annotations
