@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from contextvars import ContextVar
 from threading import Thread
 from typing import TypeVar
 
@@ -19,6 +21,30 @@ from warehouse.errors import WarehouseError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+_POOLS: ContextVar[dict[int, ProcessPoolExecutor] | None] = ContextVar("pools", default=None)
+"""By number of processes, the pools of the block of ``one_pool`` that this is in."""
+
+
+@contextmanager
+def one_pool() -> Iterator[None]:
+    """Within the block, or in a function with this decorator, workers stay from one ``run_tasks`` to the next: to start
+    one takes 2 CPU seconds of imports.
+
+    They end with the outermost block; what they used counts as that of children from then on.
+    """
+    if _POOLS.get() is not None:
+        yield
+        return
+    pools: dict[int, ProcessPoolExecutor] = {}
+    token = _POOLS.set(pools)
+    try:
+        yield
+    finally:
+        _POOLS.reset(token)
+        for pool in pools.values():
+            pool.shutdown()
 
 
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], *, processes: int = 1) -> Iterator[Result]:
@@ -29,16 +55,32 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], *, proc
     if processes <= 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    workers = min(processes, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with _pool(processes) as pool:
         try:
             yield from pool.map(function, tasks)
         except BrokenProcessPool:
             raise WarehouseError(
-                f"one of {workers} worker processes was killed",
+                f"one of {min(processes, len(tasks))} worker processes was killed",
                 do="look for the system's out-of-memory killer; use fewer processes or smaller parts",
             ) from None
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """The pool of the block that this is in, else one that ends with this; it starts a worker when none is idle."""
+    pools = _POOLS.get()
+    if pools is None:
+        with _begun(processes) as pool:
+            yield pool
+        return
+    if processes not in pools:
+        pools[processes] = _begun(processes)
+    yield pools[processes]
+
+
+def _begun(processes: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:
