@@ -18,8 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from warehouse import manifest as manifests
 from warehouse import engine, query, signature
+from warehouse import manifest as manifests
 from warehouse.contracts import Check, Snapshot
 from warehouse.datasets import mixing, shelf, timing
 from warehouse.datasets.card import cards
