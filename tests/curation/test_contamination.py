@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_decisions import PROSE
 
-from examples import dear
 from warehouse import query
 from warehouse.contracts import DOCUMENTS
 from warehouse.curation import CONTAMINATION
@@ -104,7 +103,7 @@ LONG = "the quick brown fox jumps over the lazy dog and then it sleeps for a ver
     st.lists(st.one_of(TEXTS, st.none()), max_size=5),
     st.data(),
 )
-@settings(max_examples=dear(400), deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_spans_equal_those_of_sets_of_word_13_grams(
     items: list[tuple[int, str]], some: list[str | None], data: st.DataObject
 ) -> None:

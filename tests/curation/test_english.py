@@ -17,7 +17,6 @@ from english_words import Held, cut
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from examples import dear
 from warehouse.kernels import characters, english, sentences
 from warehouse.kernels.english_table import LONGEST, block
 
@@ -104,7 +103,7 @@ def test_every_special_case_has_its_own_tokens_alone_and_in_brackets() -> None:
 
 
 @given(TEXTS)
-@settings(max_examples=dear(1500), deadline=None)
+@settings(max_examples=1500, deadline=None)
 @example("x:) )")
 @example("(x:) ) y:)")
 @example("172.1\u0663.0.1")
