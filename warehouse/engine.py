@@ -9,16 +9,47 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.abc import MetaPathFinder
 from threading import Thread
+from types import ModuleType
 from typing import TypeVar
+
+import pyarrow as pa
 
 from warehouse.errors import WarehouseError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+_POOLS: ContextVar[dict[int, ProcessPoolExecutor] | None] = ContextVar("pools", default=None)
+"""By number of processes, the pools of the block of ``one_pool`` that this is in."""
+
+
+@contextmanager
+def one_pool() -> Iterator[None]:
+    """Within the block, or in a function with this decorator, workers stay from one ``run_tasks`` to the next: to start
+    one takes 2 CPU seconds of imports.
+
+    They end with the outermost block; what they used counts as that of children from then on.
+    """
+    if _POOLS.get() is not None:
+        yield
+        return
+    pools: dict[int, ProcessPoolExecutor] = {}
+    token = _POOLS.set(pools)
+    try:
+        yield
+    finally:
+        _POOLS.reset(token)
+        for pool in pools.values():
+            pool.shutdown()
 
 
 def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], *, processes: int = 1) -> Iterator[Result]:
@@ -29,16 +60,60 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], *, proc
     if processes <= 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    workers = min(processes, len(tasks))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_end_with_parent) as pool:
+    with _pool(processes) as pool:
         try:
             yield from pool.map(function, tasks)
         except BrokenProcessPool:
             raise WarehouseError(
-                f"one of {workers} worker processes was killed",
+                f"one of {min(processes, len(tasks))} worker processes was killed",
                 do="look for the system's out-of-memory killer; use fewer processes or smaller parts",
             ) from None
+
+
+@contextmanager
+def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """The pool of the block that this is in, else one that ends with this; it starts a worker when none is idle."""
+    pools = _POOLS.get()
+    if pools is None:
+        with _begun(processes) as pool:
+            yield pool
+        return
+    if processes not in pools:
+        pools[processes] = _begun(processes)
+    yield pools[processes]
+
+
+def _begun(processes: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
+
+
+def _begin() -> None:
+    """What a worker does first."""
+    _end_with_parent()
+    arrow_without_pandas()
+
+
+def arrow_without_pandas() -> None:
+    """Let Arrow know of no pandas in this process: with its first array it would import that, 0.7 CPU seconds.
+
+    For a process of our own alone; there ``to_pandas`` is an error from then on, and nothing calls it.
+    """
+    if "pandas" not in sys.modules:
+        hidden = _Hidden()
+        sys.meta_path.insert(0, hidden)
+        try:
+            pa.scalar(0)  # it looks once
+        finally:
+            sys.meta_path.remove(hidden)
+
+
+class _Hidden(MetaPathFinder):
+    """Finds no pandas, and leaves all else to the others."""
+
+    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("hidden from Arrow", name=fullname)
 
 
 def _end_with_parent() -> None:

@@ -17,6 +17,7 @@ from decided_project import published_again
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import dear
 from pipelines.export import export_table
 from warehouse import query
 from warehouse.answers.row_comparison import RowComparison, Rows, compare_rows
@@ -86,7 +87,7 @@ def keys(rows: Rows) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("kind", ["table", "samples"])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=dear(5), deadline=None)
 @given(one=TABLES, other=TABLES)
 def test_rows_added_removed_and_changed_are_those_that_a_loop_over_both_finds(
     empty: Project, tmp_path_factory: pytest.TempPathFactory, kind: Any, one: Any, other: Any

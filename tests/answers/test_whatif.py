@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_project import publish_again, small_project
 
+from examples import dear
 from warehouse.answers.examples import examples
 from warehouse.answers.explain import explain
 from warehouse.answers.whatif import WhatIf, whatif
@@ -102,7 +103,7 @@ VARIABLES = st.one_of(
 
 
 @given(st.lists(VARIABLES, min_size=1, max_size=3))
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=dear(8), deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_answer_is_what_a_rebuild_decides(
     project: Project, rebuilt: Project, chosen: list[tuple[str, float]]
 ) -> None:

@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_signals import TEXTS
 
+from examples import dear
 from warehouse import query
 from warehouse.curation import measure, paragraphs
 from warehouse.gate import load_suites, run_suite
@@ -130,7 +131,7 @@ def test_the_house_decides_alike_whether_lines_end_with_carriage_returns_or_not(
     build(con, checkout)
 
     @given(st.lists(TEXTS.map(lambda text: text.replace("\r", "")), min_size=1, max_size=20))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=dear(60), deadline=None)
     @example(["A line that ends a sentence and is long.\n" * 3, f"{'x ' * 15}\n\n{'x ' * 15}\n\n", "é. " * 400])
     def holds(some: list[str]) -> None:
         texts = [text for each in some for text in (each, each.replace("\n", "\r\n"))]

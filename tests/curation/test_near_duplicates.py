@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from word_shapes import PART, shape
 
+from examples import dear
 from warehouse import query
 from warehouse.curation import duplicates
 from warehouse.curation import minhash as measured_bands
@@ -194,7 +195,7 @@ def expected(rows: Sequence[Row], *, threshold: float = 0.8) -> list[tuple[Any, 
 
 
 @given(st.integers(0, 2**32), st.randoms(use_true_random=False))
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=dear(6), deadline=None, suppress_health_check=list(HealthCheck))
 @example(1290624642, random.Random(0))  # a copy of a text that fell, after a nearer one that stayed
 def test_the_same_is_kept_in_1_3_or_10_batches_in_any_order(checkout: Path, seed: int, rng: random.Random) -> None:
     rows = made_up(seed)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
 
 import pytest
 
-from warehouse.engine import run_tasks
+from warehouse.engine import one_pool, run_tasks
 from warehouse.errors import WarehouseError
 
 PARENT = """
@@ -46,3 +49,34 @@ def test_workers_of_a_killed_process_end_with_it() -> None:
 def test_a_worker_that_dies_is_one_clear_error() -> None:
     with pytest.raises(WarehouseError, match="one of 2 worker processes was killed"):
         list(run_tasks(os._exit, [1, 1], processes=2))
+
+
+def test_steps_in_one_pool_have_the_same_workers_which_end_with_it_and_are_counted() -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    with one_pool():
+        steps = [set(run_tasks(operator.call, [os.getpid] * 6, processes=2)) for _ in range(3)]
+        assert set.union(*steps) <= {child.pid for child in active_children()}
+    assert 1 <= len(set.union(*steps)) <= 2 and os.getpid() not in set.union(*steps)
+    assert not active_children()
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime > before
+
+
+def test_outside_of_a_pool_workers_end_with_their_tasks() -> None:
+    first, second = (set(run_tasks(operator.call, [os.getpid] * 2, processes=2)) for _ in range(2))
+    assert not first & second and not active_children()
+
+
+WITHOUT = """
+import sys
+from warehouse.engine import arrow_without_pandas
+arrow_without_pandas()
+import pyarrow as pa
+assert pa.array([1, None]).to_pylist() == [1, None] and "pandas" not in sys.modules
+import pandas
+assert pandas.DataFrame({"a": [1]}).shape == (1, 1)
+"""
+
+
+def test_a_process_of_our_own_imports_no_pandas_for_arrow_and_still_can() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

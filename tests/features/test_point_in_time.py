@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import dear
 from warehouse import query
 from warehouse.errors import RecipeError
 from warehouse.features import Aggregate, FeatureSet, Span, Spine, View, compute
@@ -122,7 +123,7 @@ def without_mark(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "_feature_set"} for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=dear(60), deadline=None)
 @given(rows=events, spine=spines, one=rules)
 def test_features_equal_their_definition(
     rows: list[dict[str, Any]], spine: list[tuple[str, datetime]], one: oracle.Rules
@@ -130,7 +131,7 @@ def test_features_equal_their_definition(
     assert without_mark(made(stated(one), rows, spine)) == expected(rows, spine, one)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=dear(25), deadline=None)
 @given(rows=events, spine=spines, one=rules, more=events, cut=times())
 def test_no_row_is_made_of_what_is_known_or_happens_later(
     rows: list[dict[str, Any]],

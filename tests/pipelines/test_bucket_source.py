@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from loopback import Answer, loopback
 from stores import SECRET, Buckets, faulty
 
+from examples import dear
 from pipelines import ingest as ingest_step
 from pipelines.intake import Ingested, ingest
 from pipelines.run import run_assets
@@ -91,7 +92,7 @@ def contents(drawn: dict[tuple[str, str], list[tuple[int, str]]]) -> dict[str, b
 
 
 @given(FILES.map(contents))
-@settings(max_examples=8)
+@settings(max_examples=dear(8))
 def test_tables_of_a_store_are_those_of_a_folder_up_to_the_uri(buckets, tmp_path_factory, objects):
     folder = tmp_path_factory.mktemp("law")
     tables = []

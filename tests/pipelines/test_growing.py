@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import dear
 from pipelines import growing, takedown
 from pipelines.intake import Ingested, ingest, retry
 from warehouse.contracts import ObjectFact
@@ -169,7 +170,7 @@ def histories(draw: st.DrawFn, lines: st.SearchStrategy[bytes]) -> list[bytes]:
     return steps
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=dear(15), deadline=None)
 @given(histories(LINES))
 def test_documents_of_a_file_that_grows_in_any_steps_are_those_of_reading_it_whole_each_time(
     memory_folder: Path, steps: list[bytes]
@@ -177,13 +178,13 @@ def test_documents_of_a_file_that_grows_in_any_steps_are_those_of_reading_it_who
     compared(memory_folder, PLAIN, steps)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=dear(10), deadline=None)
 @given(histories(LINES))
 def test_documents_that_state_their_uris_keep_their_occurrences(memory_folder: Path, steps: list[bytes]) -> None:
     compared(memory_folder, ADDRESSED, steps)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=dear(12), deadline=None)
 @given(histories(TYPED_LINES))
 def test_rows_of_a_typed_table_have_the_types_and_rejects_of_reading_it_whole(
     memory_folder: Path, steps: list[bytes]

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from scenes import day, documents, ingest, leftovers
 from test_upkeep import LATER, empty_root
 
+from examples import dear
 from pipelines.cutters import cutter, unknown
 from warehouse.contracts import REJECTS, Cutter, ObjectFact, Wanted, content_hash, doc_id
 from warehouse.errors import Busy, InputError
@@ -50,7 +51,7 @@ def values(repository: Repository, version: int | None = None) -> Counter[tuple[
         return Counter(fetch_all(con, "FROM repository.t"))
 
 
-@settings(max_examples=10)
+@settings(max_examples=dear(10))
 @given(
     st.lists(st.lists(st.integers(0, 9), max_size=8), min_size=1, max_size=12),
     st.sets(st.integers(0, 9)),

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scenes import day, leftovers, rows, stored
 
+from examples import dear
 from warehouse.contracts import Keyed, ObjectFact, Receipt
 from warehouse.errors import InputError
 from warehouse.query import attach_repository, connect, fetch_all
@@ -72,7 +73,7 @@ def known(vintages: Sequence[Vintage], mode: str) -> list[Vintage]:
 VINTAGES = st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(1, 2), max_size=3), min_size=2, max_size=5)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=dear(8), deadline=None)
 @given(VINTAGES, st.sampled_from(["upsert", "snapshot"]), st.randoms(use_true_random=False), st.booleans())
 def test_vintages_in_any_order_give_the_history_that_plain_python_gives(
     tmp_path_factory: pytest.TempPathFactory, vintages: list[Vintage], mode: Any, dice: random.Random, at_once: bool
@@ -105,7 +106,7 @@ OBJECTS = st.lists(
 )
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=dear(8), deadline=None)
 @given(OBJECTS, st.randoms(use_true_random=False))
 def test_objects_of_several_times_in_any_order_give_what_plain_python_gives_of_each_in_turn(
     tmp_path_factory: pytest.TempPathFactory, made: list[tuple[int, Vintage]], dice: random.Random

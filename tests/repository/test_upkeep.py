@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from killing import with_tests
 from scenes import day, documents, facts, ingest, leftovers
 
+from examples import dear
 from warehouse.contracts import Snapshot
 from warehouse.errors import Busy, FormatError, NotFound
 from warehouse.query import attach_repository, connect, fetch_all
@@ -65,7 +66,7 @@ def empty_root(within: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-@settings(max_examples=8)
+@settings(max_examples=dear(8))
 @given(SIZES, st.integers(900, 4000))
 def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(
     memory_folder: Path, sizes: list[int], small: int
@@ -85,7 +86,7 @@ def test_a_compaction_changes_neither_rows_nor_receipts_nor_what_was_pinned(
         assert DeltaTable(root / "repository/t").to_pyarrow_table().num_rows == after.rows
 
 
-@settings(max_examples=8)
+@settings(max_examples=dear(8))
 @given(SIZES, st.data())
 def test_a_vacuum_removes_what_no_kept_version_has_and_nothing_else(
     memory_folder: Path, sizes: list[int], data: st.DataObject

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from examples import dear
 from warehouse.sources import Column, KnownAt, Located, Names, Source, read
 
 Rows = list[dict[str, Any]]
@@ -91,7 +92,7 @@ OBJECTS = st.lists(st.tuples(st.sampled_from(sorted(WRITERS)), st.lists(WORDS, m
 
 
 @given(OBJECTS, st.lists(WORDS, unique=True), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=dear(60), deadline=None)
 def test_names_that_no_object_has_are_said_and_those_that_one_of_them_has_are_not(objects, wanted, typed):
     columns = {name: Column() for name in wanted}
     keys = dict(zip(("title", "uri", "licence", "published_at"), wanted, strict=False))

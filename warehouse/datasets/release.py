@@ -18,8 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
+from warehouse import engine, query, signature
 from warehouse import manifest as manifests
-from warehouse import query, signature
 from warehouse.contracts import Check, Snapshot
 from warehouse.datasets import mixing, shelf, timing
 from warehouse.datasets.card import cards
@@ -102,6 +102,7 @@ def export(
     """
     con, home = basis.con, basis.datasets / recipe.name
 
+    @engine.one_pool()
     def make(folder: Path) -> Draft[Manifest]:
         search = overlap.search() if overlap and recipe.lines and recipe.contamination else None
         edited = edit(recipe, select(recipe, con), snapshot_documents, search, words_of(con))

@@ -44,6 +44,7 @@ class Rendered:
     done: tuple[ShardDone, ...]
 
 
+@engine.one_pool()
 def render(
     recipe: DatasetRecipe,
     frozen: pa.Table,
