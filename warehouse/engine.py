@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
-from importlib.abc import MetaPathFinder
 from threading import Thread
-from types import ModuleType
 from typing import TypeVar
-
-import pyarrow as pa
 
 from warehouse.errors import WarehouseError
 
@@ -85,35 +80,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 def _begun(processes: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, mp_context=context, initializer=_begin)
-
-
-def _begin() -> None:
-    """What a worker does first."""
-    _end_with_parent()
-    arrow_without_pandas()
-
-
-def arrow_without_pandas() -> None:
-    """Let Arrow know of no pandas in this process: with its first array it would import that, 0.7 CPU seconds.
-
-    For a process of our own alone; there ``to_pandas`` is an error from then on, and nothing calls it.
-    """
-    if "pandas" not in sys.modules:
-        hidden = _Hidden()
-        sys.meta_path.insert(0, hidden)
-        try:
-            pa.scalar(0)  # it looks once
-        finally:
-            sys.meta_path.remove(hidden)
-
-
-class _Hidden(MetaPathFinder):
-    """Finds no pandas, and leaves all else to the others."""
-
-    def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
-        if fullname == "pandas":
-            raise ModuleNotFoundError("hidden from Arrow", name=fullname)
+    return ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

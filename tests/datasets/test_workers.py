@@ -64,19 +64,3 @@ def test_steps_in_one_pool_have_the_same_workers_which_end_with_it_and_are_count
 def test_outside_of_a_pool_workers_end_with_their_tasks() -> None:
     first, second = (set(run_tasks(operator.call, [os.getpid] * 2, processes=2)) for _ in range(2))
     assert not first & second and not active_children()
-
-
-WITHOUT = """
-import sys
-from warehouse.engine import arrow_without_pandas
-arrow_without_pandas()
-import pyarrow as pa
-assert pa.array([1, None]).to_pylist() == [1, None] and "pandas" not in sys.modules
-import pandas
-assert pandas.DataFrame({"a": [1]}).shape == (1, 1)
-"""
-
-
-def test_a_process_of_our_own_imports_no_pandas_for_arrow_and_still_can() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")

@@ -362,9 +362,6 @@ def _run(
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
     with _uninterrupted():
         gc.disable()  # imports leave nothing to collect, and what they made stays
-        from warehouse.engine import arrow_without_pandas
-
-        arrow_without_pandas()
         from pipelines.run import run_assets
 
         gc.freeze()
