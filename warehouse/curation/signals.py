@@ -14,7 +14,10 @@ import pyarrow as pa
 from warehouse.kernels import c4, lines, ngrams, profile, words
 
 SIGNALS_VERSION = 8
-"""Raised whenever a column changes its meaning; signals of another version are measured again."""
+"""Raised whenever a column changes its meaning; signals of another version are measured again.
+
+Clusters are named by ``text_hash``, so where that changes, documents move between shards and splits once (version 8).
+"""
 
 MEANING = {
     "doc_id": "the document",
