@@ -23,9 +23,19 @@ from warehouse.project import Project
 from warehouse.repository import Repository
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an asset made within a step used."""
+
+    cpu_s: float
+    wall_s: float
+    rows: int
+    bytes_read: int = 0
+
+
 @dataclass(slots=True)
 class Meter:
-    """Counts that only the step itself knows; ``parts`` are assets made within it: name -> (cpu_s, wall_s, rows).
+    """Counts that only the step itself knows; ``parts`` are assets made within it, by name.
 
     cpu_s and wall_s are known when the step has ended: its own, without its parts. rate: what its energy is counted at.
     """
@@ -34,7 +44,7 @@ class Meter:
     rows: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
-    parts: dict[str, tuple[float, float, int]] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     cpu_s: float = 0.0
     wall_s: float = 0.0
 
@@ -77,15 +87,14 @@ def metered(project: Project, asset: str, run_id: str) -> Iterator[Meter]:
     started, wall, cpu = datetime.now(UTC), time.perf_counter(), cpu_seconds()
     reset_peak()
     yield meter
-    inner = [sum(part[at] for part in meter.parts.values()) for at in (0, 1)]
-    meter.cpu_s = max(0.0, cpu_seconds() - cpu - inner[0])
-    meter.wall_s = max(0.0, time.perf_counter() - wall - inner[1])
-    common: dict[str, Any] = {"run_id": run_id, "started_at": started, "peak_rss": peak_rss()}
-    common |= {"bytes_read": 0, "bytes_written": 0}
+    meter.cpu_s = max(0.0, cpu_seconds() - cpu - sum(part.cpu_s for part in meter.parts.values()))
+    meter.wall_s = max(0.0, time.perf_counter() - wall - sum(part.wall_s for part in meter.parts.values()))
+    common: dict[str, Any] = {"run_id": run_id, "started_at": started, "peak_rss": peak_rss(), "bytes_written": 0}
+    own = Part(meter.cpu_s, meter.wall_s, meter.rows, meter.bytes_read)
     rows = [
-        {**common, **asdict(meter.rate.used(cpu_s)), "asset": name, "cpu_s": cpu_s, "wall_s": wall_s, "rows": count}
-        for name, (cpu_s, wall_s, count) in [*meter.parts.items(), (asset, (meter.cpu_s, meter.wall_s, meter.rows))]
+        {**common, **asdict(part), **asdict(meter.rate.used(part.cpu_s)), "asset": name}
+        for name, part in [*meter.parts.items(), (asset, own)]
     ]
-    rows[-1] |= {"bytes_read": meter.bytes_read, "bytes_written": meter.bytes_written}
+    rows[-1]["bytes_written"] = meter.bytes_written
     batch = pa.RecordBatch.from_pylist(rows, schema=RUNS)
     Repository(project.root).append("runs", [batch], schema=RUNS, source="pipelines", run_id=run_id)

@@ -15,11 +15,12 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.automation import IMPLICIT_JOB, inbox, maintenance, nightly
-from pipelines.build import DUCKDB_WRITER, Suites, curation_assets, snapshot_asset
+from pipelines.build import DUCKDB_WRITER, Suites, snapshot_asset
 from pipelines.export import dataset_asset, read_by, table_dataset_asset
 from pipelines.features import features_asset, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
 from pipelines.lists import list_assets
+from pipelines.measures import curation_assets
 from pipelines.operate import maintenance_asset
 from pipelines.partitions import definition
 from pipelines.report import report_asset

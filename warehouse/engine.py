@@ -1,16 +1,17 @@
 """Where pure functions run: one seam, so that a cluster can take the place of this machine without touching a stage.
 
-A task is a picklable value, a function is importable, and the results come back in the order of the tasks whatever the
-number of processes; so the output never depends on it. Threads inside numba, DuckDB and Polars need no processes: use
-this for work that holds the GIL.
+Results come back in the order of the tasks whatever the number of processes or threads; so the output never depends on
+it. Processes are for work that holds the GIL: a task is a picklable value, a function is importable. Threads are for
+work that lets it go: kernels, Arrow.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,6 +64,26 @@ def run_tasks(function: Callable[[Task], Result], tasks: Sequence[Task], *, proc
                 f"one of {min(processes, len(tasks))} worker processes was killed",
                 do="look for the system's out-of-memory killer; use fewer processes or smaller parts",
             ) from None
+
+
+def run_threads(function: Callable[[Task], Result], tasks: Iterable[Task], *, threads: int) -> Generator[Result]:
+    """The result of each task, in the order of the tasks, which are drawn by the caller's thread: one more than threads
+    at a time.
+    """
+    if threads <= 1:
+        yield from map(function, tasks)
+        return
+    running = deque[Future[Result]]()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for task in tasks:
+                running.append(pool.submit(function, task))
+                if len(running) > threads:
+                    yield running.popleft().result()
+            while running:
+                yield running.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def in_texts(held: Held, *documents: tuple[str, str | None]) -> list[tuple[Any, 
 
 def in_urls(held: Held, *uris: str) -> list[tuple[Any, ...]]:
     batch = pa.RecordBatch.from_pylist([{"doc_id": str(at), "uri": uri} for at, uri in enumerate(uris)])
-    return found(search_urls(batch, [held], threads=2), "part", "matches", "entries", "soft_words")
+    return found(search_urls(batch, [held]), "part", "matches", "entries", "soft_words")
 
 
 def test_a_document_is_searched_by_the_list_of_its_language_or_by_the_stated_one(tmp_path: Path) -> None:

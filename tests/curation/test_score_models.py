@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from warehouse.curation import Model, load_score, score, score_models
 from warehouse.curation.score_models import UNIT, auc, features, fit_classifier, fit_perplexity, scores
+from warehouse.engine import run_threads
 from warehouse.errors import RecipeError
 from warehouse.kernels.folded import hashes
 from warehouse.kernels.texts import texts
@@ -51,7 +53,9 @@ def test_scores_are_those_of_the_definition_whatever_the_slice_or_the_threads(
         [pa.array(map(str, range(len(column))), pa.string()), column], ["doc_id", "text"]
     )
     named = {name: (at, model) for at, (name, model) in enumerate(zip("ab", MODELS, strict=True))}
-    rows = sorted(score(batch, named, threads=threads).to_pylist(), key=lambda row: (row["name"], int(row["doc_id"])))
+    parts = run_threads(partial(score, models=named), [batch.slice(0, 1), batch.slice(1)], threads=threads)
+    rows = [row for part in parts for row in part.to_pylist()]
+    rows = sorted(rows, key=lambda row: (row["name"], int(row["doc_id"])))
     assert [row["version"] for row in rows] == [0] * len(column) + [1] * len(column)
     told = [math.nan if row["score"] is None else row["score"] for row in rows]
     np.testing.assert_array_equal(told, np.concatenate(scores(column, MODELS)))

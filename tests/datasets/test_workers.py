@@ -1,4 +1,4 @@
-"""Worker processes end with the process that started them, and one that dies is one clear error."""
+"""Worker processes end with the process that started them, and one that dies is one clear error; threads keep order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing import active_children
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from warehouse.engine import one_pool, run_tasks
+from warehouse.engine import one_pool, run_tasks, run_threads
 from warehouse.errors import WarehouseError
 
 PARENT = """
@@ -64,3 +67,28 @@ def test_steps_in_one_pool_have_the_same_workers_which_end_with_it_and_are_count
 def test_outside_of_a_pool_workers_end_with_their_tasks() -> None:
     first, second = (set(run_tasks(operator.call, [os.getpid] * 2, processes=2)) for _ in range(2))
     assert not first & second and not active_children()
+
+
+@given(st.integers(0, 20), st.integers(1, 4), st.integers(0, 20))
+def test_threads_give_results_in_order_and_draw_one_task_more_than_threads(tasks: int, threads: int, stop: int) -> None:
+    drawn, found = list[int](), list[int]()
+
+    def counted() -> Iterator[int]:
+        for task in range(tasks):
+            drawn.append(task)
+            yield task
+
+    results = run_threads(lambda task: -task, counted(), threads=threads)
+    for result in results:
+        found.append(result)
+        assert len(drawn) <= len(found) + threads
+        if len(found) == stop:
+            results.close()
+    assert found == [-task for task in range(tasks)][: stop or None]
+
+
+def test_a_task_that_fails_in_a_thread_fails_in_its_turn() -> None:
+    results = run_threads(lambda task: 1 // task, [2, 1, 0, 1], threads=2)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

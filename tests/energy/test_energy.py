@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.costs import metered
+from pipelines.costs import Part, metered
 from pipelines.definitions import build_definitions
 from warehouse.answers.status import costs
 from warehouse.contracts import RUNS
@@ -201,7 +201,7 @@ def old_run(repository: Repository, asset: str, cpu_s: float) -> None:
 def work(project: Project, asset: str, part: float) -> dict[str, float | int | str]:
     with metered(project, asset, "new") as meter:
         sum(range(300_000))
-        meter.parts["marts/part"] = (part, 0.0, 3)
+        meter.parts["marts/part"] = Part(part, 0.0, 3)
     return meter.cost()
 
 

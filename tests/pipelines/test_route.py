@@ -84,7 +84,7 @@ def test_the_events_of_a_step_are_stored_as_by_dagster_itself(ran: Path, tmp_pat
     with dagster_instance(load(ran)) as held:
         run = held.get_run_records(limit=1)[0].dagster_run.run_id
         events = [
-            entry for entry in held.all_logs(run) if entry.step_key in (None, "repository__pii", "repository__chips")
+            entry for entry in held.all_logs(run) if entry.step_key in (None, "measure_documents", "repository__chips")
         ]
     planned = [entry for entry in events if str(entry.dagster_event_type).endswith("_PLANNED")]
     others = [entry for entry in events if entry not in planned]

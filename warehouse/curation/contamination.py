@@ -53,13 +53,13 @@ class Benchmarks:
     index: kernel.Index
 
 
-def contamination(batch: pa.RecordBatch, against: Benchmarks, *, threads: int = 1) -> pa.RecordBatch:
+def contamination(batch: pa.RecordBatch, against: Benchmarks) -> pa.RecordBatch:
     """Rows of CONTAMINATION: by document, benchmark and place. Takes what ``measure`` takes.
 
     A document that does not meet a benchmark has one row of start -1 for it, so that the table knows what was compared.
     """
     require(batch)
-    return sliced(batch, lambda part: _spans(part, against), threads)
+    return sliced(batch, lambda part: _spans(part, against))
 
 
 def _spans(batch: pa.RecordBatch, against: Benchmarks) -> pa.RecordBatch:
@@ -123,7 +123,7 @@ def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int 
 
     def against(names: list[str]) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
         held = benchmarks(con, {name: registered[name] for name in names})
-        return lambda batch: contamination(batch, held, threads=threads)
+        return partial(contamination, against=held)
 
     yield from pending(con, list(registered), against, commit_bytes=commit_bytes, threads=threads)
 

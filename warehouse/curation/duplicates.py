@@ -47,10 +47,10 @@ MINHASH = pa.schema([("doc_id", pa.string()), ("version", pa.int32()), ("bands",
 PAIRS = pa.schema([("a", pa.string()), ("b", pa.string()), ("version", pa.int32()), ("jaccard", pa.float64())])
 
 
-def minhash(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
+def minhash(batch: pa.RecordBatch) -> pa.RecordBatch:
     """One row of MINHASH for each document of a batch with the columns doc_id and text; no bands where no word is."""
     require(batch)
-    return sliced(batch, _minhash, threads)
+    return sliced(batch, _minhash)
 
 
 def _minhash(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -71,14 +71,14 @@ def hold(recipe: ListRecipe, version: int, content: str) -> Held:
     return Held(recipe.name, version, content, recipe.kind, recipe.language, parts)
 
 
-def search_words(batch: pa.RecordBatch, lists: Sequence[Held], *, threads: int = 1) -> pa.RecordBatch:
+def search_words(batch: pa.RecordBatch, lists: Sequence[Held]) -> pa.RecordBatch:
     """Rows of LISTS: of each list every document of a batch of doc_id, text and language, in its order."""
-    return sliced(batch, partial(_rows, lists=lists, search=_in_text), threads)
+    return sliced(batch, partial(_rows, lists=lists, search=_in_text))
 
 
-def search_urls(batch: pa.RecordBatch, lists: Sequence[Held], *, threads: int = 1) -> pa.RecordBatch:
+def search_urls(batch: pa.RecordBatch, lists: Sequence[Held]) -> pa.RecordBatch:
     """Rows of LISTS: of each list every document of a batch of doc_id and uri, in its order."""
-    return sliced(batch, partial(_rows, lists=lists, search=_in_url), threads)
+    return sliced(batch, partial(_rows, lists=lists, search=_in_url))
 
 
 Searched = Mapping[str, pa.Array]
@@ -195,7 +195,7 @@ def listed(
         for name in own:
             con.execute("INSERT INTO wanted VALUES (?, ?)", [name, wanted[name][0]])
         con.execute(_COMPARED)
-        searching = partial(_searching, search=search, own=own, wanted=wanted, threads=threads)
+        searching = partial(_searching, search=search, own=own, wanted=wanted)
         yield from pending(con, sorted(own), searching, commit_bytes=commit_bytes, threads=threads, texts=sql)
 
 
@@ -204,10 +204,9 @@ def _searching(
     search: Callable[..., pa.RecordBatch],
     own: Mapping[str, ListRecipe],
     wanted: Mapping[str, tuple[int, str]],
-    threads: int,
 ) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
     """The search by the lists that are missing, whose files are read for it."""
-    return partial(search, lists=[hold(own[name], *wanted[name]) for name in missing], threads=threads)
+    return partial(search, lists=[hold(own[name], *wanted[name]) for name in missing])
 
 
 def _wanted(content: str, version: int, known: str) -> tuple[int, str]:

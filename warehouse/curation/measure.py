@@ -8,7 +8,6 @@ document beside them. The result never depends on how documents are batched or o
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +34,7 @@ class Found:
     bytes: int
 
 
-def measure(batch: pa.RecordBatch, *, words: Words = "spacy_en", threads: int = 1) -> pa.RecordBatch:
+def measure(batch: pa.RecordBatch, *, words: Words = "spacy_en") -> pa.RecordBatch:
     """One row of SIGNALS for each document of a batch with the columns doc_id and text, in its order.
 
     text may be any Arrow string type; a null one is measured as empty. Raises UsageError for other columns or modes.
@@ -43,22 +42,22 @@ def measure(batch: pa.RecordBatch, *, words: Words = "spacy_en", threads: int = 
     if words not in MODES:
         raise UsageError(f"words={words!r}", allowed=", ".join(MODES))
     require(batch)
-    return sliced(batch, lambda part: _signals(part, words), threads)
+    return sliced(batch, lambda part: _signals(part, words))
 
 
-def paragraphs(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
+def paragraphs(batch: pa.RecordBatch) -> pa.RecordBatch:
     """One row of PARAGRAPHS for each document: its lines of 20 bytes and more. Takes what ``measure`` takes."""
     require(batch)
-    return sliced(batch, _paragraphs, threads)
+    return sliced(batch, _paragraphs)
 
 
-def pii(batch: pa.RecordBatch, *, threads: int = 1) -> pa.RecordBatch:
+def pii(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Rows of PII: the spans of personal data of each document, in order. Takes what ``measure`` takes.
 
     A document without one has a single row of start -1, so that the table knows every document it measured.
     """
     require(batch)
-    return sliced(batch, spans, threads)
+    return sliced(batch, spans)
 
 
 def require(batch: pa.RecordBatch) -> None:
@@ -73,16 +72,12 @@ def doc_ids(batch: pa.RecordBatch) -> pa.Array:
     return batch["doc_id"].cast(pa.string()).take(pa.array(np.arange(batch.num_rows)))
 
 
-def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch], threads: int) -> pa.RecordBatch:
-    """The function over slices of a batch, by as many threads, put together again in order."""
-    rows = -(-batch.num_rows // max(threads, 1, batch.nbytes // BATCH_BYTES))
+def sliced(batch: pa.RecordBatch, function: Callable[[pa.RecordBatch], pa.RecordBatch]) -> pa.RecordBatch:
+    """The function over slices of a batch, of about BATCH_BYTES, put together again in order."""
+    rows = -(-batch.num_rows // max(1, batch.nbytes // BATCH_BYTES))
     if rows == batch.num_rows:
         return function(batch)
-    slices = [batch.slice(start, rows) for start in range(0, batch.num_rows, rows)]
-    if threads <= 1:
-        return pa.concat_batches(list(map(function, slices)))
-    with ThreadPoolExecutor(threads) as pool:
-        return pa.concat_batches(list(pool.map(function, slices)))
+    return pa.concat_batches([function(batch.slice(start, rows)) for start in range(0, batch.num_rows, rows)])
 
 
 def _signals(batch: pa.RecordBatch, words: Words) -> pa.RecordBatch:

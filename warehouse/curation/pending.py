@@ -7,11 +7,13 @@ that is new meets all documents, and a document that is new all things.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import pyarrow as pa
 
 from warehouse.contracts import TEXT_ROWS
 from warehouse.curation.measure import Found
+from warehouse.engine import run_threads
 from warehouse.query import Connection, fetch_all, stream
 
 COMMIT_BYTES = 512 << 20
@@ -49,24 +51,33 @@ def pending(
 
     ``con`` has repository.documents and a table ``compared`` of doc_id and ``known``, the sorted things that a document
     has; measure_by: from things to the function from (doc_id, text) to rows; texts: the SELECT of these for documents
-    in ``pending`` that have the things $1; threads: how many the functions use.
+    in ``pending`` that have the things $1; threads: how many measure, a batch each.
     """
     con.execute(f"SET VARIABLE things = {len(things)}")
     con.execute(_PENDING)
     for (known,) in fetch_all(con, "SELECT DISTINCT known FROM pending ORDER BY known"):
-        measure = measure_by([name for name in things if name not in known])
-        yield from _parts(stream(con, texts, [known], batch_rows=threads * TEXT_ROWS), measure, commit_bytes)
+        measured = partial(_found, measure=measure_by([name for name in things if name not in known]))
+        batches = stream(con, texts, [known], batch_rows=TEXT_ROWS)
+        yield from _parts(run_threads(measured, batches, threads=threads), commit_bytes)
 
 
-def _parts(
-    batches: Iterable[pa.RecordBatch], measure: Callable[[pa.RecordBatch], pa.RecordBatch], commit_bytes: int
-) -> Iterator[Found]:
-    parts, documents, size = list[pa.RecordBatch](), 0, 0
-    for batch in batches:
-        parts.append(measure(batch))
-        documents, size = documents + batch.num_rows, size + batch.nbytes
+def _found(batch: pa.RecordBatch, measure: Callable[[pa.RecordBatch], pa.RecordBatch]) -> Found:
+    return Found(measure(batch), batch.num_rows, batch.nbytes)
+
+
+def _parts(found: Iterable[Found], commit_bytes: int) -> Iterator[Found]:
+    """The same put together in parts of about so many bytes of text."""
+    part, size = list[Found](), 0
+    for each in found:
+        part.append(each)
+        size += each.bytes
         if size >= commit_bytes:
-            yield Found(pa.concat_batches(parts), documents, size)
-            parts, documents, size = [], 0, 0
-    if parts:
-        yield Found(pa.concat_batches(parts), documents, size)
+            yield _together(part)
+            part, size = [], 0
+    if part:
+        yield _together(part)
+
+
+def _together(part: Sequence[Found]) -> Found:
+    rows = pa.concat_batches([each.rows for each in part])
+    return Found(rows, sum(each.compared for each in part), sum(each.bytes for each in part))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -210,19 +211,19 @@ def scored(
     yield from pending(
         con,
         names,
-        lambda missing: lambda batch: score(batch, {name: models[name] for name in missing}, threads=threads),
+        lambda missing: partial(score, models={name: models[name] for name in missing}),
         commit_bytes=commit_bytes,
         threads=threads,
     )
 
 
-def score(batch: pa.RecordBatch, models: Mapping[str, tuple[int, Model]], *, threads: int = 1) -> pa.RecordBatch:
+def score(batch: pa.RecordBatch, models: Mapping[str, tuple[int, Model]]) -> pa.RecordBatch:
     """Rows of SCORES: of each model in order of name, every document of a batch. Takes what ``measure`` takes.
 
     models: version and model of each name.
     """
     require(batch)
-    return sliced(batch, lambda part: _rows(part, models), threads)
+    return sliced(batch, lambda part: _rows(part, models))
 
 
 def _rows(batch: pa.RecordBatch, models: Mapping[str, tuple[int, Model]]) -> pa.RecordBatch:

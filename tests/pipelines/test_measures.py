@@ -1,0 +1,103 @@
+"""Tables that are measured in one step end as each measured by itself would, whatever was measured of them before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from pydoc_data.topics import topics
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from pipelines import measures as module
+from pipelines.measures import measure, measures
+from warehouse.contracts import DOCUMENTS
+from warehouse.query import attach_repository, connect, fetch_all
+from warehouse.repository import Repository
+
+TABLES = ("signals", "paragraphs", "pii", "minhash")
+TEXTS = [text[:2000] for _, text in sorted(topics.items())[:40]]
+
+
+def repository_in(folder: Path, facts: Sequence[tuple[int, int]]) -> Repository:
+    """Documents by number, each known on a day of January, and again on later ones."""
+    repository = Repository(folder)
+    rows = [
+        {"doc_id": f"{at:032x}", "known_at": datetime(2026, 1, day, tzinfo=UTC), "text": TEXTS[at]} for at, day in facts
+    ]
+    batch = pa.RecordBatch.from_pylist(rows, DOCUMENTS)
+    repository.append("documents", [batch], schema=DOCUMENTS, source="texts", run_id="r")
+    return repository
+
+
+def run(repository: Repository, tables: Sequence[str], *, threads: int = 1) -> dict[str, int]:
+    """Rows that measuring these tables added, by table."""
+    wanted = [each for each in measures("spacy_en") if each.table in tables]
+    took = measure(repository, wanted, run_id="r", memory_limit="1GB", threads=threads)
+    return {table: part.rows for table, part in took.items()}
+
+
+def held(repository: Repository) -> dict[str, list[tuple[Any, ...]]]:
+    with connect() as con:
+        attach_repository(con, [repository.snapshot(table) for table in TABLES])
+        return {table: fetch_all(con, f"FROM repository.{table} ORDER BY ALL") for table in TABLES}
+
+
+@pytest.fixture(scope="module")
+def apart(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, ...]]]:
+    """All documents measured, one table after the other."""
+    repository = repository_in(tmp_path_factory.mktemp("apart"), [(at, 1) for at in range(len(TEXTS))])
+    for table in TABLES:
+        run(repository, [table])
+    return held(repository)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_measured_before_batches_commits_and_threads_change_no_row(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    draw = random.Random(seed)
+    monkeypatch.setattr(module, "TEXT_ROWS", draw.choice((5, 9, 512)))
+    monkeypatch.setattr(module, draw.choice(("COMMIT_BYTES", "HELD_BYTES")), draw.choice((1, 9000)))
+    order = draw.sample(range(len(TEXTS)), len(TEXTS))
+    for part in (order[:9], order[9:30], order[30:]):
+        repository_in(tmp_path, [(at, day) for at in part for day in draw.sample(range(1, 29), 2)])
+        run(Repository(tmp_path), draw.sample(TABLES, draw.randint(1, 3)), threads=draw.choice((1, 3)))
+    run(Repository(tmp_path), TABLES, threads=2)
+    assert held(Repository(tmp_path)) == apart
+    assert run(Repository(tmp_path), TABLES) == dict.fromkeys(TABLES, 0)
+
+
+def test_what_one_measure_says_anew_leaves_the_other_tables_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository = repository_in(tmp_path, [(at, 1) for at in range(5)])
+    before = run(repository, TABLES)
+    monkeypatch.setitem(module.curation.VERSIONS, "paragraphs", -1)
+    assert run(repository, TABLES) == {**dict.fromkeys(TABLES, 0), "paragraphs": before["paragraphs"]}
+
+
+def test_a_measure_that_fails_leaves_what_was_committed_and_the_next_run_adds_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    repository = repository_in(tmp_path, [(at, 1) for at in range(len(TEXTS))])
+    monkeypatch.setattr(module, "TEXT_ROWS", 8)
+    monkeypatch.setattr(module, "HELD_BYTES", 1)
+    whole, met = module.curation.pii, list[int]()
+
+    def failing(batch: pa.RecordBatch) -> pa.RecordBatch:
+        met.append(batch.num_rows)
+        if len(met) == 4:
+            raise OSError("no more of it")
+        return whole(batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.curation, "pii", failing)
+        with pytest.raises(OSError, match="no more of it"):
+            run(repository, TABLES, threads=2)
+    assert 0 < len(held(repository)["signals"]) < len(TEXTS)
+    run(repository, TABLES)
+    assert held(repository) == apart
