@@ -5,6 +5,7 @@ Each table is committed part by part, so what a killed run lacks the next one me
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -185,8 +186,9 @@ def _lacks(each: Measure, before: Snapshot) -> str:
 
 
 def measures_asset(project: Project, suites: Suites) -> dg.AssetsDefinition:
-    """The assets ``repository/<table>`` of all measures, of which any may run without the others; each audited by its
-    suite. Where the version of a measurement (curation.VERSIONS) is another, every document is measured again.
+    """The assets ``repository/<table>`` of all measures, each audited by its suite. Any may run without the others, and
+    checks without their assets. Where the version of a measurement (curation.VERSIONS) is another, every document is
+    measured again.
     """
     every = measures(project.words)
     audits = {each.table: suites[f"repository.{each.table}"] for each in every}
@@ -199,7 +201,12 @@ def measures_asset(project: Project, suites: Suites) -> dg.AssetsDefinition:
     )
     def _measured_documents(context: dg.AssetExecutionContext) -> Iterator[Event]:
         wanted = [each for each in every if each.key in context.selected_asset_keys]
-        yield from _events(project, wanted, audits, run_id=context.run.run_id)
+        asked = context.selected_asset_check_keys
+        if wanted:
+            yield from _events(project, wanted, audits, asked=asked, run_id=context.run.run_id)
+        for each in every:
+            if each not in wanted and any(key.asset_key == each.key for key in asked):
+                yield from _verdicts(project, each, audits, asked)
 
     return _measured_documents
 
@@ -217,13 +224,28 @@ def _spec(each: Measure) -> dg.AssetSpec:
     )
 
 
-def _events(project: Project, wanted: Sequence[Measure], audits: Suites, *, run_id: str) -> Iterator[Event]:
+def _verdicts(
+    project: Project, each: Measure, audits: Suites, asked: AbstractSet[dg.AssetCheckKey]
+) -> list[dg.AssetCheckResult]:
+    """The verdicts that are asked for of a table as it is."""
+    found = audit(each.key, audits[each.table], Repository(project.root), memory_limit=project.memory_limit)
+    return [verdict for verdict in found if dg.AssetCheckKey(each.key, str(verdict.check_name)) in asked]
+
+
+def _events(
+    project: Project,
+    wanted: Sequence[Measure],
+    audits: Suites,
+    *,
+    asked: AbstractSet[dg.AssetCheckKey],
+    run_id: str,
+) -> Iterator[Event]:
     """Materialisation and verdicts of each table."""
     repository, limit = Repository(project.root), project.memory_limit
     with metered(project, wanted[0].key.to_user_string(), run_id) as meter:
         cpu, wall = cpu_seconds(), time.perf_counter()
         took = measure(repository, wanted, run_id=run_id, memory_limit=limit, threads=project.threads)
-        results = [audit(each.key, audits[each.table], repository, memory_limit=limit) for each in wanted]
+        results = [_verdicts(project, each, audits, asked) for each in wanted]
         parts = _shared(list(took.values()), cpu_seconds() - cpu, time.perf_counter() - wall)
         meter.rows, meter.bytes_read = parts[0].rows, parts[0].bytes_read
         meter.parts |= {each.key.to_user_string(): part for each, part in zip(wanted[1:], parts[1:], strict=True)}

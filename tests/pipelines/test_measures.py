@@ -9,15 +9,19 @@ from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
 from pipelines import measures as module
-from pipelines.measures import measure, measures
+from pipelines.measures import measure, measures, measures_asset
 from warehouse.contracts import DOCUMENTS
+from warehouse.gate import load_suites
+from warehouse.project import load
 from warehouse.query import attach_repository, connect, fetch_all
 from warehouse.repository import Repository
 
+EXPECTATIONS = Path(__file__).resolve().parents[2] / "expectations"
 TABLES = ("signals", "paragraphs", "pii", "minhash")
 TEXTS = [text[:2000] for _, text in sorted(topics.items())[:40]]
 
@@ -101,3 +105,40 @@ def test_a_measure_that_fails_leaves_what_was_committed_and_the_next_run_adds_th
     assert 0 < len(held(repository)["signals"]) < len(TEXTS)
     run(repository, TABLES)
     assert held(repository) == apart
+
+
+def test_any_table_runs_without_the_others_and_a_check_without_its_table(tmp_path: Path) -> None:
+    (tmp_path / "warehouse.toml").write_text('name = "some"\n')
+    project = load(tmp_path)
+    repository_in(project.root, [(at, 1) for at in range(5)])
+    suites = {f"repository.{table}": load_suites([EXPECTATIONS / f"repository.{table}.json"]) for table in TABLES}
+    assets = measures_asset(project, suites)
+
+    def ran(selection: dg.AssetSelection) -> tuple[set[str], set[str]]:
+        """Tables that were made, tables of which a check passed."""
+        done = dg.materialize([assets], selection=selection)
+        verdicts = done.get_asset_check_evaluations()
+        assert all(verdict.passed for verdict in verdicts)
+        made = {event.asset_key.path[-1] for event in done.get_asset_materialization_events()}
+        return made, {verdict.asset_key.path[-1] for verdict in verdicts}
+
+    pii, signals = (dg.AssetKey(["repository", table]) for table in ("pii", "signals"))
+    assert ran(dg.AssetSelection.assets(pii)) == ({"pii"}, {"pii"})
+    assert Repository(project.root).tables() == ["documents", "pii", "runs"]
+    assert ran(dg.AssetSelection.assets(signals).without_checks()) == ({"signals"}, set())
+    assert ran(dg.AssetSelection.checks_for_assets(signals)) == (set(), {"signals"})
+    before = Repository(project.root).snapshot("pii").version
+    assert ran(dg.AssetSelection.all()) == (set(TABLES), set(TABLES))
+    assert Repository(project.root).snapshot("pii").version == before
+    with connect() as con:
+        attach_repository(con, [Repository(project.root).snapshot("runs")])
+        costs = fetch_all(con, "SELECT asset, rows > 0, cpu_s > 0 FROM repository.runs ORDER BY ALL")
+    made = [
+        ("minhash", True),
+        ("paragraphs", True),
+        ("pii", False),
+        ("pii", True),
+        ("signals", False),
+        ("signals", True),
+    ]
+    assert costs == [(f"repository/{table}", rows, True) for table, rows in made]
