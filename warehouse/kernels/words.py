@@ -212,13 +212,13 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
     in it, so the words of str.split are whole numbers of words. ``lines``: see LineWords.
 
     ``tools``: addresses of the classes, of the table of English, of memory to cut chunks in, of the memo. Counts of
-    COLUMNS go to ``out``, which is zero. Words of ASCII letters are counted in registers, all others in ``out``.
+    COLUMNS go to ``out``, which is zero. Plain words of ASCII are counted in registers, all others in ``out``.
     """
     classes, english, spare = load_i64(tools), load_i64(tools + 8), load_i64(tools + 16)
     store_i64(ends, 0)
     store_i64(spare + 16, begin)
     store_i64(spare + 24, end)
-    at, words, total, simple, simple_chars, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0
+    at, words, total, simple, simple_chars, alphas, marks, stops, longest = begin, 0, 0, 0, 0, 0, 0, 0, 0
     store_i32(lines, 0)
     state = _split(0, 0, starts, lines, 0, out)
     while at < end:
@@ -226,27 +226,27 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
         if byte in (0x20, 0x0A):
             state, at = _split(state, words, starts, lines, byte == 0x0A, out), at + 1
             continue
-        size, mark = letters(at, end) if mode else 0, 0
+        size, mark = _plain(at, end) if mode == UNICODE else letters(at, end) if mode else 0, 0
         if size:
             digest = hash_word(at, at + size)
-            mark = _after(english, at, at + size, end, digest, mode)
+            mark = _after(english, at, at + size, end, digest) if mode == _SPACY else 0
             if mark >= 0:
                 store_i64(hashes + 8 * words, digest)
                 words, total = words + 1, total + size
                 store_i64(ends + 8 * words, total)
-                simple, simple_chars = simple + 1, simple_chars + size
+                plain, alpha = _plain_kinds(at, at + size, classes)
+                simple, simple_chars, alphas = simple + plain, simple_chars + size * plain, alphas + alpha
                 longest = max(longest, size)
                 stop = _stop_word(head(at, size)) if size <= 4 else 0
                 stops |= stop
-                state, at = _LETTER | _INSIDE | (stop > 0 and state == 0), at + size
+                state, at = state & _LETTER | _LETTER * alpha | _INSIDE | (stop > 0 and state == 0), at + size
         elif mode == UNICODE and byte < 0x80:
-            mark = int(not flags(classes, byte) & (WORD | RUN | SPACE))
+            mark = int(_single(at, end, flags(classes, byte)))
         if mark > 0:
             store_i64(hashes + 8 * words, hash_word(at, at + 1))
             words, total = words + 1, total + 1
             store_i64(ends + 8 * words, total)
             marks += not flags(classes, load_u8(at)) & PUNCTUATION
-            longest = max(longest, 1)
             state, at = state & _LETTER | _INSIDE, at + 1
         if mark > 0 or (size and mark == 0):
             continue
@@ -262,7 +262,7 @@ def cut(begin: int, end: int, tools: int, mode: int, hashes: int, ends: int, sta
     _split(state, words, starts, lines, 1, out)
     store_i64(out, words)
     store_i64(out + 8, total)
-    _sum(out, simple, simple_chars, marks, stops, longest)
+    _sum(out, simple, simple_chars, alphas, marks, stops, max(longest, int(words > 0)))
     return words
 
 
@@ -284,23 +284,54 @@ def _split(state: int, words: int, starts: int, lines: int, breaks: int, out: in
 
 
 @internal
-def _sum(out: int, simple: int, simple_chars: int, marks: int, stops: int, longest: int) -> None:
+def _sum(out: int, simple: int, simple_chars: int, alphas: int, marks: int, stops: int, longest: int) -> None:
     """Add what was counted in registers."""
     store_i64(out + 16, load_i64(out + 16) + simple + marks)
     store_i64(out + 24, load_i64(out + 24) + simple_chars + marks)
-    store_i64(out + 32, load_i64(out + 32) + simple)
+    store_i64(out + 32, load_i64(out + 32) + alphas)
     store_i64(out + 40, ones(load_i64(out + 40) | stops))
     store_i64(out + 48, max(load_i64(out + 48), longest))
 
 
 @internal
-def _after(english: int, begin: int, at: int, end: int, digest: int, mode: int) -> int:
-    """0: the letters begin..at are a whole word (a chunk, for spaCy); 1: and so is the mark at ``at``; -1: neither."""
+def _plain(begin: int, end: int) -> int:
+    """Bytes of the ``unicode`` word that begins at ``begin``, where it is of ASCII alone and no mark; else 0."""
+    at = skip_word(begin, end)
+    while begin < at < end:
+        if load_u8(at) >= 0x80:
+            return 0
+        if load_u8(at) not in (0x2E, 0x27) or at + 1 == end:
+            break
+        if load_u8(at + 1) >= 0x80:
+            return 0
+        stop = skip_word(at + 1, end)
+        if stop == at + 1:
+            break
+        at = stop
+    return at - begin
+
+
+@internal
+def _plain_kinds(begin: int, end: int, classes: int) -> tuple[int, int]:
+    """(1 where a word of ASCII is more than punctuation, 1 where it has a letter)."""
+    if 0x61 <= load_u8(begin) | 0x20 <= 0x7A:
+        return 1, 1
+    _, any_kind, all_kinds = _kinds(begin, end, classes)
+    return int(all_kinds == 0), int(any_kind & ALPHA != 0)
+
+
+@internal
+def _single(at: int, end: int, kind: int) -> bool:
+    """Whether the character of ASCII at ``at``, of such flags, is a ``unicode`` word by itself."""
+    if kind & (WORD | SPACE):
+        return False
+    return not kind & RUN or at + 1 == end or load_u8(at + 1) != load_u8(at)
+
+
+@internal
+def _after(english: int, begin: int, at: int, end: int, digest: int) -> int:
+    """0: the letters begin..at are a chunk of spaCy's; 1: and the mark at ``at`` is a word; -1: neither."""
     byte = load_u8(at) if at < end else 0x20
-    if mode == UNICODE:
-        if byte in (0x2E, 0x27):
-            return 0 if at + 1 < end and (load_u8(at + 1) == 0x20 or load_u8(at + 1) == 0x0A) else -1
-        return 0 if byte < 0x30 or 0x3A <= byte < 0x41 or 0x7B <= byte < 0x80 else -1
     if byte in (0x20, 0x0A):
         return 0 if slot_of(english, begin, at, digest) < 0 else -1
     return 1 if marked(english, begin, at, end, digest) else -1
