@@ -90,8 +90,8 @@ def measures(words: Words) -> list[Measure]:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What a measure found in so many bytes of text, in so many seconds of its thread."""
+class Timed:
+    """Rows that a measure made of so many bytes of text, in so many seconds of its thread."""
 
     rows: pa.RecordBatch
     bytes: int
@@ -127,25 +127,25 @@ def measure(
     return took
 
 
-def _added(part: Part, rows: int, found: Sequence[Found]) -> Part:
+def _added(part: Part, rows: int, found: Sequence[Timed]) -> Part:
     cpu_s = part.cpu_s + sum(each.cpu_s for each in found)
     return Part(cpu_s, part.wall_s, part.rows + rows, part.bytes_read + sum(each.bytes for each in found))
 
 
-def _measured(batch: pa.RecordBatch, wanted: Sequence[Measure]) -> dict[str, Found]:
+def _measured(batch: pa.RecordBatch, wanted: Sequence[Measure]) -> dict[str, Timed]:
     """By table, what its measure finds in those texts of a batch that it lacks."""
-    found = dict[str, Found]()
+    found = dict[str, Timed]()
     for each in wanted:
         began, lacking = time.thread_time(), batch[each.table]
         own = batch if lacking.true_count == batch.num_rows else batch.filter(lacking)
         rows = each.function(own.select(["doc_id", "text"]))
-        found[each.table] = Found(rows, own.nbytes, time.thread_time() - began)
+        found[each.table] = Timed(rows, own.nbytes, time.thread_time() - began)
     return found
 
 
-def _commits(measured: Iterable[Mapping[str, Found]]) -> Iterator[list[Mapping[str, Found]]]:
+def _commits(measured: Iterable[Mapping[str, Timed]]) -> Iterator[list[Mapping[str, Timed]]]:
     """What was found in runs of about COMMIT_BYTES of text, or of HELD_BYTES."""
-    some, read, made = list[Mapping[str, Found]](), 0, 0
+    some, read, made = list[Mapping[str, Timed]](), 0, 0
     for found in measured:
         some.append(found)
         read += max(each.bytes for each in found.values())

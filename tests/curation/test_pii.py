@@ -149,7 +149,7 @@ def test_a_batch_means_the_same_in_every_string_type_and_slice(kind: pa.DataType
     assert sliced == [row for row in pii(batch_of(MIXED)).to_pylist() if row["doc_id"] in wanted]
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_neither_threads_nor_batches_change_a_span(threads: int, rows: int) -> None:
     batch = batch_of(MIXED)

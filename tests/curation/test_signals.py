@@ -217,7 +217,7 @@ def test_dictionary_encoded_texts_are_measured_too() -> None:
     assert measure(encoded).equals(measure(plain))
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("rows", [1, 2, 7])
 def test_neither_threads_nor_batches_change_a_result(threads: int, rows: int) -> None:
     batch = batch_of(MIXED)

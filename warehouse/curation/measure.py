@@ -1,8 +1,8 @@
 """Signals and paragraphs of a batch of documents: pure functions from a record batch to a record batch.
 
-Won: every column in one thread at 53 MB of UTF-8 a CPU second with spaCy's words, at 64 with ``unicode`` words (5,600
-documents, benchmarks/signals.py, beside datatrove; half of that on slower machines); the language takes 0.02 ms a
-document beside them. The result never depends on how documents are batched or on the number of threads.
+Won: every column in one thread at 59 MB of UTF-8 a CPU second with spaCy's words, at 65 with ``unicode`` words (5,600
+documents, benchmarks/curation.py, beside datatrove; two thirds of that in a machine's slow hours); the language takes
+0.02 ms a document beside them. The result never depends on how documents are batched or on the number of threads.
 """
 
 from __future__ import annotations
