@@ -19,9 +19,9 @@ from pipelines.build import DUCKDB_WRITER, Suites, snapshot_asset
 from pipelines.export import dataset_asset, read_by, table_dataset_asset
 from pipelines.features import features_asset, refuse_unfed
 from pipelines.ingest import source_asset, table_asset
-from pipelines.lists import list_assets
-from pipelines.measures import curation_assets
+from pipelines.measures import measured_tables, measures_asset
 from pipelines.operate import maintenance_asset
+from pipelines.pairs import pairs_asset
 from pipelines.partitions import definition
 from pipelines.report import report_asset
 from pipelines.runway import READS, corpus_asset, world_asset
@@ -78,8 +78,9 @@ def build_definitions(project: Project, *, pool: str | None = DUCKDB_WRITER) -> 
     of_rows = [each for each in recipes if isinstance(each, TableRecipe) or each.chat]
     pins |= written & {name for each in of_rows for name in read_by(each)}
     snapshot = snapshot_asset(project, models, suites, pins=sorted(pins), derived=derived, pool=pool)
-    measuring = curation_assets(project, suites, registered=any(each.benchmark for each in sources))
-    building = [*measuring, *score_assets(project, scored, suites), *list_assets(project, listing, suites), snapshot]
+    measured = measured_tables(project.words, listing, registered=any(each.benchmark for each in sources))
+    measuring = [measures_asset(project, suites, measured), pairs_asset(project, suites["repository.pairs"])]
+    building = [*measuring, *score_assets(project, scored, suites), snapshot]
     lasting = [world_asset(project, suites["repository.runway"])]
     if set(READS) <= {model.name for model in models}:
         lasting.append(corpus_asset(project, suites["repository.runway"]))

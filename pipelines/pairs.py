@@ -29,7 +29,9 @@ def pair(
     before = held(repository, "pairs", curation.PAIRS)
     with connect(memory_limit=memory_limit) as con:
         attach_repository(con, [*map(repository.snapshot, READS), before])
-        return append_parts(repository, before, curation.pairs(con, read_bytes=read_bytes), run_id=run_id)
+        parts = ({"pairs": [found]} for found in curation.pairs(con, read_bytes=read_bytes))
+        added = append_parts(repository, [before], parts, run_id=run_id)["pairs"]
+    return added.rows, added.compared, added.bytes
 
 
 def pairs_asset(project: Project, suites: Sequence[Suite]) -> dg.AssetsDefinition:

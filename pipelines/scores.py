@@ -21,9 +21,11 @@ from pipelines.build import Event
 from pipelines.costs import metered
 from pipelines.gates import Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.ingest import OWNERS, planned_at
-from pipelines.parts import append_parts, held
+from pipelines.measures import Measured, measure
+from pipelines.parts import Added, append_parts, held
 from warehouse import curation, models
 from warehouse.answers.features import tables_read
+from warehouse.contracts import Snapshot
 from warehouse.curation import RELEASE, ScoreRecipe, Trained
 from warehouse.datasets import DOCUMENTS, read_manifest, resolve
 from warehouse.errors import NotFound, RecipeError
@@ -253,24 +255,29 @@ def score(
     names: Collection[str],
     *,
     run_id: str,
-    memory_limit: str | None = None,
+    memory_limit: str,
     commit_bytes: int = curation.COMMIT_BYTES,
     threads: int = 1,
-) -> tuple[int, int, int]:
-    """Append the scores that documents lack of the newest models of these names: rows, documents, bytes of text.
+) -> Added:
+    """Append the scores that documents lack of the newest models of these names.
 
     Every part is a commit; a run killed between two is finished by the next. Where no model was ever stored, the table
     of models is made, empty. Raises Busy where another run has scored meanwhile.
     """
-    before, models = held(repository, SCORES, curation.SCORES), held(repository, MODELS, curation.SCORE_MODELS)
-    if models.version < 0:
-        append_parts(repository, models, [], run_id=run_id)
-    with connect(memory_limit=memory_limit) as con:
-        attach_repository(con, [repository.snapshot("documents"), models, before])
+
+    def plan(con: Connection, _: Mapping[str, Snapshot]) -> curation.Measure:
         newest = {name: row for name, row in newest_models(con).items() if name in names}
-        found = {name: (row["version"], _stored(repository, row["model"])) for name, row in newest.items()}
-        parts = curation.scored(con, found, commit_bytes=commit_bytes, threads=threads)
-        return append_parts(repository, before, parts, run_id=run_id)
+        return curation.scored(
+            {name: (row["version"], _stored(repository, row["model"])) for name, row in newest.items()}
+        )
+
+    models = held(repository, MODELS, curation.SCORE_MODELS)
+    if models.version < 0:
+        append_parts(repository, [models], [], run_id=run_id)
+    table = Measured(SCORES, curation.SCORES, plan, reads={MODELS: curation.SCORE_MODELS})
+    return measure(
+        repository, [table], run_id=run_id, memory_limit=memory_limit, commit_bytes=commit_bytes, threads=threads
+    )[SCORES]
 
 
 def _stored(repository: Repository, sha256: str) -> curation.Model:
@@ -293,16 +300,15 @@ def scores_asset(project: Project, bound: Sequence[Bound], suites: Sequence[Suit
         repository, run_id, limit = Repository(project.root), context.run.run_id, project.memory_limit
         with metered(project, f"repository/{SCORES}", run_id) as meter:
             names = [each.recipe.name for each in bound]
-            meter.rows, documents, meter.bytes_read = score(
-                repository, names, run_id=run_id, memory_limit=limit, threads=project.threads
-            )
+            added = score(repository, names, run_id=run_id, memory_limit=limit, threads=project.threads)
+            meter.rows, meter.bytes_read = added.rows, added.bytes
             results = audit(KEY, suites, repository, memory_limit=limit)
         snapshot = repository.snapshot(SCORES)
         return dg.MaterializeResult(
             metadata={
                 **table_metadata(snapshot),
-                "new_rows": meter.rows,
-                "documents_scored": documents,
+                "new_rows": added.rows,
+                "documents_measured": added.compared,
                 **meter.cost(),
             },
             data_version=dg.DataVersion(str(snapshot.version)),

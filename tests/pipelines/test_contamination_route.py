@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 import test_pairs
 
-from pipelines.contamination import compare
+from pipelines.measures import measure, measured_tables
+from pipelines.parts import Added
 from warehouse.cli.app import run
 from warehouse.contracts import DOCUMENTS, doc_id
 from warehouse.query import attach_repository, connect, fetch_all
@@ -56,6 +57,12 @@ def text(number: int) -> str:
     return f"{number} of them, {BODIES[number % 12][:50]}; and then {BODIES[number % 5]}."
 
 
+def compare(repository: Repository, *, run_id: str = "r", commit_bytes: int = 1 << 20) -> Added:
+    wanted = [each for each in measured_tables("unicode") if each.table == "contamination"]
+    found = measure(repository, wanted, run_id=run_id, memory_limit="1GB", commit_bytes=commit_bytes)
+    return found["contamination"]
+
+
 def rows(repository: Repository) -> list[tuple[Any, ...]]:
     with connect() as con:
         attach_repository(con, [repository.snapshot("contamination")])
@@ -73,32 +80,33 @@ def together(root: Path) -> Repository:
 
 def test_a_benchmark_registered_later_is_all_that_earlier_documents_are_compared_with(memory_folder: Path) -> None:
     whole, parts = together(memory_folder / "whole"), Repository(memory_folder / "parts")
-    assert compare(whole, run_id="r")[1] == 20
+    assert compare(whole).compared == 20
     register(parts, "two", BODIES[3:8])
     arrive(parts, range(12))
-    assert compare(parts, run_id="r")[:2] == (sum(row[1] == "two" for row in rows(parts)), 12)
+    first = compare(parts)
+    assert (first.rows, first.compared) == (sum(row[1] == "two" for row in rows(parts)), 12)
     register(parts, "one", BODIES[:4])
     arrive(parts, range(12, 20))
     before = rows(parts)
-    made, documents, _ = compare(parts, run_id="r")
-    assert rows(parts) == rows(whole) and made == len(rows(whole)) - len(before) and documents == 20
+    rest = compare(parts)
+    assert rows(parts) == rows(whole) and rest.rows == len(rows(whole)) - len(before) and rest.compared == 20
     assert set(before) <= set(rows(parts))
     assert {(row[0], row[1]) for row in rows(whole)} == {
         (doc_id("s", str(at), "0", ""), name) for at in range(20) for name in ("one", "two")
     }
     version = parts.snapshot("contamination").version
-    assert compare(parts, run_id="r") == (0, 0, 0) and parts.snapshot("contamination").version == version
+    assert compare(parts) == Added() and parts.snapshot("contamination").version == version
 
 
 def test_passages_added_to_a_benchmark_are_met_by_all_documents(memory_folder: Path) -> None:
     repository = together(memory_folder / "grown")
-    compare(repository, run_id="r")
+    compare(repository)
     register(repository, "one", BODIES[:11])
-    assert compare(repository, run_id="r")[1] == 20
+    assert compare(repository).compared == 20
     found = [row for row in rows(repository) if row[1] == "one" and row[2] == 11 and row[4] >= 0]
     assert {row[0] for row in found} == {doc_id("s", str(at), "0", "") for at in range(20)}
     register(repository, "one", BODIES[:11])
-    assert compare(repository, run_id="again")[1] == 0, "the same passages again are no news"
+    assert compare(repository, run_id="again").compared == 0, "the same passages again are no news"
 
 
 def test_cut_off_at_any_commit_the_next_run_ends_with_the_same_rows(
@@ -106,21 +114,21 @@ def test_cut_off_at_any_commit_the_next_run_ends_with_the_same_rows(
 ) -> None:
     pristine = together(memory_folder / "pristine")
     whole = Repository(shutil.copytree(pristine.root, memory_folder / "uncut"))
-    compare(whole, run_id="r", commit_bytes=1)
+    compare(whole, commit_bytes=1)
     for number in range(1, whole.snapshot("contamination").version + 2):
         for after in (False, True):
             repository = Repository(shutil.copytree(pristine.root, memory_folder / f"cut{number}{after}"))
             with monkeypatch.context() as patched, pytest.raises(test_pairs.Cut):
                 test_pairs.cut_at(patched, number, after=after)
-                compare(repository, run_id="r", commit_bytes=1)
-            compare(repository, run_id="r")
+                compare(repository, commit_bytes=1)
+            compare(repository)
             assert rows(repository) == rows(whole)
 
 
 def test_without_benchmarks_the_table_is_made_empty(memory_folder: Path) -> None:
     repository = Repository(memory_folder / "none")
     arrive(repository, range(2))
-    assert compare(repository, run_id="r") == (0, 0, 0) and repository.snapshot("contamination").rows == 0
+    assert compare(repository) == Added() and repository.snapshot("contamination").rows == 0
 
 
 ITEM = {

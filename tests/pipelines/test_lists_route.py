@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pyarrow as pa
 import pytest
 import test_pairs
 
-from pipelines.lists import search
+from pipelines.measures import measure, measured_tables
 from warehouse.contracts import DOCUMENTS, doc_id
-from warehouse.curation import SIGNALS, load_list
+from warehouse.curation import SIGNALS, ListRecipe, load_list
 from warehouse.errors import RecipeError
 from warehouse.models import load_models
 from warehouse.project import builtin_folder
@@ -43,7 +44,14 @@ def arrive(repository: Repository, numbers: range) -> None:
 def searched(repository: Repository, *names: str, commit_bytes: int = 1 << 20) -> tuple[int, int]:
     folder = repository.root.parent / f"{repository.root.name}.files"
     recipes = [load_list(folder / f"recipes/lists/{name}.yaml", folder) for name in names]
-    return search(repository, recipes, run_id="r", commit_bytes=commit_bytes)[:2]
+    return search(repository, recipes, commit_bytes=commit_bytes)
+
+
+def search(repository: Repository, recipes: Sequence[ListRecipe], *, commit_bytes: int = 1 << 20) -> tuple[int, int]:
+    """Rows added, documents searched."""
+    wanted = [each for each in measured_tables("unicode", recipes) if each.table == "lists"]
+    added = measure(repository, wanted, run_id="r", memory_limit="1GB", commit_bytes=commit_bytes)["lists"]
+    return added.rows, added.compared
 
 
 def write(repository: Repository, **files: str) -> None:
@@ -69,13 +77,13 @@ def repository(memory_folder: Path, request: pytest.FixtureRequest) -> Repositor
 
 def test_what_is_new_is_searched_once_and_a_changed_file_searches_everything(repository: Repository) -> None:
     arrive(repository, range(4))
-    assert searched(repository, "rude", "sites") == (8, 8)
+    assert searched(repository, "rude", "sites") == (8, 4)
     blurp = [("https://s1.example/", "rude", 2)]
     assert current(repository) == [*blurp, ("https://s3.example/", "sites", 1)]
     version = repository.snapshot("lists").version
     assert searched(repository, "rude", "sites") == (0, 0) and repository.snapshot("lists").version == version
     arrive(repository, range(4, 6))
-    assert searched(repository, "rude", "sites") == (4, 4)
+    assert searched(repository, "rude", "sites") == (4, 2)
     write(repository, en="fizz\nBLURP\n")
     assert searched(repository, "rude", "sites") == (6, 6)
     rude = [(f"https://s{at}.example/", "rude", 2 - (at % 3 == 2)) for at in (1, 2, 4, 5)]
@@ -121,4 +129,4 @@ def test_a_file_that_is_gone_when_it_is_read_is_told(repository: Repository) -> 
     recipe = load_list(folder / "recipes/lists/rude.yaml", folder)
     (folder / "en.txt").unlink()
     with pytest.raises(RecipeError, match=r"en.txt:1: cannot be read: No such file or directory"):
-        search(repository, [recipe], run_id="r")
+        search(repository, [recipe])

@@ -87,7 +87,8 @@ def trained(project: Project, given: Bound) -> Outcome:
 
 
 def scored(project: Project, *, commit_bytes: int = 1 << 20) -> tuple[int, int, int]:
-    return score(Repository(project.root), ["quality"], run_id="r", commit_bytes=commit_bytes)
+    added = score(Repository(project.root), ["quality"], run_id="r", memory_limit="1GB", commit_bytes=commit_bytes)
+    return added.rows, added.compared, added.bytes
 
 
 def rows(project: Project) -> list[tuple[Any, ...]]:

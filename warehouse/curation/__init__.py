@@ -1,17 +1,17 @@
 """Curation measures documents and drops none: signals, language, paragraphs, personal data, near pairs, benchmarks met.
 
 ``measure``, ``paragraphs``, ``pii`` and ``minhash`` take a record batch of doc_id and text and give one of
-SIGNALS, PARAGRAPHS, PII or MINHASH; ``pairs`` compares what shares a band, ``overlaps`` compares documents with
-benchmarks; ``train`` makes a model of a recipe, ``scored`` gives documents its score; ``listed``
-searches documents by lists. sql/curation decides from them.
+SIGNALS, PARAGRAPHS, PII or MINHASH; ``overlaps`` compares documents with benchmarks, ``listed`` searches them by
+lists, ``scored`` scores them by models that ``train`` makes of recipes; ``missing`` is what tables lack of all these.
+``pairs`` compares what shares a band. sql/curation decides from them.
 """
 
-from warehouse.curation.contamination import CONTAMINATION, CONTAMINATION_VERSION, overlaps, searcher
+from warehouse.curation.contamination import BENCHMARKS, CONTAMINATION, CONTAMINATION_VERSION, overlaps, searcher
 from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_BYTES, minhash, pairs
 from warehouse.curation.list_recipe import ListRecipe, load_list
 from warehouse.curation.lists import LISTS, listed
 from warehouse.curation.measure import Found, measure, paragraphs, pii
-from warehouse.curation.pending import COMMIT_BYTES
+from warehouse.curation.pending import COMMIT_BYTES, Function, Measure, missing
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.score_models import Model
 from warehouse.curation.score_recipe import RELEASE, ScoreRecipe, load_score
@@ -28,6 +28,7 @@ VERSIONS = {
 """By table, what measured it; a table with a version measures every document again when it rises."""
 
 __all__ = [
+    "BENCHMARKS",
     "COMMIT_BYTES",
     "CONTAMINATION",
     "CONTAMINATION_VERSION",
@@ -48,7 +49,9 @@ __all__ = [
     "SIGNALS_VERSION",
     "VERSIONS",
     "Found",
+    "Function",
     "ListRecipe",
+    "Measure",
     "Model",
     "ScoreRecipe",
     "Trained",
@@ -57,6 +60,7 @@ __all__ = [
     "load_score",
     "measure",
     "minhash",
+    "missing",
     "overlaps",
     "pairs",
     "paragraphs",

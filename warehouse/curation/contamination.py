@@ -11,15 +11,15 @@ translations; items of fewer than 13 words, or of numbers alone. Memory: some 60
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pyarrow as pa
 
-from warehouse.curation.measure import Found, require, sliced
-from warehouse.curation.pending import COMMIT_BYTES, pending
+from warehouse.curation.measure import require, sliced
+from warehouse.curation.pending import Measure, versions
 from warehouse.kernels import contamination as kernel
 from warehouse.kernels.texts import Counts, texts
 from warehouse.query import Connection, arrow, fetch_all
@@ -41,6 +41,10 @@ CONTAMINATION = pa.schema(
         ("item", pa.string()),  # that most of them are of, the first of equals
     ]
 )
+BENCHMARKS = pa.schema(
+    [("_source", pa.string()), ("item", pa.string()), ("ordinal", pa.int32()), ("text", pa.string())]
+)
+"""The columns of repository.benchmarks that are read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +92,10 @@ def _spans(batch: pa.RecordBatch, against: Benchmarks) -> pa.RecordBatch:
 
 
 _REGISTERED = """
-CREATE OR REPLACE TEMP TABLE registered AS
 SELECT _source AS benchmark, count(DISTINCT (item, ordinal, text)) AS passages
 FROM repository.benchmarks
 GROUP BY ALL
-"""
-
-_COMPARED = f"""
-CREATE OR REPLACE TEMP TABLE compared AS
-SELECT doc_id, list(DISTINCT benchmark ORDER BY benchmark) AS known
-FROM repository.contamination
-SEMI JOIN registered USING (benchmark, passages)
-WHERE version = {CONTAMINATION_VERSION}
-GROUP BY doc_id
+ORDER BY benchmark
 """
 
 _ITEMS = """
@@ -112,31 +107,21 @@ ORDER BY benchmark, item
 """
 
 
-def overlaps(con: Connection, *, commit_bytes: int = COMMIT_BYTES, threads: int = 1) -> Iterator[Found]:
-    """What comparing each document with the benchmarks that it was not compared with adds, part by part.
+def overlaps(con: Connection) -> Measure:
+    """Every document compared with every benchmark that ``con`` has in repository.benchmarks, as it is now."""
+    registered = dict(fetch_all(con, _REGISTERED))
+    now = f"version = {CONTAMINATION_VERSION} AND (benchmark, passages) IN ({versions(registered)})"
 
-    ``con`` has repository.documents, benchmarks and contamination as they are. Started anew after any part was
-    committed, the rest follows.
-    """
-    registered = _registered(con)
-    con.execute(_COMPARED)
+    def against(names: Sequence[str]) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+        return partial(contamination, against=benchmarks(con, {name: registered[name] for name in names}))
 
-    def against(names: list[str]) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
-        held = benchmarks(con, {name: registered[name] for name in names})
-        return partial(contamination, against=held)
-
-    yield from pending(con, list(registered), against, commit_bytes=commit_bytes, threads=threads)
+    known = f"SELECT doc_id, benchmark AS thing FROM repository.contamination WHERE {now}"
+    return Measure("contamination", dict.fromkeys(registered, ("text",)), known, against)
 
 
 def searcher(con: Connection) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
     """``contamination`` against all that ``con`` has in repository.benchmarks."""
-    return partial(contamination, against=benchmarks(con, _registered(con)))
-
-
-def _registered(con: Connection) -> dict[str, int]:
-    """The table ``registered``, made anew: passages of each benchmark."""
-    con.execute(_REGISTERED)
-    return dict(fetch_all(con, "SELECT benchmark, passages FROM registered ORDER BY benchmark"))
+    return partial(contamination, against=benchmarks(con, dict(fetch_all(con, _REGISTERED))))
 
 
 def benchmarks(con: Connection, passages: dict[str, int]) -> Benchmarks:

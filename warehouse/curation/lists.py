@@ -13,7 +13,7 @@ word, 8 a domain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from warehouse.curation.list_recipe import DETECTED, SPACELESS, Kind, ListRecipe, address
-from warehouse.curation.measure import Found, doc_ids, sliced
-from warehouse.curation.pending import COMMIT_BYTES, pending
+from warehouse.curation.measure import doc_ids, sliced
+from warehouse.curation.pending import Measure, versions
 from warehouse.kernels import entries as kernel
 from warehouse.kernels.entries import Entries
 from warehouse.kernels.texts import Counts, texts
@@ -146,67 +146,43 @@ def _met(part: str, held: Entries | Counts, addresses: Sequence[tuple[str, str]]
 
 
 _NEWEST = "SELECT list, max(version), arg_max(content, version) FROM repository.lists GROUP BY list"
-_COMPARED = """
-CREATE OR REPLACE TEMP TABLE compared AS
-SELECT doc_id, list(DISTINCT list ORDER BY list) AS known
-FROM repository.lists
-SEMI JOIN wanted USING (list, version)
-GROUP BY doc_id
-"""
-_TEXTS = """
-SELECT doc_id, text, language
-FROM repository.documents
-JOIN pending USING (doc_id, known_at)
-JOIN (
-    SELECT doc_id, arg_max(language, version) AS language
-    FROM repository.signals
-    SEMI JOIN pending USING (doc_id)
-    GROUP BY doc_id
-) USING (doc_id)
-WHERE pending.known = CAST($1 AS VARCHAR[])
-"""
-_URIS = """
-SELECT doc_id, uri
-FROM repository.documents
-JOIN pending USING (doc_id, known_at)
-WHERE pending.known = CAST($1 AS VARCHAR[])
-"""
-"""Of kind words a document waits until its language is known; of kind urls its text is not read."""
 
 
-def listed(
-    con: Connection, recipes: Sequence[ListRecipe], *, commit_bytes: int = COMMIT_BYTES, threads: int = 1
-) -> Iterator[Found]:
-    """What searching each document by the lists that it was not searched by adds, part by part.
+def listed(con: Connection, recipes: Sequence[ListRecipe]) -> Measure:
+    """Every document searched by every list as it is now: of kind words when its language is known, of kind urls by its
+    uri alone.
 
-    ``con`` has repository.documents, signals and lists as they are. Started anew after any part was committed, the rest
-    follows. Raises RecipeError for a file that cannot be read, or has a line that is no entry.
+    ``con`` has repository.lists. A list without a recipe any more gets its last row. Raises RecipeError for a file that
+    cannot be read; the measure for one with a line that is no entry.
     """
     newest = {name: (version, content) for name, version, content in fetch_all(con, _NEWEST)}
     wanted = {recipe.name: _wanted(recipe.content(), *newest.pop(recipe.name, (0, ""))) for recipe in recipes}
     gone = [
         {"list": name, "version": version + 1, "content": ""} for name, (version, content) in newest.items() if content
     ]
-    if gone:
-        yield Found(pa.RecordBatch.from_pylist(gone, LISTS), 0, 0)
-    for kind, sql, search in (("words", _TEXTS, search_words), ("urls", _URIS, search_urls)):
-        own = {recipe.name: recipe for recipe in recipes if recipe.kind == kind}
-        con.execute("CREATE OR REPLACE TEMP TABLE wanted (list VARCHAR, version INTEGER)")
-        for name in own:
-            con.execute("INSERT INTO wanted VALUES (?, ?)", [name, wanted[name][0]])
-        con.execute(_COMPARED)
-        searching = partial(_searching, search=search, own=own, wanted=wanted)
-        yield from pending(con, sorted(own), searching, commit_bytes=commit_bytes, threads=threads, texts=sql)
+    now = versions({name: version for name, (version, _) in wanted.items()})
+    own = {recipe.name: recipe for recipe in recipes}
+    return Measure(
+        "lists",
+        {recipe.name: ("uri",) if recipe.kind == "urls" else ("text", "language") for recipe in recipes},
+        f"SELECT doc_id, list AS thing FROM repository.lists WHERE (list, version) IN ({now})",
+        lambda names: _searching([hold(own[name], *wanted[name]) for name in names]),
+        first=pa.RecordBatch.from_pylist(gone, LISTS) if gone else None,
+    )
 
 
-def _searching(
-    missing: list[str],
-    search: Callable[..., pa.RecordBatch],
-    own: Mapping[str, ListRecipe],
-    wanted: Mapping[str, tuple[int, str]],
-) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
-    """The search by the lists that are missing, whose files are read for it."""
-    return partial(search, lists=[hold(own[name], *wanted[name]) for name in missing])
+def _searching(lists: Sequence[Held]) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """The search by lists of both kinds."""
+    words, urls = ([held for held in lists if (held.kind == "urls") == of_urls] for of_urls in (False, True))
+
+    def search(batch: pa.RecordBatch) -> pa.RecordBatch:
+        found = [search_urls(batch, urls)] if urls else []
+        if words:
+            known = batch["language"].is_valid()
+            found.append(search_words(batch.filter(known) if batch["language"].null_count else batch, words))
+        return pa.concat_batches(found)
+
+    return search
 
 
 def _wanted(content: str, version: int, known: str) -> tuple[int, str]:

@@ -27,11 +27,15 @@ from warehouse.kernels.words import MODES
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows of a table to commit together; so many comparisons were made for them, reading ``bytes`` of text."""
+    """Rows of a table; so many documents or pairs were compared for them, reading ``bytes`` of text.
+
+    cpu_s: CPU seconds of the thread that made them, where it was measured.
+    """
 
     rows: pa.RecordBatch
     compared: int
     bytes: int
+    cpu_s: float = 0.0
 
 
 def measure(batch: pa.RecordBatch, *, words: Words = "spacy_en") -> pa.RecordBatch:

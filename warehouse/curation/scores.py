@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from warehouse.contracts import TIMESTAMP, digest
-from warehouse.curation.measure import Found, doc_ids, require, sliced
-from warehouse.curation.pending import COMMIT_BYTES, pending
+from warehouse.curation.measure import doc_ids, require, sliced
+from warehouse.curation.pending import Measure, versions
 from warehouse.curation.score_models import Buckets, Model, auc, features, fit_classifier, fit_perplexity, scores
 from warehouse.curation.score_recipe import ScoreRecipe
 from warehouse.errors import CheckFailed
@@ -186,34 +186,14 @@ def _measured(con: Connection, held: Sequence[_Text], model: Model) -> float:
     return round(float((np.log2(found) * words)[words > 0].sum() / max(words.sum(), 1)), 6)
 
 
-_COMPARED = """
-CREATE OR REPLACE TEMP TABLE compared AS
-SELECT doc_id, list(DISTINCT name ORDER BY name) AS known
-FROM repository.scores
-SEMI JOIN wanted USING (name, version)
-GROUP BY doc_id
-"""
-
-
-def scored(
-    con: Connection, models: Mapping[str, tuple[int, Model]], *, commit_bytes: int = COMMIT_BYTES, threads: int = 1
-) -> Iterator[Found]:
-    """What scoring each document by the models that it has no score of adds, part by part.
-
-    models: version and model of each name. ``con`` has repository.documents and scores as they are. Started anew after
-    any part was committed, the rest follows.
-    """
-    names = sorted(models)
-    con.execute("CREATE OR REPLACE TEMP TABLE wanted (name VARCHAR, version INTEGER)")
-    for name in names:
-        con.execute("INSERT INTO wanted VALUES (?, ?)", [name, models[name][0]])
-    con.execute(_COMPARED)
-    yield from pending(
-        con,
-        names,
-        lambda missing: partial(score, models={name: models[name] for name in missing}),
-        commit_bytes=commit_bytes,
-        threads=threads,
+def scored(models: Mapping[str, tuple[int, Model]]) -> Measure:
+    """Every document scored by every model. models: version and model of each name."""
+    now = versions({name: version for name, (version, _) in models.items()})
+    return Measure(
+        "scores",
+        dict.fromkeys(models, ("text",)),
+        f"SELECT doc_id, name AS thing FROM repository.scores WHERE (name, version) IN ({now})",
+        lambda names: partial(score, models={name: models[name] for name in names}),
     )
 
 
