@@ -53,15 +53,13 @@ def versions(of: Mapping[str, int]) -> str:
     return ", ".join(f"({literal(name)}, {version})" for name, version in of.items())
 
 
-_LACKING = """
-SELECT *, {table} AS lacking
-FROM first CROSS JOIN (SELECT unnest({things}) AS thing) ANTI JOIN ({known}) USING (doc_id, thing)
-"""
 _UNMEASURED = """
 CREATE OR REPLACE TEMP TABLE unmeasured AS
 WITH first AS (SELECT doc_id, min(known_at) AS known_at FROM repository.documents GROUP BY doc_id)
-SELECT doc_id, known_at, {lists} FROM ({lacking}) GROUP BY ALL
+FROM (SELECT *, {lacking} FROM first)
+WHERE {any}
 """
+_LACKS = "if(doc_id IN (SELECT doc_id FROM ({known}) WHERE thing = {name}), NULL, {name})"
 _TEXTS = "SELECT unmeasured.*, {columns} FROM repository.documents JOIN unmeasured USING (doc_id, known_at)"
 _LANGUAGES = """
 LEFT JOIN (
@@ -104,15 +102,16 @@ def missing(con: Connection, measures: Sequence[Measure], *, threads: int = 1) -
 
 
 def _unmeasured(wanted: Sequence[Measure]) -> str:
-    """The SELECT of documents that lack something: by table the names of what, a line each; null where nothing."""
-    listed = "string_agg(thing, chr(10) ORDER BY thing) FILTER (lacking = '{0}') AS {0}"
-    lacking = [
-        _LACKING.format(table=literal(each.table), things=f"[{', '.join(map(literal, each.things))}]", known=each.known)
-        for each in wanted
-    ]
+    """Documents that lack something: by table the names of what, a line each, in their order; null where nothing."""
     return _UNMEASURED.format(
-        lists=", ".join(listed.format(each.table) for each in wanted), lacking="UNION ALL".join(lacking)
+        lacking=", ".join(f"nullif(concat_ws(chr(10), {_lacks(each)}), '') AS {each.table}" for each in wanted),
+        any=" OR ".join(f"{each.table} IS NOT NULL" for each in wanted),
     )
+
+
+def _lacks(each: Measure) -> str:
+    """Name or null, for each thing of a measure."""
+    return ", ".join(_LACKS.format(known=each.known, name=literal(name)) for name in sorted(each.things))
 
 
 def _measured(
