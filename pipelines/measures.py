@@ -32,7 +32,7 @@ Plan = Callable[[Connection, Mapping[str, Snapshot]], Measure]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredTable:
     """A table of what is measured of every document by itself, and its asset.
 
     reads: repository tables beside documents and its own that ``plan`` reads, with the columns that it needs of them.
@@ -53,55 +53,55 @@ class Measured:
         return dg.AssetKey(["repository", self.table])
 
 
-def measured_tables(words: Words, lists: Sequence[ListRecipe] = (), *, registered: bool = False) -> list[Measured]:
+def measured_tables(words: Words, lists: Sequence[ListRecipe] = (), *, registered: bool = False) -> list[MeasuredTable]:
     """What is measured of every document, in this order.
 
     words: how a text is cut into words; lists: recipes; registered: whether a source of the project is a benchmark.
     """
     versions = curation.VERSIONS
-    signals = partial(curation.measure, words=words)
     every = [
-        Measured(
+        _measured_once(
             "signals",
             curation.SIGNALS,
-            _by_itself(signals, {"version": versions["signals"], "words_mode": words}, gives="language"),
+            partial(curation.measure, words=words),
             "Statistics of every document that the rules of Gopher, C4 and FineWeb need, and its language.",
-            f"{versions['signals']} {words}",
+            {"version": versions["signals"], "words_mode": words},
+            gives="language",
         ),
-        Measured(
+        _measured_once(
             "paragraphs",
             curation.PARAGRAPHS,
-            _by_itself(curation.paragraphs, {"version": versions["paragraphs"]}),
+            curation.paragraphs,
             "Hash and length of every line of 20 bytes and more, for duplicates across documents.",
-            str(versions["paragraphs"]),
+            {"version": versions["paragraphs"]},
         ),
-        Measured(
+        _measured_once(
             "pii",
             curation.PII,
-            _by_itself(curation.pii, {"version": versions["pii"]}),
+            curation.pii,
             "Where each document holds e-mail, phone, IP, card or account numbers; places, not the text.",
-            str(versions["pii"]),
+            {"version": versions["pii"]},
         ),
-        Measured(
+        _measured_once(
             "minhash",
             curation.MINHASH,
-            _by_itself(curation.minhash, {"version": versions["minhash"]}),
+            curation.minhash,
             "MinHash bands of every document, by which near duplicates meet.",
-            str(versions["minhash"]),
+            {"version": versions["minhash"]},
         ),
-        Measured(
+        MeasuredTable(
             "contamination",
             curation.CONTAMINATION,
             lambda con, _: curation.overlaps(con),
             "Runs of words in documents whose 13-grams a registered benchmark holds.",
-            str(versions["contamination"]),
-            {BENCHMARKS: curation.BENCHMARKS},
-            [BENCHMARKS] * registered,
+            code_version=str(versions["contamination"]),
+            reads={BENCHMARKS: curation.BENCHMARKS},
+            after=[BENCHMARKS] * registered,
         ),
     ]
     if lists:
         every.append(
-            Measured(
+            MeasuredTable(
                 *LISTED_HERE,
                 curation.LISTS,
                 lambda con, _: curation.listed(con, lists),
@@ -113,24 +113,32 @@ def measured_tables(words: Words, lists: Sequence[ListRecipe] = (), *, registere
     return every
 
 
-def _by_itself(function: Function, now: Mapping[str, int | str], gives: str = "") -> Plan:
-    """Every document measured once, and again when a column has another value ``now`` than its rows have."""
+def _measured_once(
+    table: str,
+    schema: pa.Schema,
+    function: Function,
+    description: str,
+    now: Mapping[str, int | str],
+    *,
+    gives: str = "",
+) -> MeasuredTable:
+    """A table with the rows that a function makes of every document, and again where a column has another value ``now``
+    than its rows have.
+    """
     name = " ".join(map(str, now.values()))
 
     def plan(_: Connection, tables: Mapping[str, Snapshot]) -> Measure:
-        (table,) = tables
         current = " AND ".join(f"{column} = {literal(str(value))}" for column, value in now.items())
         older = not now.keys() <= set(tables[table].schema.names)
-        known = f"repository.{table} WHERE {current}" if not older else "repository.documents WHERE false"
-        known = f"SELECT doc_id, {literal(name)} AS thing FROM {known}"
+        known = f"SELECT doc_id, {literal(name)} AS thing FROM repository.{table} WHERE {'false' if older else current}"
         return Measure(table, {name: ("text",)}, known, lambda _: function, gives=gives)
 
-    return plan
+    return MeasuredTable(table, schema, plan, description, code_version=name)
 
 
 def measure(
     repository: Repository,
-    wanted: Sequence[Measured],
+    wanted: Sequence[MeasuredTable],
     *,
     run_id: str,
     memory_limit: str,
@@ -152,7 +160,7 @@ def measure(
         return append_parts(repository, list(before.values()), parts, run_id=run_id)
 
 
-def measures_asset(project: Project, suites: Suites, every: Sequence[Measured]) -> dg.AssetsDefinition:
+def measures_asset(project: Project, suites: Suites, every: Sequence[MeasuredTable]) -> dg.AssetsDefinition:
     """The assets ``repository/<table>`` of these tables, each audited by its suite. Any may run without the others, and
     checks without their assets.
     """
@@ -176,7 +184,7 @@ def measures_asset(project: Project, suites: Suites, every: Sequence[Measured]) 
     return _measured_documents
 
 
-def _spec(each: Measured) -> dg.AssetSpec:
+def _spec(each: MeasuredTable) -> dg.AssetSpec:
     return dg.AssetSpec(
         each.key,
         deps=[dg.AssetKey(["repository", table]) for table in ("documents", *each.after)],
@@ -190,7 +198,7 @@ def _spec(each: Measured) -> dg.AssetSpec:
 
 
 def _verdicts(
-    project: Project, each: Measured, audits: Suites, asked: AbstractSet[dg.AssetCheckKey]
+    project: Project, each: MeasuredTable, audits: Suites, asked: AbstractSet[dg.AssetCheckKey]
 ) -> list[dg.AssetCheckResult]:
     """The verdicts that are asked for of a table as it is."""
     found = audit(each.key, audits[each.table], Repository(project.root), memory_limit=project.memory_limit)
@@ -199,7 +207,7 @@ def _verdicts(
 
 def _events(
     project: Project,
-    wanted: Sequence[Measured],
+    wanted: Sequence[MeasuredTable],
     audits: Suites,
     *,
     asked: AbstractSet[dg.AssetCheckKey],

@@ -21,7 +21,7 @@ from pipelines.build import Event
 from pipelines.costs import metered
 from pipelines.gates import Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.ingest import OWNERS, planned_at
-from pipelines.measures import Measured, measure
+from pipelines.measures import MeasuredTable, measure
 from pipelines.parts import Added, append_parts, held
 from warehouse import curation, models
 from warehouse.answers.features import tables_read
@@ -274,7 +274,7 @@ def score(
     models = held(repository, MODELS, curation.SCORE_MODELS)
     if models.version < 0:
         append_parts(repository, [models], [], run_id=run_id)
-    table = Measured(SCORES, curation.SCORES, plan, reads={MODELS: curation.SCORE_MODELS})
+    table = MeasuredTable(SCORES, curation.SCORES, plan, reads={MODELS: curation.SCORE_MODELS})
     return measure(
         repository, [table], run_id=run_id, memory_limit=memory_limit, commit_bytes=commit_bytes, threads=threads
     )[SCORES]
