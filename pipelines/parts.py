@@ -68,14 +68,14 @@ def _count(added: Added, rows: int, found: Sequence[Found]) -> None:
     added.cpu_s += sum(each.cpu_s for each in found)
 
 
-def in_parts(found: Iterable[Mapping[str, Found]], commit_bytes: int) -> Iterator[Commit]:
+def in_parts(found: Iterable[Commit], commit_bytes: int) -> Iterator[Commit]:
     """The same put together in parts of about so many bytes of text, or of HELD_BYTES of rows."""
     part, read, made = dict[str, list[Found]](), 0, 0
     for each in found:
         for table, own in each.items():
-            part.setdefault(table, []).append(own)
-        read += max(own.bytes for own in each.values())
-        made += sum(own.rows.nbytes for own in each.values())
+            part.setdefault(table, []).extend(own)
+        read += max(sum(one.bytes for one in own) for own in each.values())
+        made += sum(one.rows.nbytes for own in each.values() for one in own)
         if read >= commit_bytes or made >= HELD_BYTES:
             yield part
             part, read, made = {}, 0, 0

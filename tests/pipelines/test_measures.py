@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -122,19 +123,45 @@ def test_what_one_measure_says_anew_leaves_the_other_tables_as_they_are(
     assert run(repository, TABLES) == [5 * (table == "contamination") for table in TABLES]
 
 
-def test_a_list_that_reads_the_uri_alone_reads_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    repository = repository_in(tmp_path, [(at, 1) for at in range(5)])
-    run(repository, TABLES)
-    monkeypatch.setitem(FILES, "recipes/lists/more.yaml", FILES["recipes/lists/sites.yaml"])
-    asked, stream = list[str](), pending.stream
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """DuckDB's plan of each query that streams documents from now on."""
+    asked, stream = list[dict[str, Any]](), pending.stream
 
     def noted(con: Connection, sql: str, **given: Any) -> pa.RecordBatchReader:
-        asked.append(sql)
+        asked.extend(json.loads(fetch_all(con, f"EXPLAIN (FORMAT json) {sql}")[0][1]))
         return stream(con, sql, **given)
 
     monkeypatch.setattr(pending, "stream", noted)
+    return asked
+
+
+def reads_text(node: dict[str, Any]) -> bool:
+    return "text" in node["extra_info"].get("Projections", ()) or any(map(reads_text, node["children"]))
+
+
+def holds_text(node: dict[str, Any]) -> bool:
+    """Whether a join holds the side, its second, that reads texts."""
+    own = node["name"] == "HASH_JOIN" and reads_text(node["children"][1])
+    return own or any(map(holds_text, node["children"]))
+
+
+def test_a_list_that_reads_the_uri_alone_reads_no_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plans: list[dict[str, Any]]
+) -> None:
+    repository = repository_in(tmp_path, [(at, 1) for at in range(5)])
+    run(repository, TABLES)
+    monkeypatch.setitem(FILES, "recipes/lists/more.yaml", FILES["recipes/lists/sites.yaml"])
     assert run(repository, TABLES) == [5 * (table == "lists") for table in TABLES]
-    assert ["text" in sql for sql in asked] == [False]
+    assert list(map(reads_text, plans)) == [True, False]
+
+
+def test_no_join_holds_texts(tmp_path: Path, plans: list[dict[str, Any]]) -> None:
+    repository = repository_in(tmp_path, [(at, 1) for at in range(40)])
+    register(repository, "one", "three")
+    for tables in (TABLES[:1], TABLES[5:], TABLES):
+        run(repository, tables)
+    assert list(map(reads_text, plans)) == [True] * 3 and not any(map(holds_text, plans))
 
 
 def test_a_measure_that_fails_leaves_what_was_committed_and_the_next_run_adds_the_rest(

@@ -8,6 +8,7 @@ tables lack of a document is measured at once, and its text read once.
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Measure:
     language (the newest that ``signals`` has; null where it has none yet). A name has no line break.
     known: the SELECT of doc_id and thing that the table has rows of.
     by: from things, in order of name, to the function that measures by them; asked before any text is read.
-    gives: the column of its rows that measures after it read of the documents measured with it; of one thing only.
+    gives: the column of its rows that measures after it read of the documents measured with it; it has one a document.
     first: rows to append whatever there is to measure.
     """
 
@@ -53,14 +54,25 @@ def versions(of: Mapping[str, int]) -> str:
     return ", ".join(f"({literal(name)}, {version})" for name, version in of.items())
 
 
+_LACKING = """
+CREATE OR REPLACE TEMP TABLE lacking AS
+WITH first AS (SELECT doc_id, min(known_at) AS known_at FROM repository.documents GROUP BY doc_id)
+FROM (SELECT doc_id, known_at, concat_ws(chr(10), {lines}) AS lines FROM first)
+WHERE lines <> ''
+"""
+_LINE = "if(doc_id IN (SELECT doc_id FROM ({known}) WHERE thing = {name}), NULL, {line})"
+_KINDS = """
+CREATE OR REPLACE TEMP TABLE kinds AS
+SELECT lines, CAST(row_number() OVER (ORDER BY lines) AS INTEGER) AS kind FROM (SELECT DISTINCT lines FROM lacking)
+"""
 _UNMEASURED = """
 CREATE OR REPLACE TEMP TABLE unmeasured AS
-WITH first AS (SELECT doc_id, min(known_at) AS known_at FROM repository.documents GROUP BY doc_id)
-FROM (SELECT *, {lacking} FROM first)
-WHERE {any}
+SELECT doc_id, known_at, kind FROM lacking JOIN kinds USING (lines)
 """
-_LACKS = "if(doc_id IN (SELECT doc_id FROM ({known}) WHERE thing = {name}), NULL, {name})"
-_TEXTS = "SELECT unmeasured.*, {columns} FROM repository.documents JOIN unmeasured USING (doc_id, known_at)"
+"""Narrower than the documents, whatever is lacking: of two tables DuckDB holds the narrower one to join them, and these
+have the texts.
+"""
+_TEXTS = "SELECT doc_id, kind, {columns} FROM repository.documents JOIN unmeasured USING (doc_id, known_at)"
 _LANGUAGES = """
 LEFT JOIN (
     SELECT doc_id, arg_max(language, version) AS language
@@ -71,72 +83,84 @@ LEFT JOIN (
 """
 
 
-def missing(con: Connection, measures: Sequence[Measure], *, threads: int = 1) -> Generator[dict[str, Found]]:
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A measure's function for some of its things, and the columns that it reads beside doc_id."""
+
+    measure: Measure
+    function: Function
+    columns: Sequence[str]
+
+
+def missing(con: Connection, measures: Sequence[Measure], *, threads: int = 1) -> Generator[dict[str, list[Found]]]:
     """What measuring each document by all that it lacks adds, by table, a batch of documents at a time.
 
     ``con`` has repository.documents and what the measures read. Started anew after any of it was committed, the rest
     follows. threads: how many measure, a batch each.
     """
-    wanted = [each for each in measures if each.things]
-    if not wanted:
+    if not any(each.things for each in measures):
         return
-    con.execute(_unmeasured(wanted))
-    functions, columns = dict[str, dict[str, Function]](), set[str]()
-    for each in wanted:
-        lacking = fetch_all(con, f"SELECT DISTINCT {each.table} FROM unmeasured WHERE {each.table} IS NOT NULL")
-        functions[each.table] = {names: each.by(names.split("\n")) for (names,) in lacking}
-        columns |= {column for (names,) in lacking for name in names.split("\n") for column in each.things[name]}
+    con.execute(_lacking(measures))
+    con.execute(_KINDS)
+    con.execute(_UNMEASURED)
+    con.execute("DROP TABLE lacking")
+    kinds = _steps(dict(fetch_all(con, "SELECT kind, lines FROM kinds")), measures)
+    columns = sorted({column for steps in kinds.values() for step in steps for column in step.columns})
     (total,) = fetch_all(con, "SELECT count(*) FROM unmeasured")[0]
     if total:
-        sql = _TEXTS.format(columns=", ".join(sorted(columns))) + _LANGUAGES * ("language" in columns)
-        measured = partial(_measured, measures=wanted, functions=functions)
         with (
             tqdm(total=total, desc="measure", unit="doc", disable=None, delay=2) as progress,
-            stream(con, sql, batch_rows=TEXT_ROWS) as batches,
-            closing(run_threads(measured, batches, threads=threads)) as every,
+            stream(con, texts(columns), batch_rows=TEXT_ROWS) as batches,
+            closing(run_threads(partial(_measured, kinds=kinds), batches, threads=threads)) as every,
         ):
             for found in every:
-                progress.update(max(each.compared for each in found.values()))
+                progress.update(max(sum(part.compared for part in parts) for parts in found.values()))
                 yield found
+    con.execute("DROP TABLE kinds")
     con.execute("DROP TABLE unmeasured")
 
 
-def _unmeasured(wanted: Sequence[Measure]) -> str:
-    """Documents that lack something: by table the names of what, a line each, in their order; null where nothing."""
-    return _UNMEASURED.format(
-        lacking=", ".join(f"nullif(concat_ws(chr(10), {_lacks(each)}), '') AS {each.table}" for each in wanted),
-        any=" OR ".join(f"{each.table} IS NOT NULL" for each in wanted),
-    )
+def texts(columns: Sequence[str]) -> str:
+    """The SELECT of doc_id, kind and these columns of the documents in ``unmeasured``."""
+    return _TEXTS.format(columns=", ".join(columns)) + _LANGUAGES * ("language" in columns)
 
 
-def _lacks(each: Measure) -> str:
-    """Name or null, for each thing of a measure."""
-    return ", ".join(_LACKS.format(known=each.known, name=literal(name)) for name in sorted(each.things))
+def _lacking(measures: Sequence[Measure]) -> str:
+    """Documents that lack something: on a line each, in order, what table and thing it is."""
+    lines = [
+        _LINE.format(known=each.known, name=literal(name), line=literal(f"{each.table} {name}"))
+        for each in measures
+        for name in sorted(each.things)
+    ]
+    return _LACKING.format(lines=", ".join(lines))
 
 
-def _measured(
-    batch: pa.RecordBatch, measures: Sequence[Measure], functions: Mapping[str, Mapping[str, Function]]
-) -> dict[str, Found]:
+def _steps(kinds: Mapping[int, str], measures: Sequence[Measure]) -> dict[int, list[Step]]:
+    """By kind of document what it lacks, in the order of the measures; what kinds have in common is made once."""
+    steps, made = dict[int, list[Step]](), dict[tuple[str, ...], Step]()
+    for kind, lines in kinds.items():
+        lacking = [line.partition(" ") for line in lines.split("\n")]
+        steps[kind] = []
+        for each in measures:
+            names = [name for table, _, name in lacking if table == each.table]
+            if names and (each.table, *names) not in made:
+                columns = sorted({column for name in names for column in each.things[name]})
+                made[each.table, *names] = Step(each, each.by(names), columns)
+            steps[kind] += [made[each.table, *names]] if names else []
+    return steps
+
+
+def _measured(batch: pa.RecordBatch, kinds: Mapping[int, Sequence[Step]]) -> dict[str, list[Found]]:
     """By table, what its measure finds in those documents of a batch that lack it."""
-    found = dict[str, Found]()
-    for each in measures:
-        began, lacking, parts, compared, size = time.thread_time(), batch[each.table], list[pa.RecordBatch](), 0, 0
-        for names in pc.unique(lacking).drop_null().to_pylist():
-            columns = {column for name in names.split("\n") for column in each.things[name]}
-            own = _where(batch.select(["doc_id", *sorted(columns)]), pc.equal(lacking, names))
-            parts.append(functions[each.table][names](own))
-            compared, size = compared + own.num_rows, size + own.nbytes
-        if not parts:
-            continue
-        rows = pa.concat_batches(parts)
-        if each.gives in batch.schema.names:
-            at, before = batch.schema.get_field_index(each.gives), batch[each.gives]
-            given = pc.replace_with_mask(before, lacking.is_valid(), rows[each.gives].cast(before.type))
-            batch = batch.set_column(at, each.gives, given)
-        found[each.table] = Found(rows, compared, size, time.thread_time() - began)
-    return found
-
-
-def _where(batch: pa.RecordBatch, wanted: pa.BooleanArray) -> pa.RecordBatch:
-    """Those rows of a batch; the batch itself where they are all, for its text is large."""
-    return batch if wanted.true_count == batch.num_rows else batch.filter(wanted)
+    found = defaultdict[str, list[Found]](list)
+    for kind in pc.unique(batch["kind"]).to_pylist():
+        of_kind = pc.equal(batch["kind"], kind)
+        own = batch if of_kind.true_count == batch.num_rows else batch.filter(of_kind)
+        for step in kinds[kind]:
+            began, given, gives = time.thread_time(), own.select(["doc_id", *step.columns]), step.measure.gives
+            rows = step.function(given)
+            if gives in own.schema.names:
+                own = own.set_column(own.schema.get_field_index(gives), gives, rows[gives])
+            spent = time.thread_time() - began
+            found[step.measure.table].append(Found(rows, given.num_rows, given.nbytes, spent))
+    return dict(found)
