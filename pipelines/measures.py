@@ -18,10 +18,10 @@ from pipelines.build import Event, Suites
 from pipelines.costs import Part, cost_metadata, cpu_seconds, metered
 from pipelines.gates import audit, check_specs, table_metadata
 from pipelines.ingest import OWNERS
-from pipelines.parts import Added, append_parts, held, in_parts
+from pipelines.parts import COMMIT_BYTES, Added, append_parts, held, in_parts
 from warehouse import curation
 from warehouse.contracts import Snapshot, Words
-from warehouse.curation import COMMIT_BYTES, Found, Function, ListRecipe, Measure
+from warehouse.curation import Found, Function, ListRecipe, Measure
 from warehouse.project import Project
 from warehouse.query import Connection, attach_repository, literal, shared
 from warehouse.repository import Repository

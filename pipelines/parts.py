@@ -10,6 +10,8 @@ from warehouse.contracts import Snapshot
 from warehouse.curation import Found
 from warehouse.repository import Repository
 
+COMMIT_BYTES = 512 << 20
+"""Text measured between two commits: what a killed run repeats at most."""
 HELD_BYTES = 32 << 20
 """Rows held until they are committed, for short documents have as many bytes of them as of text. Four times as many
 took 480 MB more of memory for 1 GB of text.

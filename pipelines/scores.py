@@ -22,7 +22,7 @@ from pipelines.costs import metered
 from pipelines.gates import Result, audit, check_specs, skipped_results, table_metadata
 from pipelines.ingest import OWNERS, planned_at
 from pipelines.measures import MeasuredTable, measure
-from pipelines.parts import Added, append_parts, held
+from pipelines.parts import COMMIT_BYTES, Added, append_parts, held
 from warehouse import curation, models
 from warehouse.answers.features import tables_read
 from warehouse.contracts import Snapshot
@@ -256,7 +256,7 @@ def score(
     *,
     run_id: str,
     memory_limit: str,
-    commit_bytes: int = curation.COMMIT_BYTES,
+    commit_bytes: int = COMMIT_BYTES,
     threads: int = 1,
 ) -> Added:
     """Append the scores that documents lack of the newest models of these names.

@@ -11,7 +11,7 @@ from warehouse.curation.duplicates import MINHASH, MINHASH_VERSION, PAIRS, READ_
 from warehouse.curation.list_recipe import ListRecipe, load_list
 from warehouse.curation.lists import LISTS, listed
 from warehouse.curation.measure import Found, measure, paragraphs, pii
-from warehouse.curation.pending import COMMIT_BYTES, Function, Measure, missing
+from warehouse.curation.pending import Function, Measure, missing
 from warehouse.curation.pii import PII, PII_VERSION
 from warehouse.curation.score_models import Model
 from warehouse.curation.score_recipe import RELEASE, ScoreRecipe, load_score
@@ -29,7 +29,6 @@ VERSIONS = {
 
 __all__ = [
     "BENCHMARKS",
-    "COMMIT_BYTES",
     "CONTAMINATION",
     "CONTAMINATION_VERSION",
     "LISTS",

@@ -23,10 +23,8 @@ from warehouse.curation.measure import Found
 from warehouse.engine import run_threads
 from warehouse.query import Connection, fetch_all, literal, stream
 
-COMMIT_BYTES = 512 << 20
-"""Text measured between two commits: what a killed run repeats at most."""
-
 Function = Callable[[pa.RecordBatch], pa.RecordBatch]
+"""From doc_id and the columns that it reads of documents to rows of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ SELECT doc_id, known_at, kind FROM lacking JOIN kinds USING (lines)
 """Narrower than the documents, whatever is lacking: of two tables DuckDB holds the narrower one to join them, and these
 have the texts.
 """
-_TEXTS = "SELECT doc_id, kind, {columns} FROM repository.documents JOIN unmeasured USING (doc_id, known_at)"
+_DOCUMENTS = "SELECT doc_id, kind, {columns} FROM repository.documents JOIN unmeasured USING (doc_id, known_at)"
 _LANGUAGES = """
 LEFT JOIN (
     SELECT doc_id, arg_max(language, version) AS language
@@ -110,7 +108,7 @@ def missing(con: Connection, measures: Sequence[Measure], *, threads: int = 1) -
     if total:
         with (
             tqdm(total=total, desc="measure", unit="doc", disable=None, delay=2) as progress,
-            stream(con, texts(columns), batch_rows=TEXT_ROWS) as batches,
+            stream(con, _texts(columns), batch_rows=TEXT_ROWS) as batches,
             closing(run_threads(partial(_measured, kinds=kinds), batches, threads=threads)) as every,
         ):
             for found in every:
@@ -120,9 +118,9 @@ def missing(con: Connection, measures: Sequence[Measure], *, threads: int = 1) -
     con.execute("DROP TABLE unmeasured")
 
 
-def texts(columns: Sequence[str]) -> str:
+def _texts(columns: Sequence[str]) -> str:
     """The SELECT of doc_id, kind and these columns of the documents in ``unmeasured``."""
-    return _TEXTS.format(columns=", ".join(columns)) + _LANGUAGES * ("language" in columns)
+    return _DOCUMENTS.format(columns=", ".join(columns)) + _LANGUAGES * ("language" in columns)
 
 
 def _lacking(measures: Sequence[Measure]) -> str:
