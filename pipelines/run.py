@@ -15,7 +15,6 @@ import dagster as dg
 
 from pipelines.definitions import build_definitions
 from pipelines.intake import COUNTS
-from pipelines.interrupts import interruptible
 from pipelines.partitions import add_dynamic, run_tags
 from pipelines.records import dagster_instance, end_lost_runs, environment, process_tag, recording
 from pipelines.scores import HELD_OUT
@@ -88,7 +87,7 @@ def run_assets(
     job = _job(project)
     selected = _select(job, names)
     run_id = str(uuid4())
-    with interruptible(), recording(project), dagster_instance(project) as instance:
+    with recording(project), dagster_instance(project) as instance:
         tags = _partition_tags(project, instance, selected, partition) if partition is not None else {}
         try:
             result = job.execute_in_process(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 
+from warehouse.cli.interrupts import keep_interrupts
 from warehouse.errors import MissingExtra
 
 STOPPED = 130
@@ -15,6 +16,7 @@ STOPPED = 130
 
 def main() -> None:
     """Run the command line on ``sys.argv`` and leave with its exit status: 0 done, 1 a check failed, 2 wrong use."""
+    keep_interrupts()
     try:
         from warehouse.cli.app import run
     except ModuleNotFoundError as error:

@@ -11,8 +11,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import click
 
 from warehouse.cli import place, table
 from warehouse.cli.failures import close_match
+from warehouse.cli.interrupts import uninterrupted
 from warehouse.errors import CheckFailed, UsageError, WarehouseError
 
 if TYPE_CHECKING:
@@ -331,22 +331,6 @@ def _refuse_taken(host: str, port: int) -> None:
         ) from None
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits to the end of the block: in the import of a compiled module it would abort the process.
-
-    A blocked signal would not do: the system hands it to another thread, and Python's handler runs in this one.
-    """
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if came and callable(before):
-        before(signal.SIGINT, None)
-
-
 def _run(
     project: Project,
     names: list[str] | None,
@@ -360,7 +344,7 @@ def _run(
     env: str | None = None,
 ) -> Outcome:
     """Run the assets; the table of failed checks comes before the error that a gate raises."""
-    with _uninterrupted():
+    with uninterrupted():
         gc.disable()  # imports leave nothing to collect, and what they made stays
         from pipelines.run import run_assets
 
